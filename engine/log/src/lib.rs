@@ -1,0 +1,14 @@
+//! The log core: what a partition's bytes mean, and the order in which they become visible and durable.
+//!
+//! This crate is a brain: it has no files, clocks, threads or sockets. It asks for I/O as data ([`io`]) and is told the
+//! outcome. The one exception to `no_std` is [`compression`], whose codecs insist on `std::io`.
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
+
+pub mod identity;
+pub mod io;
+pub mod time;
+
+pub use identity::*;
+pub use time::{Monotonic, Now, Timestamp};
