@@ -18,6 +18,8 @@ pub(super) struct SimFile {
     /// Pages that differ, and when each was last written.
     dirty: BTreeMap<usize, u64>,
     version: u64,
+    /// As of when the durable content is.
+    synced: u64,
 }
 
 /// What a sync that was asked for will make stable.
@@ -25,6 +27,7 @@ pub(super) struct SimFile {
 pub(super) struct SyncSnapshot {
     pages: Vec<(usize, u64, Vec<u8>)>,
     length: usize,
+    version: u64,
 }
 
 impl SimFile {
@@ -65,11 +68,16 @@ impl SimFile {
     /// What a sync that is asked for now covers.
     pub(super) fn snapshot(&self) -> SyncSnapshot {
         let page = |(page, version): (&usize, &u64)| (*page, *version, self.page(&self.cache, *page).to_vec());
-        SyncSnapshot { pages: self.dirty.iter().map(page).collect(), length: self.cache.len() }
+        SyncSnapshot { pages: self.dirty.iter().map(page).collect(), length: self.cache.len(), version: self.version }
     }
 
     /// A sync completes.
     pub(super) fn sync(&mut self, snapshot: &SyncSnapshot) {
+        if snapshot.version < self.synced {
+            // One that was asked for later has completed before.
+            return;
+        }
+        self.synced = snapshot.version;
         self.durable.resize(snapshot.length, 0);
         for (page, version, content) in &snapshot.pages {
             let at = page * PAGE_BYTES;
@@ -116,7 +124,8 @@ impl SimFile {
             match random.below(4) {
                 0 => {}
                 1 => image[at..end].copy_from_slice(&new[..end - at]),
-                2 => image[at..end].fill(0),
+                // Space that was reserved and never written; what was synced before stays in any case.
+                2 => image[at.max(self.durable.len()).min(end)..end].fill(0),
                 _ => {
                     let torn = (random.index(PAGE_BYTES / SECTOR_BYTES) * SECTOR_BYTES).min(end - at);
                     image[at..at + torn].copy_from_slice(&new[..torn]);

@@ -21,12 +21,15 @@ pub(super) enum Node {
 struct SimDirectory {
     names: BTreeMap<String, Node>,
     durable: BTreeMap<String, Node>,
+    /// Which of the syncs asked for is the latest that completed.
+    synced: u64,
 }
 
 /// What a directory's sync will make stable.
 #[derive(Clone, Debug)]
 pub(super) struct DirectorySnapshot {
     directory: u64,
+    order: u64,
     names: BTreeMap<String, Node>,
 }
 
@@ -116,13 +119,17 @@ impl Names {
         }
     }
 
-    pub(super) fn snapshot(&self, path: &str) -> Option<DirectorySnapshot> {
+    pub(super) fn snapshot(&mut self, path: &str) -> Option<DirectorySnapshot> {
         let Some(Node::Directory(directory)) = self.find(path) else { return None };
-        Some(DirectorySnapshot { directory, names: self.directories.get(&directory)?.names.clone() })
+        let order = self.fresh();
+        Some(DirectorySnapshot { directory, order, names: self.directories.get(&directory)?.names.clone() })
     }
 
     pub(super) fn sync(&mut self, snapshot: DirectorySnapshot) {
-        if let Some(directory) = self.directories.get_mut(&snapshot.directory) {
+        if let Some(directory) = self.directories.get_mut(&snapshot.directory)
+            && directory.synced < snapshot.order
+        {
+            directory.synced = snapshot.order;
             directory.durable = snapshot.names;
         }
     }

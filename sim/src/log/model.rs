@@ -90,7 +90,7 @@ impl Model {
 /// Configuration of a small log.
 pub(super) fn small_config(random: &mut Random) -> LogConfig {
     LogConfig {
-        segment_bytes: 4096 + u32::try_from(random.below(60_000)).unwrap_or_default(),
+        segment_bytes: 12_000 + u32::try_from(random.below(60_000)).unwrap_or_default(),
         index_interval_bytes: 512 + u32::try_from(random.below(4096)).unwrap_or_default(),
         retention_bytes: if random.one_in(3) { 40_000 } else { -1 },
         retention_ms: -1,

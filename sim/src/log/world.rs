@@ -15,7 +15,7 @@ use super::{Control, Verdict};
 use crate::disk::SimDisk;
 use crate::random::Random;
 
-const STEPS_PER_LIFE: u64 = 220;
+const STEPS_PER_LIFE: u64 = 250;
 /// More completions than a run that makes progress can need.
 const PATIENCE: usize = 100_000;
 
@@ -29,7 +29,7 @@ pub(super) struct World {
     models: Vec<Model>,
     journal_file_bytes: u64,
     located: BTreeMap<u64, Located>,
-    journal_id: u8,
+    journal_id: u64,
     verdict: Verdict,
     died_of_power: bool,
 }
@@ -71,13 +71,15 @@ impl World {
     }
 
     fn violation(&mut self, text: String) {
+        let names: Vec<_> = self.disk.contents("").into_iter().map(|(name, content)| format!("{name} {}", content.len())).collect();
+        self.verdict.violations.push(format!("{names:#?}"));
         self.verdict.violations.push(text);
     }
 
     /// Recover, compare, and go on for a while.
     pub(super) fn live(&mut self) {
         self.start();
-        for index in 0..self.models.len() {
+        for index in 0..self.stores.len().min(1) * self.models.len() {
             self.compare(index);
         }
         if !self.verdict.violations.is_empty() {
@@ -85,6 +87,10 @@ impl World {
         }
         for index in 0..self.models.len() {
             self.open_partition(index);
+        }
+        if !self.random.one_in(4) {
+            self.end_turns();
+            self.drive("creation", |world| world.models.iter().all(|model| model.created));
         }
         for _ in 0..STEPS_PER_LIFE {
             self.act();
@@ -110,7 +116,7 @@ impl World {
         self.crash();
         if last && self.verdict.violations.is_empty() {
             self.start();
-            for index in 0..self.models.len() {
+            for index in 0..self.stores.len().min(1) * self.models.len() {
                 self.compare(index);
             }
         }
@@ -131,7 +137,7 @@ impl World {
             }
         }
         self.shards = 1 + u16::try_from(self.random.below(3)).unwrap_or_default();
-        let recovery = self.recover();
+        let Some(recovery) = self.recover() else { return };
         self.verdict.work.recoveries += 1;
         self.verdict.work.replayed += recovery.report.replayed_batches;
         let report = &recovery.report;
@@ -168,11 +174,11 @@ impl World {
     }
 
     /// Recover, perhaps in several attempts, perhaps twice.
-    fn recover(&mut self) -> Recovery {
+    fn recover(&mut self) -> Option<Recovery> {
         loop {
             self.journal_id += 1;
             let settings = RecoverySettings {
-                journal_id: [self.journal_id; 16],
+                journal_id: u128::from(self.journal_id).to_be_bytes(),
                 journal_file_bytes: self.journal_file_bytes,
                 quarantine_bytes: 1 << 20,
                 index_interval_bytes: 1024,
@@ -188,10 +194,11 @@ impl World {
                         self.disk.crash_power(&mut self.random);
                     }
                 }
-                Ok(recovery) => return recovery,
+                Ok(recovery) => return Some(recovery),
                 Err(error) => {
                     if !interrupted {
                         self.violation(format!("recovery failed: {error}"));
+                        return None;
                     }
                     self.verdict.work.interrupted += 1;
                     self.disk.crash_power(&mut self.random);
