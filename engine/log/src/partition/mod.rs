@@ -178,7 +178,8 @@ impl PartitionLog {
     /// Whether appends go through the journal. A log that is to become journaled is so from the first append on; one that is to
     /// leave the journal is journaled until D is recorded.
     pub(crate) fn is_journaled(&self) -> bool {
-        self.durability == Durability::Journaled || self.config.durability == Durability::Journaled
+        let coming = self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.wants.durability);
+        [Some(self.durability), Some(self.config.durability), coming].contains(&Some(Durability::Journaled))
     }
 
     /// A path in the partition's directory.

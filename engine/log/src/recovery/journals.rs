@@ -4,13 +4,13 @@
 //! the highest mark through which a later frame says all had completed; below that mark it is corruption, reported, and reading
 //! goes on behind it.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::{format, string::String, vec::Vec};
 use bytes::Bytes;
 
 use super::RecoveryReport;
 use crate::io::{BLOCK_BYTES, Disk, IoError};
-use crate::journal::{Frame, FrameBuilder, JOURNAL_DIRECTORY, JournalFileName, JournalId, JournalPosition};
+use crate::journal::{FileHeader, Frame, FrameBuilder, JOURNAL_DIRECTORY, JournalFileName, JournalId, JournalPosition};
 use crate::{LeaderEpoch, Offset, ShardId, TopicPartition};
 
 /// Where damaged and unclaimed things are kept.
@@ -81,8 +81,11 @@ pub(super) fn read(disk: &mut dyn Disk, clean: bool, report: &mut RecoveryReport
     }
     if !clean {
         let mut runs: BTreeMap<(ShardId, u64), Vec<FoundFrame>> = BTreeMap::new();
-        for (file, id) in with_ids(disk, &journals.files)? {
-            for frame in read_frames(disk, &file.name.path(), file.length, BLOCK_BYTES as u64, &id, true)? {
+        for (file, header) in with_headers(disk, &journals.files)? {
+            for frame in read_frames(disk, &file.name.path(), file.length, BLOCK_BYTES as u64, &header.id, true)? {
+                if frame.position.sequence < header.dead_below {
+                    continue;
+                }
                 runs.entry((file.name.shard, frame.position.generation)).or_default().push(frame);
             }
         }
@@ -106,25 +109,22 @@ pub(super) fn list_or_empty(disk: &mut dyn Disk, path: &str) -> Result<Vec<crate
     }
 }
 
-/// The id under which each file is to be read. One whose own header is bad is read under the ids of its shard's others.
-fn with_ids(disk: &mut dyn Disk, files: &[FileFound]) -> Result<Vec<(FileFound, JournalId)>, IoError> {
+/// What each file's header says. A file whose own is bad is read under the ids of its shard's others.
+fn with_headers(disk: &mut dyn Disk, files: &[FileFound]) -> Result<Vec<(FileFound, FileHeader)>, IoError> {
     let mut headers = Vec::new();
     for file in files {
         let block = disk.read(&file.name.path(), 0, BLOCK_BYTES)?;
         headers.push((file.clone(), file.name.read_header(&block)));
     }
     let mut readable = Vec::new();
-    for (file, id) in &headers {
-        match id {
-            Some(id) => readable.push((file.clone(), *id)),
-            None => {
-                let mut ids: Vec<JournalId> =
-                    headers.iter().filter(|(other, _)| other.name.shard == file.name.shard).filter_map(|(_, id)| *id).collect();
-                ids.sort_unstable();
-                ids.dedup();
-                readable.extend(ids.into_iter().map(|id| (file.clone(), id)));
-            }
+    for (file, header) in &headers {
+        if let Some(header) = header {
+            readable.push((file.clone(), *header));
+            continue;
         }
+        let of_shard = headers.iter().filter(|(other, _)| other.name.shard == file.name.shard);
+        let ids: BTreeSet<JournalId> = of_shard.filter_map(|(_, header)| header.map(|header| header.id)).collect();
+        readable.extend(ids.into_iter().map(|id| (file.clone(), FileHeader { id, dead_below: 0 })));
     }
     Ok(readable)
 }
@@ -279,7 +279,7 @@ impl Journals {
         for file in &self.files {
             let path = file.name.path();
             if file.name.shard.0 < shards && file.length == file_bytes {
-                disk.write(&path, 0, &file.name.header(id))?;
+                disk.write(&path, 0, &file.name.header(&FileHeader { id: *id, dead_below: 0 }))?;
                 disk.sync(&path)?;
                 usable.push(file.name);
             } else {

@@ -68,6 +68,13 @@ pub(super) fn recover(
         }
     };
     let mut epochs = read_epochs(disk, found, &state)?;
+    if !context.clean {
+        // The process may have died while it made the partition: what is there was perhaps never synced.
+        for name in &found.small_files {
+            disk.sync(&format!("{}/{name}", found.name))?;
+        }
+        disk.sync_directory(&found.name)?;
+    }
     if !context.clean && state.durability == Durability::Replicated {
         // What the page cache shows was perhaps never on disk.
         for (base, _) in &found.logs {
