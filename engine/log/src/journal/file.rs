@@ -16,14 +16,16 @@ pub const JOURNAL_DIRECTORY: &str = "journal";
 pub const FILE_OVERHEAD_BYTES: u64 = (BLOCK_BYTES + FRAME_HEADER_BYTES + super::frame::ENTRY_HEADER_BYTES) as u64;
 
 const FILE_MAGIC: [u8; 8] = *b"flumenJ1";
-const HEADER_BYTES: usize = 56;
+const HEADER_BYTES: usize = 64;
 
 /// What a file's first block says about its frames.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct FileHeader {
     /// The journal's id: frames that carry another are of another life of the file.
     pub id: JournalId,
-    /// Frames of a lower sequence are of an earlier round, and not needed by anybody.
+    /// The start that gave it. Where files of several are found, what those of the older ones hold was all replayed.
+    pub generation: u64,
+    /// No frame of this journal with a lower sequence is needed by anybody, in this file or another.
     pub dead_below: u64,
 }
 
@@ -60,6 +62,7 @@ impl JournalFileName {
         block.extend_from_slice(&self.number.to_be_bytes());
         block.extend_from_slice(&[0; 12]);
         block.extend_from_slice(&header.id);
+        block.extend_from_slice(&header.generation.to_be_bytes());
         block.extend_from_slice(&header.dead_below.to_be_bytes());
         let checksum = crc32c::crc32c(&block[12..]);
         block[8..12].copy_from_slice(&checksum.to_be_bytes());
@@ -82,6 +85,6 @@ impl JournalFileName {
         if !whole || !ours {
             return None;
         }
-        Some(FileHeader { id: fields.array()?, dead_below: fields.u64()? })
+        Some(FileHeader { id: fields.array()?, generation: fields.u64()?, dead_below: fields.u64()? })
     }
 }

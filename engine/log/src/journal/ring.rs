@@ -143,11 +143,12 @@ impl Ring {
         }
     }
 
-    /// The next idle file, whose header is to be written.
-    pub(super) fn take_idle(&mut self) -> Option<Place> {
+    /// The next idle file, whose header is to be written, and the sequence below which nothing is needed.
+    pub(super) fn take_idle(&mut self) -> Option<(Place, u64)> {
         let number = self.idle.pop_front()?;
         let file = self.files.get(&number)?;
-        Some(Place { file: number, handle: file.handle, offset: 0, durable_writes: file.durable_writes })
+        let place = Place { file: number, handle: file.handle, offset: 0, durable_writes: file.durable_writes };
+        Some((place, file.end_sequence))
     }
 
     /// A file's header says that what is in it is dead: it may be written again.

@@ -80,7 +80,7 @@ pub(crate) struct Journal {
     flights: VecDeque<Flight>,
     marks: BTreeMap<PartitionSlot, VecDeque<Mark>>,
     spare: Vec<AlignedBuffer>,
-    clearing: Vec<Place>,
+    clearing: Vec<(Place, u64)>,
     /// Files that recovery left and that are not open yet.
     unopened: usize,
     file_bytes: u64,
@@ -260,27 +260,27 @@ impl Journal {
     /// Ask for the headers of idle files to be written, so that they can be used again. The operations, with their files.
     pub(crate) fn clear_idle(&mut self, owner: Owner, io: &mut Io) -> Vec<(OperationId, u32)> {
         let mut operations = Vec::new();
-        while let Some(place) = self.ring.take_idle() {
-            let operation = self.clear(place);
+        while let Some((place, dead_below)) = self.ring.take_idle() {
+            let operation = self.clear(place, dead_below);
             operations.push((io.ask(owner, operation), place.file));
-            self.clearing.push(place);
+            self.clearing.push((place, dead_below));
         }
         operations
     }
 
-    fn clear(&self, place: Place) -> FileOperation {
+    fn clear(&self, place: Place, dead_below: u64) -> FileOperation {
         let name = JournalFileName { shard: self.shard, number: place.file };
         let mut data = AlignedBuffer::default();
-        data.put(&name.header(&FileHeader { id: self.id, dead_below: self.next_sequence }));
+        data.put(&name.header(&FileHeader { id: self.id, generation: self.generation, dead_below }));
         FileOperation::Write { file: place.handle, offset: 0, data: WriteData::Aligned(data), mode: WriteMode::Queued }
     }
 
     /// A write of a header or the sync behind it has succeeded. Another operation, if it takes one.
     pub(crate) fn cleared(&mut self, number: u32, bytes: Option<u64>, owner: Owner, io: &mut Io) -> Option<OperationId> {
-        let at = self.clearing.iter().position(|place| place.file == number)?;
-        let place = self.clearing[at];
+        let at = self.clearing.iter().position(|(place, _)| place.file == number)?;
+        let (place, dead_below) = self.clearing[at];
         match bytes {
-            Some(bytes) if bytes < BLOCK_BYTES as u64 => Some(io.ask(owner, self.clear(place))),
+            Some(bytes) if bytes < BLOCK_BYTES as u64 => Some(io.ask(owner, self.clear(place, dead_below))),
             Some(_) if !place.durable_writes => {
                 Some(io.ask(owner, FileOperation::Sync { file: place.handle, scope: SyncScope::Data }))
             }
@@ -341,7 +341,7 @@ impl Journal {
 
     /// The first block of a file.
     pub(crate) fn file_header(&self, name: JournalFileName) -> Bytes {
-        Bytes::from(name.header(&FileHeader { id: self.id, dead_below: 0 }))
+        Bytes::from(name.header(&FileHeader { id: self.id, generation: self.generation, dead_below: 0 }))
     }
 
     /// A file is ready to be written.
