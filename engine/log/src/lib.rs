@@ -6,8 +6,12 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+pub mod batch;
+pub mod compression;
+pub mod epoch;
 pub mod identity;
 pub mod io;
+pub mod producer;
 pub mod time;
 
 pub use identity::*;
