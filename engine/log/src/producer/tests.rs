@@ -135,6 +135,20 @@ fn a_coordinator_is_held_to_its_epoch_only() {
 }
 
 #[test]
+fn a_marker_changes_the_epoch_and_no_sequence() {
+    let marker = |epoch, offset| BatchHeader { attributes: Attributes(1 << 5), ..batch(1, epoch, -1, 1, offset) };
+    let mut states = after(&[(3, 0, 3)]);
+    states.record(&marker(3, 3), Timestamp(1000));
+    assert!(appends(&states, 3, 3, 1));
+    states.record(&marker(4, 4), Timestamp(1000));
+    assert!(appends(&states, 4, 0, 1));
+    assert!(out_of_order(&states, 4, 3, 1));
+    let stamp = SnapshotStamp { offset: Offset(5), leader_epoch: LeaderEpoch(0) };
+    let snapshot = ProducerSnapshot::decode(&ProducerSnapshot::encode(&states, stamp)).unwrap();
+    assert_eq!(snapshot.states, states);
+}
+
+#[test]
 fn truncation_keeps_what_is_still_there() {
     let full = after(&[(0, 0, 1), (0, 1, 2), (0, 3, 1)]);
     let mut states = full.clone();
