@@ -13,6 +13,7 @@ extern crate alloc;
 mod alteration;
 mod brokers;
 pub mod command;
+pub mod configs;
 pub mod delta;
 pub mod image;
 pub mod names;
