@@ -4,7 +4,7 @@ use std::{io::IoSlice, os::fd::BorrowedFd};
 
 use flumen_log::io::{IoError, WriteData};
 use rustix::{
-    fs::{fstat, ftruncate},
+    fs::{fstat, fstatvfs, ftruncate},
     io::{Errno, pwrite, pwritev},
 };
 
@@ -35,6 +35,11 @@ pub(super) fn length(file: BorrowedFd<'_>) -> Result<u64, IoError> {
 /// Cut a file, on kernels whose ring cannot.
 pub(super) fn truncate(file: BorrowedFd<'_>, length: u64) -> Result<(), IoError> {
     again(|| ftruncate(file, length))
+}
+
+/// What the file system has free for processes without privilege; it keeps count, so nothing is read.
+pub(super) fn free_bytes(directory: BorrowedFd<'_>) -> Result<u64, IoError> {
+    again(|| fstatvfs(directory)).map(|status| status.f_bavail.saturating_mul(status.f_frsize))
 }
 
 /// Again while a signal interrupts it.

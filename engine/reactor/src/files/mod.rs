@@ -17,7 +17,6 @@ use std::{
 use flumen_log::io::{
     Completion, FileHandle, FileOperation, IoError, OpenMode, Operation, OperationId, Outcome, SyncScope, WriteData, WriteMode,
 };
-use hashbrown::HashMap;
 use rustix::io::Errno;
 
 use crate::{
@@ -35,7 +34,8 @@ struct OpenFile {
 /// All open files, and the completions not told yet.
 pub(crate) struct Files {
     directory: Rc<OwnedFd>,
-    open: HashMap<FileHandle, OpenFile>,
+    /// By the place of their handles.
+    open: Vec<Option<OpenFile>>,
     /// Completions to tell.
     pub(crate) done: VecDeque<Completion>,
     /// Operations to be started again.
@@ -44,12 +44,12 @@ pub(crate) struct Files {
 
 impl Files {
     pub(crate) fn new(directory: OwnedFd) -> Self {
-        Self { directory: Rc::new(directory), open: HashMap::new(), done: VecDeque::new(), again: Vec::new() }
+        Self { directory: Rc::new(directory), open: Vec::new(), done: VecDeque::new(), again: Vec::new() }
     }
 
     /// The files that are still open when the loop has ended.
     pub(crate) fn into_open(self) -> Vec<HandledFile> {
-        self.open.into_values().map(|open| open.file).collect()
+        self.open.into_iter().flatten().map(|open| open.file).collect()
     }
 
     /// Start an operation, or do it on the spot.
@@ -64,8 +64,12 @@ impl Files {
                 let result = inline::truncate(sys::borrow(file), length);
                 return self.tell(id, result.map(|()| Outcome::Done), None);
             }
+            FileOperation::FreeSpace => {
+                let result = inline::free_bytes(self.directory.as_fd());
+                return self.tell(id, result.map(|bytes| Outcome::Free { bytes }), None);
+            }
             FileOperation::Close { file } => {
-                let open = self.open.remove(&file).expect("only a file this shard opened is closed by it, once");
+                let open = self.open_file(file).take().expect("only a file this shard opened is closed by it, once");
                 assert!(open.in_flight == 0, "{file:?} is closed with operations outstanding");
                 Ok(Request::Close { descriptor: open.file.retire() })
             }
@@ -100,13 +104,11 @@ impl Files {
             FileOperation::Rename { from, to } => {
                 Request::Rename { directory: directory(), from: paths::relative(from)?, to: paths::relative(to)? }
             }
-            FileOperation::Unlink { path } => {
-                Request::Unlink { directory: directory(), path: paths::relative(path)?, flags: 0 }
-            }
+            FileOperation::Unlink { path } => Request::Unlink { directory: directory(), path: paths::relative(path)?, flags: 0 },
             FileOperation::RemoveDirectory { path } => {
                 Request::Unlink { directory: directory(), path: paths::relative(path)?, flags: libc::AT_REMOVEDIR }
             }
-            FileOperation::Close { .. } => unreachable!("a close was taken before"),
+            FileOperation::Close { .. } | FileOperation::FreeSpace => unreachable!("taken by `start`"),
         })
     }
 
@@ -115,9 +117,17 @@ impl Files {
         ring.start(request, Token::File(id));
     }
 
+    fn open_file(&mut self, handle: FileHandle) -> &mut Option<OpenFile> {
+        let place = sys::place(handle);
+        if place >= self.open.len() {
+            self.open.resize_with(place + 1, || None);
+        }
+        &mut self.open[place]
+    }
+
     /// Keep count of what uses each of our files.
     fn count(&mut self, request: &Request, started: bool) {
-        if let Some(open) = file_of(request).and_then(|file| self.open.get_mut(&file)) {
+        if let Some(open) = file_of(request).and_then(|file| self.open_file(file).as_mut()) {
             if started { open.in_flight += 1 } else { open.in_flight -= 1 }
         }
     }
@@ -184,7 +194,7 @@ impl Files {
         let length = inline::length(file.as_fd())?;
         let file = HandledFile::new(file).map_err(io_error)?;
         let handle = file.handle();
-        self.open.insert(handle, OpenFile { file, in_flight: 0 });
+        *self.open_file(handle) = Some(OpenFile { file, in_flight: 0 });
         Ok(Outcome::Opened { file: handle, length })
     }
 

@@ -16,7 +16,10 @@ use flumen_log::{
     Monotonic,
     io::{ConnectionId, Event, NetEffect},
 };
-use rustix::{io::Errno, net::{Shutdown, shutdown}};
+use rustix::{
+    io::Errno,
+    net::{Shutdown, shutdown},
+};
 
 use crate::{
     ReactorSettings,

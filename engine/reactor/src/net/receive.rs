@@ -53,13 +53,7 @@ impl Network {
         self.start_on_socket(id, around, Token::Readable(id), |socket| Request::Poll { socket, events: libc::POLLIN as u32 });
     }
 
-    fn receive_piece<Mail>(
-        &mut self,
-        id: ConnectionId,
-        buffer: Vec<u8>,
-        at_least: usize,
-        around: &mut Surroundings<'_, Mail>,
-    ) {
+    fn receive_piece<Mail>(&mut self, id: ConnectionId, buffer: Vec<u8>, at_least: usize, around: &mut Surroundings<'_, Mail>) {
         let piece = (at_least - buffer.len()).min(self.settings.receive_piece_bytes);
         self.start_on_socket(id, around, Token::Received(id), |socket| Request::Receive { socket, buffer, piece });
     }

@@ -8,7 +8,7 @@ use std::{io::IoSlice, os::fd::OwnedFd, rc::Rc};
 
 use flumen_log::{
     Monotonic,
-    io::{ConnectionId, Direction, Event, FileSlice, SendPart},
+    io::{ConnectionId, Direction, Event, FileHandle, SendPart},
 };
 use rustix::{
     fs::sendfile,
@@ -38,8 +38,8 @@ enum Pause {
     Share,
     /// The socket has no room.
     Full,
-    /// A chunk must be read in: from where, how much.
-    Cold { slice: FileSlice, length: usize },
+    /// A chunk must be read in first.
+    Cold { request: Request },
     /// The connection is broken, or the file is shorter than promised.
     Broken,
 }
@@ -125,9 +125,8 @@ impl Network {
                 let events = libc::POLLOUT as u32;
                 self.start_on_socket(id, around, Token::Writable(id), |socket| Request::Poll { socket, events });
             }
-            Pause::Cold { slice, length } => {
+            Pause::Cold { request } => {
                 self.block_send(id);
-                let request = Request::Warm { file: slice.file.handle, offset: slice.position, length };
                 self.start_on_socket(id, around, Token::Warmed(id), |_| request);
             }
             Pause::Broken => {
@@ -178,13 +177,12 @@ impl<Mail> Sending<'_, Mail> {
                 Some(_) if self.left == 0 => return Pause::Share,
                 Some(Part::Bytes(_)) => self.send_bytes(),
                 Some(Part::File(slice)) => {
-                    let slice = slice.clone();
-                    let length = chunk_bytes.min(slice.length as usize).min(self.left);
-                    if !self.is_warm(&slice, length) {
-                        let length = chunk_bytes.min(slice.length as usize);
-                        return Pause::Cold { slice, length };
+                    let (file, offset, chunk) = (slice.file.handle, slice.position, chunk_bytes.min(slice.length as usize));
+                    let length = chunk.min(self.left);
+                    if !self.is_warm(file, offset, length) {
+                        return Pause::Cold { request: Request::Warm { file, offset, length: chunk } };
                     }
-                    self.send_file(&slice, length)
+                    self.send_file(file, offset, length)
                 }
             };
             match sent {
@@ -226,14 +224,13 @@ impl<Mail> Sending<'_, Mail> {
         sendmsg(&**self.connection.socket(), &slices[..count], &mut SendAncillaryBuffer::default(), flags)
     }
 
-    fn send_file(&self, slice: &FileSlice, length: usize) -> Result<usize, Errno> {
-        let mut position = slice.position;
-        sendfile(&**self.connection.socket(), sys::borrow(slice.file.handle), Some(&mut position), length)
+    fn send_file(&self, file: FileHandle, mut offset: u64, length: usize) -> Result<usize, Errno> {
+        sendfile(&**self.connection.socket(), sys::borrow(file), Some(&mut offset), length)
     }
 
     /// Whether a chunk at the head of a slice can be sent without waiting for the disk.
-    fn is_warm(&mut self, slice: &FileSlice, length: usize) -> bool {
-        let (from, until) = (slice.position, slice.position + length as u64);
+    fn is_warm(&mut self, file: FileHandle, from: u64, length: usize) -> bool {
+        let until = from + length as u64;
         if let Some(warm) = self.connection.warm
             && warm.from <= from
             && until <= warm.until
@@ -241,7 +238,7 @@ impl<Mail> Sending<'_, Mail> {
         {
             return true;
         }
-        let file = sys::borrow(slice.file.handle);
+        let file = sys::borrow(file);
         let is_there = |position: u64| {
             let mut byte = [0];
             let mut into = [IoSliceMut::new(&mut byte)];

@@ -12,9 +12,7 @@ use std::{collections::VecDeque, net::TcpListener, sync::Arc, time::Duration};
 use flumen_log::io::{Effects, Event, Machine};
 
 use crate::{
-    DataDirectory, ReactorSettings, StallReport, Stalls,
-    clock,
-    cores,
+    DataDirectory, ReactorSettings, StallReport, Stalls, clock, cores,
     files::Files,
     mailbox::ShardPostbox,
     net::{Network, Surroundings},

@@ -63,17 +63,22 @@ impl HandledFile {
     }
 }
 
+/// A small number that no other open file of the process has.
+pub(crate) fn place(handle: FileHandle) -> usize {
+    handle.0 as usize & (DESCRIPTORS - 1)
+}
+
 /// The file of a handle.
 ///
 /// # Panics
 /// If it was closed: whoever used it broke the promise above.
 pub(crate) fn borrow(handle: FileHandle) -> BorrowedFd<'static> {
-    let descriptor = handle.0 & (DESCRIPTORS as u32 - 1);
-    let generation = GENERATIONS[descriptor as usize].load(Ordering::Acquire) & GENERATION_MASK;
+    let descriptor = place(handle);
+    let generation = GENERATIONS[descriptor].load(Ordering::Acquire) & GENERATION_MASK;
     assert!(u32::from(generation) == handle.0 >> DESCRIPTOR_BITS, "file handle {handle:?} was used after its close");
     // SAFETY: the descriptor was open when the handle was made, and is retired, which moves the generation, before it is
     // closed. The vocabulary forbids a close while somebody else holds the handle, so it stays open during the use.
-    unsafe { BorrowedFd::borrow_raw(descriptor.cast_signed()) }
+    unsafe { BorrowedFd::borrow_raw(descriptor as RawFd) }
 }
 
 #[cfg(test)]

@@ -8,6 +8,6 @@ mod handles;
 mod request;
 mod ring;
 
-pub(crate) use handles::{HandledFile, borrow};
+pub(crate) use handles::{HandledFile, borrow, place};
 pub(crate) use request::Request;
 pub(crate) use ring::{Finished, OperationKey, Outcome, Ring};

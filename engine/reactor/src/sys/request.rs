@@ -22,28 +22,84 @@ pub(super) const MAX_VECTORS: usize = 1024;
 #[derive(Debug)]
 pub(crate) enum Request {
     /// Wait until a socket is readable or writable (`events`), or broken.
-    Poll { socket: Rc<OwnedFd>, events: u32 },
+    Poll {
+        socket: Rc<OwnedFd>,
+        events: u32,
+    },
     /// Receive `piece` bytes behind what `buffer` holds; short only if the connection ends.
-    Receive { socket: Rc<OwnedFd>, buffer: Vec<u8>, piece: usize },
+    Receive {
+        socket: Rc<OwnedFd>,
+        buffer: Vec<u8>,
+        piece: usize,
+    },
     /// Wait until the doorbell was rung.
-    Listen { bell: Arc<Doorbell>, count: Box<[u8; 8]> },
+    Listen {
+        bell: Arc<Doorbell>,
+        count: Box<[u8; 8]>,
+    },
     /// Read into the page cache; the bytes go nowhere.
-    Warm { file: FileHandle, offset: u64, length: usize },
+    Warm {
+        file: FileHandle,
+        offset: u64,
+        length: usize,
+    },
     /// Read `length` bytes behind what `buffer` holds.
-    Read { file: FileHandle, offset: u64, buffer: Vec<u8>, length: usize },
-    Write { file: FileHandle, offset: u64, data: WriteData },
-    Open { directory: Rc<OwnedFd>, path: CString, flags: i32 },
-    MakeDirectory { directory: Rc<OwnedFd>, path: CString },
-    Rename { directory: Rc<OwnedFd>, from: CString, to: CString },
-    Unlink { directory: Rc<OwnedFd>, path: CString, flags: i32 },
-    Allocate { file: FileHandle, offset: u64, length: u64 },
-    Truncate { file: FileHandle, length: u64 },
-    Sync { file: FileHandle, data_only: bool },
-    WriteOut { file: FileHandle, offset: u64, length: u64 },
+    Read {
+        file: FileHandle,
+        offset: u64,
+        buffer: Vec<u8>,
+        length: usize,
+    },
+    Write {
+        file: FileHandle,
+        offset: u64,
+        data: WriteData,
+    },
+    Open {
+        directory: Rc<OwnedFd>,
+        path: CString,
+        flags: i32,
+    },
+    MakeDirectory {
+        directory: Rc<OwnedFd>,
+        path: CString,
+    },
+    Rename {
+        directory: Rc<OwnedFd>,
+        from: CString,
+        to: CString,
+    },
+    Unlink {
+        directory: Rc<OwnedFd>,
+        path: CString,
+        flags: i32,
+    },
+    Allocate {
+        file: FileHandle,
+        offset: u64,
+        length: u64,
+    },
+    Truncate {
+        file: FileHandle,
+        length: u64,
+    },
+    Sync {
+        file: FileHandle,
+        data_only: bool,
+    },
+    WriteOut {
+        file: FileHandle,
+        offset: u64,
+        length: u64,
+    },
     /// Sync a directory that was opened for it.
-    SyncDirectory { directory: OwnedFd },
+    SyncDirectory {
+        directory: OwnedFd,
+    },
     /// Close a descriptor, which is gone whatever comes of it.
-    Close { descriptor: RawFd },
+    Close {
+        descriptor: RawFd,
+    },
 }
 
 fn move_bytes(length: usize) -> u32 {
@@ -86,9 +142,7 @@ impl Request {
             Self::Open { directory, path, flags } => {
                 opcode::OpenAt::new(socket(directory), path.as_ptr()).flags(*flags | libc::O_CLOEXEC).mode(0o644).build()
             }
-            Self::MakeDirectory { directory, path } => {
-                opcode::MkDirAt::new(socket(directory), path.as_ptr()).mode(0o755).build()
-            }
+            Self::MakeDirectory { directory, path } => opcode::MkDirAt::new(socket(directory), path.as_ptr()).mode(0o755).build(),
             Self::Rename { directory, from, to } => {
                 opcode::RenameAt::new(socket(directory), from.as_ptr(), socket(directory), to.as_ptr()).build()
             }
@@ -124,10 +178,12 @@ fn write(file: types::Fd, offset: u64, data: &WriteData, vectors: &mut Vec<libc:
             [part] => one(part),
             parts => {
                 // What is beyond the kernel's bounds is a short write, told as such.
-                vectors.extend(parts.iter().take(MAX_VECTORS).map(|part| libc::iovec {
-                    iov_base: part.as_ptr().cast_mut().cast(),
-                    iov_len: part.len(),
-                }));
+                vectors.extend(
+                    parts
+                        .iter()
+                        .take(MAX_VECTORS)
+                        .map(|part| libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() }),
+                );
                 opcode::Writev::new(file, vectors.as_ptr(), vectors.len() as u32).offset(offset).build()
             }
         },

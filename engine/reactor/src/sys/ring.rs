@@ -5,7 +5,7 @@
 
 use std::{
     mem::ManuallyDrop,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
     time::Duration,
 };
 
@@ -63,7 +63,6 @@ pub(crate) struct Ring<T> {
     /// ever a pointer, made from this allocation.
     discard: *mut u8,
     discard_bytes: usize,
-    deferred: bool,
     messages: bool,
     truncates: bool,
 }
@@ -71,7 +70,7 @@ pub(crate) struct Ring<T> {
 impl<T> Ring<T> {
     /// A ring for the calling thread, which alone may use it. `discard_bytes` is the most a [`Request::Warm`] may read.
     pub(crate) fn new(entries: u32, discard_bytes: usize) -> std::io::Result<Self> {
-        let (io, deferred) = kernel::build(entries)?;
+        let (io, _) = kernel::build(entries)?;
         let mut probe = Probe::new();
         io.submitter().register_probe(&mut probe)?;
         let discard = Box::into_raw(vec![0_u8; discard_bytes].into_boxed_slice()).cast();
@@ -82,7 +81,6 @@ impl<T> Ring<T> {
             in_flight: 0,
             discard,
             discard_bytes,
-            deferred,
             messages: probe.is_supported(opcode::MsgRingData::CODE),
             truncates: probe.is_supported(opcode::Ftruncate::CODE),
         })
@@ -109,7 +107,9 @@ impl<T> Ring<T> {
 
     /// Another descriptor of the ring, for messages to it.
     pub(crate) fn duplicate(&self) -> std::io::Result<OwnedFd> {
-        rustix::io::fcntl_dupfd_cloexec(&*self.io, 0).map_err(Into::into)
+        // SAFETY: the ring is open, here and during the call.
+        let ring = unsafe { BorrowedFd::borrow_raw(self.io.as_raw_fd()) };
+        ring.try_clone_to_owned()
     }
 
     pub(crate) fn has_messages(&self) -> bool {
