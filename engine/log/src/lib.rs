@@ -6,8 +6,18 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+pub mod batch;
+mod codec;
+pub mod compression;
+pub mod epoch;
 pub mod identity;
 pub mod io;
+pub mod journal;
+pub mod partition;
+pub mod producer;
+pub mod recovery;
+pub mod segment;
+pub mod store;
 pub mod time;
 
 pub use identity::*;

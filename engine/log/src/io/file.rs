@@ -118,6 +118,8 @@ pub enum FileOperation {
     RemoveDirectory { path: FilePath },
     /// Give a handle back.
     Close { file: FileHandle },
+    /// Ask how much the file system of the data directory has free for us; completes as [`Outcome::Free`].
+    FreeSpace,
 }
 
 /// An operation with its name.
@@ -140,6 +142,8 @@ pub enum Outcome {
     Written { bytes: u64 },
     /// These bytes were there.
     Read { data: Bytes },
+    /// So many bytes are free (`f_bavail`).
+    Free { bytes: u64 },
 }
 
 /// The kernel's refusal, as its `errno`.

@@ -1,0 +1,74 @@
+//! A journal file: its name and the header in its first block.
+//!
+//! The header says whose journal it is and under which random id its frames are to be read. Recovery gives every file a new id
+//! once all that the old frames hold is in the segments, which makes them void without touching them.
+
+use alloc::{string::String, vec::Vec};
+
+use super::{JournalId, frame::FRAME_HEADER_BYTES};
+use crate::ShardId;
+use crate::codec::Fields;
+use crate::io::BLOCK_BYTES;
+
+/// Where journals live, relative to the data directory.
+pub const JOURNAL_DIRECTORY: &str = "journal";
+/// What a file spends besides the batches of a frame that fills it alone: its header block, and the frame's and entry's headers.
+pub const FILE_OVERHEAD_BYTES: u64 = (BLOCK_BYTES + FRAME_HEADER_BYTES + super::frame::ENTRY_HEADER_BYTES) as u64;
+
+const FILE_MAGIC: [u8; 8] = *b"flumenJ1";
+const HEADER_BYTES: usize = 48;
+
+/// Names a journal file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct JournalFileName {
+    /// Whose journal.
+    pub shard: ShardId,
+    /// Which file of it.
+    pub number: u32,
+}
+
+impl JournalFileName {
+    /// Its path from the data directory.
+    #[must_use]
+    pub fn path(self) -> String {
+        alloc::format!("{JOURNAL_DIRECTORY}/{:05}-{:05}.journal", self.shard.0, self.number)
+    }
+
+    /// What a name in [`JOURNAL_DIRECTORY`] means.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let (shard, number) = name.strip_suffix(".journal")?.split_once('-')?;
+        Some(Self { shard: ShardId(shard.parse().ok()?), number: number.parse().ok()? })
+    }
+
+    /// The file's first block.
+    #[must_use]
+    pub fn header(self, id: &JournalId) -> Vec<u8> {
+        let mut block = Vec::with_capacity(BLOCK_BYTES);
+        block.extend_from_slice(&FILE_MAGIC);
+        block.extend_from_slice(&[0; 4]);
+        block.extend_from_slice(&u32::from(self.shard.0).to_be_bytes());
+        block.extend_from_slice(&self.number.to_be_bytes());
+        block.extend_from_slice(&[0; 12]);
+        block.extend_from_slice(id);
+        let checksum = crc32c::crc32c(&block[12..]);
+        block[8..12].copy_from_slice(&checksum.to_be_bytes());
+        block.resize(BLOCK_BYTES, 0);
+        block
+    }
+
+    /// The id in a file's first block; `None` if the block is not whole.
+    #[must_use]
+    pub fn read_header(self, block: &[u8]) -> Option<JournalId> {
+        let header = block.get(..HEADER_BYTES)?;
+        let mut fields = Fields::new(header);
+        let magic: [u8; 8] = fields.array()?;
+        let checksum = fields.u32()?;
+        let shard = fields.u32()?;
+        let number = fields.u32()?;
+        fields.take(12)?;
+        let whole = magic == FILE_MAGIC && crc32c::crc32c(&header[12..]) == checksum;
+        let ours = shard == u32::from(self.shard.0) && number == self.number;
+        if whole && ours { fields.array() } else { None }
+    }
+}

@@ -1,0 +1,190 @@
+//! A segment's sparse indexes: by offset and by timestamp.
+//!
+//! One entry about every `index.interval.bytes`, taken at the same batches as Kafka takes them, so that its tools find what they
+//! expect in `.index` and `.timeindex`. Invariants: positions and offsets rise; the index can be rebuilt from the segment by
+//! noting its batches in order. What a batch's own CRC leaves out (17 header bytes) and the batches' order are summed up in a
+//! chain value ([`chain`]).
+
+use alloc::vec::Vec;
+
+use crate::batch::BatchHeader;
+use crate::codec::Fields;
+use crate::{Offset, Timestamp};
+
+/// Bytes of an entry of Kafka's `.index`.
+pub const OFFSET_ENTRY_BYTES: usize = 8;
+/// Bytes of an entry of Kafka's `.timeindex`.
+pub const TIME_ENTRY_BYTES: usize = 12;
+
+/// A batch the index knows, offsets relative to the segment's base.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IndexEntry {
+    /// Its first offset.
+    pub relative_base: u32,
+    /// Its last offset, which is what Kafka's index holds.
+    pub relative_last: u32,
+    /// Where it starts in the file.
+    pub position: u32,
+    /// The chain value of all batches before it.
+    pub chain: u32,
+}
+
+/// The greatest timestamp up to a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TimeEntry {
+    /// The timestamp.
+    pub timestamp: Timestamp,
+    /// The last offset of the batch that has it, relative to the segment's base.
+    pub relative_offset: u32,
+}
+
+/// The indexes of one segment, and what is summed up about its batches.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SegmentIndex {
+    base: Offset,
+    interval_bytes: u32,
+    /// By offset.
+    pub entries: Vec<IndexEntry>,
+    /// By timestamp.
+    pub times: Vec<TimeEntry>,
+    /// The greatest timestamp of all batches.
+    pub max_timestamp: Timestamp,
+    /// The last offset of the first batch that has it, relative.
+    pub max_timestamp_at: u32,
+    /// The chain value of all batches.
+    pub chain: u32,
+    bytes_since_entry: u64,
+}
+
+/// Fold a batch into the chain value of those before it: its 17 header bytes outside the CRC, and the CRC.
+#[must_use]
+pub fn chain(before: u32, header: &BatchHeader) -> u32 {
+    crc32c::crc32c_append(before, &header.encode()[..21])
+}
+
+impl SegmentIndex {
+    /// Of an empty segment.
+    #[must_use]
+    pub const fn new(base: Offset, interval_bytes: u32) -> Self {
+        Self {
+            base,
+            interval_bytes,
+            entries: Vec::new(),
+            times: Vec::new(),
+            max_timestamp: Timestamp::NONE,
+            max_timestamp_at: 0,
+            chain: 0,
+            bytes_since_entry: 0,
+        }
+    }
+
+    /// Note the next batch of the segment, at `position`. The segment rolls before an offset or a position outgrows 32 bits.
+    pub fn note(&mut self, header: &BatchHeader, position: u64) {
+        let relative_last = self.relative(header.last_offset());
+        if header.max_timestamp > self.max_timestamp {
+            self.max_timestamp = header.max_timestamp;
+            self.max_timestamp_at = relative_last;
+        }
+        if self.bytes_since_entry > u64::from(self.interval_bytes) {
+            self.entries.push(IndexEntry {
+                relative_base: self.relative(header.base_offset),
+                relative_last,
+                position: u32::try_from(position).unwrap_or(u32::MAX),
+                chain: self.chain,
+            });
+            self.note_time();
+            self.bytes_since_entry = 0;
+        }
+        self.chain = chain(self.chain, header);
+        self.bytes_since_entry += header.total_bytes() as u64;
+    }
+
+    /// The segment is complete: Kafka ends a time index with the greatest timestamp.
+    pub fn seal(&mut self) {
+        self.note_time();
+    }
+
+    fn note_time(&mut self) {
+        if self.max_timestamp.0 >= 0 && self.times.last().is_none_or(|last| last.timestamp < self.max_timestamp) {
+            self.times.push(TimeEntry { timestamp: self.max_timestamp, relative_offset: self.max_timestamp_at });
+        }
+    }
+
+    fn relative(&self, offset: Offset) -> u32 {
+        u32::try_from(offset.0 - self.base.0).unwrap_or(u32::MAX)
+    }
+
+    /// The offset an entry's relative one stands for.
+    #[must_use]
+    pub fn absolute(&self, relative: u32) -> Offset {
+        self.base.plus(i64::from(relative))
+    }
+
+    /// The last entry that starts at or before `offset`.
+    #[must_use]
+    pub fn floor(&self, offset: Offset) -> Option<&IndexEntry> {
+        let relative = self.relative(offset);
+        let after = self.entries.partition_point(|entry| entry.relative_base <= relative);
+        after.checked_sub(1).map(|index| &self.entries[index])
+    }
+
+    /// The last entry at or before `position` whose batch starts at or before `below`.
+    #[must_use]
+    pub fn floor_position(&self, position: u64, below: Offset) -> Option<&IndexEntry> {
+        let relative = self.relative(below);
+        let fits = |entry: &IndexEntry| u64::from(entry.position) <= position && entry.relative_base <= relative;
+        let after = self.entries.partition_point(fits);
+        after.checked_sub(1).map(|index| &self.entries[index])
+    }
+
+    /// An offset up to which, itself left out, no record has a timestamp of `timestamp` or later.
+    #[must_use]
+    pub fn search_from(&self, timestamp: Timestamp) -> Offset {
+        let after = self.times.partition_point(|entry| entry.timestamp <= timestamp);
+        after.checked_sub(1).map_or(self.base, |index| self.absolute(self.times[index].relative_offset))
+    }
+
+    /// Bytes the indexes would take in `.index` and in `.timeindex`, whichever is more.
+    #[must_use]
+    pub fn file_bytes(&self) -> usize {
+        (self.entries.len() * OFFSET_ENTRY_BYTES).max(self.times.len() * TIME_ENTRY_BYTES)
+    }
+
+    /// Memory taken.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.entries.len() * size_of::<IndexEntry>() + self.times.len() * size_of::<TimeEntry>() + size_of::<Self>()
+    }
+
+    /// Kafka's `.index`.
+    #[must_use]
+    pub fn encode_offsets(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.entries.len() * OFFSET_ENTRY_BYTES);
+        for entry in &self.entries {
+            bytes.extend_from_slice(&entry.relative_last.to_be_bytes());
+            bytes.extend_from_slice(&entry.position.to_be_bytes());
+        }
+        bytes
+    }
+
+    /// Kafka's `.timeindex`.
+    #[must_use]
+    pub fn encode_times(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.times.len() * TIME_ENTRY_BYTES);
+        for entry in &self.times {
+            bytes.extend_from_slice(&entry.timestamp.0.to_be_bytes());
+            bytes.extend_from_slice(&entry.relative_offset.to_be_bytes());
+        }
+        bytes
+    }
+}
+
+/// Entries of a `.timeindex`; `None` if the bytes are none.
+pub(super) fn decode_times(bytes: &[u8]) -> Option<Vec<TimeEntry>> {
+    let mut fields = Fields::new(bytes);
+    let mut times = Vec::with_capacity(bytes.len() / TIME_ENTRY_BYTES);
+    while !fields.is_empty() {
+        times.push(TimeEntry { timestamp: Timestamp(fields.i64()?), relative_offset: fields.u32()? });
+    }
+    Some(times)
+}

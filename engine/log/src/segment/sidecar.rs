@@ -1,0 +1,123 @@
+//! The checksum sidecar of a segment: `<base>.checks`.
+//!
+//! Written once, when the segment is sealed (or the broker stops cleanly): a header with the segment's length, end, greatest
+//! timestamp and the chain value over all its batches, then the sparse index with the chain value at each entry, then the time
+//! index. All of it is checksummed, so that what a crash left of the file is either whole or known not to be; it is a cache and
+//! is rebuilt from the segment.
+
+use alloc::vec::Vec;
+
+use super::index::{IndexEntry, SegmentIndex, TIME_ENTRY_BYTES, decode_times};
+use crate::codec::Fields;
+use crate::{Offset, Timestamp};
+
+/// Bytes of the header.
+pub const HEADER_BYTES: usize = 72;
+const ENTRY_BYTES: usize = 16;
+const MAGIC: [u8; 8] = *b"flumenCK";
+
+/// What a sidecar says about its segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Footer {
+    /// The segment's base offset.
+    pub base: Offset,
+    /// Its length in bytes.
+    pub length: u64,
+    /// The offset after its last batch.
+    pub next_offset: Offset,
+    /// The greatest timestamp in it.
+    pub max_timestamp: Timestamp,
+    /// The chain value over all its batches.
+    pub chain: u32,
+    entries: u32,
+    times: u32,
+    body_checksum: u32,
+    max_timestamp_at: u32,
+}
+
+impl Footer {
+    /// Read the header of a sidecar.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let header = bytes.get(..HEADER_BYTES)?;
+        let mut fields = Fields::new(header);
+        let magic: [u8; 8] = fields.array()?;
+        let checksum = fields.u32()?;
+        if magic != MAGIC || crc32c::crc32c(&header[12..]) != checksum {
+            return None;
+        }
+        Some(Self {
+            body_checksum: fields.u32()?,
+            base: Offset(fields.i64()?),
+            length: fields.u64()?,
+            next_offset: Offset(fields.i64()?),
+            max_timestamp: Timestamp(fields.i64()?),
+            max_timestamp_at: fields.u32()?,
+            chain: fields.u32()?,
+            entries: fields.u32()?,
+            times: fields.u32()?,
+        })
+    }
+}
+
+/// The sidecar of a segment that holds `length` bytes and ends before `next_offset`.
+#[must_use]
+pub fn encode(index: &SegmentIndex, length: u64, next_offset: Offset) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + index.entries.len() * ENTRY_BYTES + index.times.len() * TIME_ENTRY_BYTES);
+    bytes.resize(HEADER_BYTES, 0);
+    for entry in &index.entries {
+        for field in [entry.relative_base, entry.relative_last, entry.position, entry.chain] {
+            bytes.extend_from_slice(&field.to_be_bytes());
+        }
+    }
+    bytes.extend_from_slice(&index.encode_times());
+    let body_checksum = crc32c::crc32c(&bytes[HEADER_BYTES..]);
+    let mut header = Vec::with_capacity(HEADER_BYTES);
+    header.extend_from_slice(&MAGIC);
+    header.extend_from_slice(&[0; 4]);
+    header.extend_from_slice(&body_checksum.to_be_bytes());
+    header.extend_from_slice(&index.absolute(0).0.to_be_bytes());
+    header.extend_from_slice(&length.to_be_bytes());
+    header.extend_from_slice(&next_offset.0.to_be_bytes());
+    header.extend_from_slice(&index.max_timestamp.0.to_be_bytes());
+    for field in [index.max_timestamp_at, index.chain, count(index.entries.len()), count(index.times.len())] {
+        header.extend_from_slice(&field.to_be_bytes());
+    }
+    header.resize(HEADER_BYTES, 0);
+    let checksum = crc32c::crc32c(&header[12..]);
+    header[8..12].copy_from_slice(&checksum.to_be_bytes());
+    bytes[..HEADER_BYTES].copy_from_slice(&header);
+    bytes
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).expect("a segment has fewer than 2^32 bytes, so fewer entries")
+}
+
+/// Read a whole sidecar. `None` unless it is whole and belongs to a segment of that base and length.
+#[must_use]
+pub fn decode(bytes: &[u8], base: Offset, length: u64, interval_bytes: u32) -> Option<(Footer, SegmentIndex)> {
+    let footer = Footer::parse(bytes)?;
+    let body = bytes.get(HEADER_BYTES..)?;
+    let times_at = usize::try_from(footer.entries).ok()?.checked_mul(ENTRY_BYTES)?;
+    let body_bytes = times_at.checked_add(usize::try_from(footer.times).ok()?.checked_mul(TIME_ENTRY_BYTES)?)?;
+    let whole = body.len() == body_bytes && crc32c::crc32c(body) == footer.body_checksum;
+    if !whole || footer.base != base || footer.length != length {
+        return None;
+    }
+    let mut index = SegmentIndex::new(base, interval_bytes);
+    let mut fields = Fields::new(&body[..times_at]);
+    while !fields.is_empty() {
+        index.entries.push(IndexEntry {
+            relative_base: fields.u32()?,
+            relative_last: fields.u32()?,
+            position: fields.u32()?,
+            chain: fields.u32()?,
+        });
+    }
+    index.times = decode_times(&body[times_at..])?;
+    index.max_timestamp = footer.max_timestamp;
+    index.max_timestamp_at = footer.max_timestamp_at;
+    index.chain = footer.chain;
+    Some((footer, index))
+}
