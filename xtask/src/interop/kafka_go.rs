@@ -106,7 +106,8 @@ pub(super) fn relist(directory: &Path, ours: bool, options: &Options) -> Outcome
 /// What is left out for what it is about, but passes here all the same, is taken in. What must pass and does not is a failure.
 fn judge_ours(suite: &Suite<'_>, entries: &mut BTreeMap<String, Entry>, tally: &mut Tally) -> Outcome<()> {
     for (name, entry) in entries {
-        let about_later = matches!(entry, Entry::Left(reason) if LATER.iter().any(|(about, _)| reason == &format!("about {about}")));
+        let about_later =
+            matches!(entry, Entry::Left(reason) if LATER.iter().any(|(about, _)| reason == &format!("about {about}")));
         if *entry != Entry::Run && !about_later {
             continue;
         }
@@ -124,7 +125,8 @@ fn judge_ours(suite: &Suite<'_>, entries: &mut BTreeMap<String, Entry>, tally: &
 /// One test's result on Kafka as lines of the list: as a whole, or by subtest where they differ.
 fn entries_of(test: &str, result: &TestResult) -> Vec<(String, Entry)> {
     let subtests = &result.subtests;
-    let mixed = subtests.iter().any(|(name, passed)| !passed || about(name).is_some()) && about(test).is_none() && subtests.len() > 1;
+    let mixed =
+        subtests.iter().any(|(name, passed)| !passed || about(name).is_some()) && about(test).is_none() && subtests.len() > 1;
     if mixed {
         return subtests.iter().map(|(name, passed)| (name.clone(), judged(name, *passed, result))).collect();
     }
@@ -193,7 +195,8 @@ impl TestResult {
         };
         let at = self.text.find(line).unwrap_or(0) + line.len();
         let next = self.text[at..].lines().nth(1).unwrap_or_default();
-        let whole = if line.trim_end().ends_with(':') { format!("{} {}", line.trim(), next.trim()) } else { line.trim().to_owned() };
+        let whole =
+            if line.trim_end().ends_with(':') { format!("{} {}", line.trim(), next.trim()) } else { line.trim().to_owned() };
         let words: Vec<String> = whole.split_whitespace().map(without_chance).collect();
         words.join(" ").chars().take(140).collect()
     }
@@ -299,7 +302,8 @@ mod tests {
 
     #[test]
     fn differing_subtests_are_listed_one_by_one() {
-        let result = result("    --- PASS: TestC/one (0.1s)\n    --- FAIL: TestC/two (0.1s)\n        --- FAIL: TestC/two/deep (0s)\n");
+        let result =
+            result("    --- PASS: TestC/one (0.1s)\n    --- FAIL: TestC/two (0.1s)\n        --- FAIL: TestC/two/deep (0s)\n");
         let entries = entries_of("TestC", &result);
         assert_eq!(entries.len(), 2);
         assert_eq!(entries[0], ("TestC/one".to_owned(), Entry::Run));
