@@ -205,6 +205,7 @@ impl<Mail: Send + 'static> Reactor<Mail> {
             self.files.done.clear();
         }
         assert!(self.network.is_empty(), "a connection outlived its last operation");
+        self.ring.release();
         LeftoverFiles { files: self.files.into_open() }
     }
 
