@@ -1,0 +1,22 @@
+//! What Flumen adds: durability, the journal, cores, and how open a listener may be.
+
+use crate::configs::definition::{Definition, boolean, int, long, string};
+use crate::configs::topic::DURABILITIES;
+
+#[rustfmt::skip]
+pub(super) static DEFINITIONS: &[Definition] = &[
+    boolean("flumen.allow.insecure").or("false").in_force()
+        .doc("Whether listeners beyond loopback may go without TLS and authentication."),
+    string("flumen.cores").in_force()
+        .doc("The cores that run shards, as 0-3,6; unset, every core the process may use."),
+    string("flumen.durability").or("synced").one_of(DURABILITIES).cluster_wide().high().in_force()
+        .doc("The default of a topic's `flumen.durability`."),
+    long("flumen.inflight.bytes").at_least(1_048_576).in_force()
+        .doc("How many bytes of requests all shards together may hold; unset, an eighth of the memory."),
+    long("flumen.journal.bytes").or("268435456").at_least(67_108_864).in_force()
+        .doc("How large the journal of one shard may grow."),
+    int("flumen.shards").at_least(1).in_force()
+        .doc("How many shards there are; unset, one per core."),
+    boolean("flumen.validate.compressed").or("false").cluster_wide().in_force()
+        .doc("The default of a topic's `flumen.validate.compressed`."),
+];
