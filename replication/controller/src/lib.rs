@@ -11,6 +11,7 @@
 extern crate alloc;
 
 pub mod command;
+pub mod configs;
 pub mod delta;
 pub mod image;
 pub mod names;

@@ -86,7 +86,7 @@ impl BatchBuilder {
     fn start_record(&mut self, timestamp: Timestamp) -> i64 {
         if self.record_count == 0 {
             self.base_timestamp = timestamp;
-            self.max_timestamp = timestamp;
+            self.max_timestamp = Timestamp::NONE;
         }
         self.max_timestamp = self.max_timestamp.max(timestamp);
         timestamp.0.wrapping_sub(self.base_timestamp.0)
@@ -118,7 +118,7 @@ impl BatchBuilder {
             return Ok(None);
         }
         let (header, body) = self.into_parts(codec, level, producer)?;
-        Ok(Some(ValidatedBatch::vouched(header, body.into())))
+        Ok(Some(ValidatedBatch::vouched(header, body)))
     }
 
     fn into_parts(
@@ -126,7 +126,7 @@ impl BatchBuilder {
         codec: Codec,
         level: Option<i32>,
         producer: ProducerInfo,
-    ) -> Result<(BatchHeader, Vec<u8>), CompressionError> {
+    ) -> Result<(BatchHeader, Bytes), CompressionError> {
         let header = BatchHeader {
             base_offset: Offset::ZERO,
             length: 0,
@@ -143,18 +143,18 @@ impl BatchBuilder {
             base_sequence: producer.base_sequence,
             record_count: self.record_count,
         };
-        encode_body(header, self.payload, codec, level)
+        encode_body(header, self.payload.into(), codec, level)
     }
 }
 
 /// Compress a payload and fit a header's codec, length and CRC to it.
 pub(super) fn encode_body(
     mut header: BatchHeader,
-    payload: Vec<u8>,
+    payload: Bytes,
     codec: Codec,
     level: Option<i32>,
-) -> Result<(BatchHeader, Vec<u8>), CompressionError> {
-    let body = if codec == Codec::None { payload } else { compression::compress(codec, level, &payload)? };
+) -> Result<(BatchHeader, Bytes), CompressionError> {
+    let body = if codec == Codec::None { payload } else { compression::compress(codec, level, &payload)?.into() };
     let limit = CompressionError::TooLarge { limit_bytes: i32::MAX as usize };
     header.length = i32::try_from(BATCH_OVERHEAD_BYTES - LENGTH_OVERHEAD_BYTES + body.len()).map_err(|_| limit)?;
     header.attributes = header.attributes.with_compression(codec);

@@ -61,7 +61,7 @@ pub struct ValidationRules {
 /// Why a batch is refused. Each kind is one Kafka error code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BatchErrorKind {
-    /// 2 `CORRUPT_MESSAGE`: the CRC does not hold, or the length goes beyond the bytes.
+    /// 2 `CORRUPT_MESSAGE`: the CRC does not hold, or the length cannot be that of a batch.
     Corrupt,
     /// 10 `MESSAGE_TOO_LARGE`
     MessageTooLarge,

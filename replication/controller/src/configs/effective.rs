@@ -100,7 +100,11 @@ impl EffectiveTopicConfig {
         Self {
             cleanup: CleanupPolicy { compact: has("compact"), delete: has("delete") },
             compression: values.compression(),
-            durability: if values.text("flumen.durability") == "replicated" { Durability::Replicated } else { Durability::Synced },
+            durability: if values.text("flumen.durability") == "replicated" {
+                Durability::Replicated
+            } else {
+                Durability::Synced
+            },
             validate_compressed: values.get("flumen.validate.compressed") == Some(Value::Boolean(true)),
             index_interval_bytes: values.positive_int("index.interval.bytes"),
             max_decompressed_message_bytes: values.positive_int("max.decompressed.message.bytes"),
@@ -167,7 +171,6 @@ impl Values<'_> {
             _ => CompressionType::Producer,
         }
     }
-
 }
 
 #[cfg(test)]
@@ -211,7 +214,8 @@ mod tests {
 
     #[test]
     fn the_stronger_layer_wins() {
-        let (broker, all, fixed) = (map(&[("log.retention.ms", "1")]), map(&[("log.retention.ms", "2")]), map(&[("log.retention.ms", "3")]));
+        let (broker, all, fixed) =
+            (map(&[("log.retention.ms", "1")]), map(&[("log.retention.ms", "2")]), map(&[("log.retention.ms", "3")]));
         let mut layers = BrokerLayers { dynamic_broker: Some(&broker), dynamic_default: Some(&all), fixed: Some(&fixed) };
         assert_eq!(EffectiveTopicConfig::resolve(None, &layers).retention_ms, Some(1));
         layers.dynamic_broker = None;

@@ -100,8 +100,11 @@ impl<'a> BrokerLayers<'a> {
 }
 
 /// A topic's value in force, and the layer it comes from.
-#[must_use]
-pub fn topic_value(definition: &Definition, overrides: Option<&ConfigMap>, layers: &BrokerLayers<'_>) -> (Option<Value>, ConfigSource) {
+pub(super) fn topic_value(
+    definition: &Definition,
+    overrides: Option<&ConfigMap>,
+    layers: &BrokerLayers<'_>,
+) -> (Option<Value>, ConfigSource) {
     let set = overrides.and_then(|values| parse(definition, values.get(definition.name)?).ok());
     if set.is_some() {
         return (set, ConfigSource::Topic);

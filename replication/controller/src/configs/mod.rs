@@ -30,8 +30,14 @@ use alloc::vec::Vec;
 /// Settings by name, as text.
 pub type ConfigMap = BTreeMap<String, String>;
 
+/// Names longer than this are not compared with the known ones: the longest known one has 59 characters.
+const LONGEST_NAME: usize = 80;
+
 /// The known name that looks most like `name`, if any is close.
 fn nearest<'a>(name: &str, definitions: impl IntoIterator<Item = &'a Definition>) -> Option<&'static str> {
+    if name.len() > LONGEST_NAME {
+        return None;
+    }
     let most = (name.len() / 4).clamp(1, 4);
     let measured = definitions.into_iter().map(|definition| (distance(name, definition.name), definition.name));
     measured.filter(|(distance, _)| *distance <= most).min().map(|(_, name)| name)

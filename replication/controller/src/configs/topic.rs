@@ -41,14 +41,14 @@ static DEFINITIONS: &[Definition] = &[
         .doc("Whether share groups may use this topic as their dead letter queue."),
     long("file.delete.delay.ms").or("60000").at_least(0).follows(&[Synonym::same("log.segment.delete.delay.ms")])
         .doc("How long the file of a deleted segment stays on disk."),
-    long("flush.messages").or("9223372036854775807").at_least(1).follows(&[Synonym::same("log.flush.interval.messages")])
-        .doc("After how many records a sync is forced. With `flumen.durability=synced` every append is synced before it is acknowledged, whatever this says."),
-    long("flush.ms").or("9223372036854775807").at_least(0).follows(&[Synonym::same("log.flush.interval.ms"), Synonym::same("log.flush.scheduler.interval.ms")])
-        .doc("After how much time a sync is forced. With `flumen.durability=synced` every append is synced before it is acknowledged, whatever this says."),
     string("flumen.durability").or("synced").one_of(DURABILITIES).follows(&[Synonym::same("flumen.durability")]).in_force()
         .doc("What `acks=all` means: `synced` is on disk at every in-sync replica, `replicated` is in the memory of every in-sync replica, as in Kafka."),
     boolean("flumen.validate.compressed").or("false").follows(&[Synonym::same("flumen.validate.compressed")]).in_force()
         .doc("Whether compressed batches are decompressed and checked record by record even where nothing else requires it."),
+    long("flush.messages").or("9223372036854775807").at_least(1).follows(&[Synonym::same("log.flush.interval.messages")])
+        .doc("After how many records a sync is forced. With `flumen.durability=synced` every append is synced before it is acknowledged, whatever this says."),
+    long("flush.ms").or("9223372036854775807").at_least(0).follows(&[Synonym::same("log.flush.interval.ms"), Synonym::same("log.flush.scheduler.interval.ms")])
+        .doc("After how much time a sync is forced. With `flumen.durability=synced` every append is synced before it is acknowledged, whatever this says."),
     list("follower.replication.throttled.replicas").or("").allow(Allowed::ThrottledReplicas)
         .doc("The replicas whose fetching as followers is throttled: partition:broker pairs, or * for all."),
     int("index.interval.bytes").or("4096").at_least(0).follows(&[Synonym::same("log.index.interval.bytes")]).in_force()
@@ -124,9 +124,8 @@ pub fn lookup(name: &str) -> Option<&'static Definition> {
 /// # Errors
 /// The name is unknown or the value breaks its rule.
 pub fn validate(name: &str, value: &str) -> Result<Value, ConfigError> {
-    let definition = lookup(name).ok_or_else(|| {
-        ConfigError::new(name, Problem::Unknown { nearest: nearest(name, DEFINITIONS) })
-    })?;
+    let definition =
+        lookup(name).ok_or_else(|| ConfigError::new(name, Problem::Unknown { nearest: nearest(name, DEFINITIONS) }))?;
     parse(definition, value)
 }
 

@@ -53,9 +53,8 @@ impl Value {
 /// The text is no value of the type, or breaks the setting's rule.
 pub fn parse(definition: &Definition, text: &str) -> Result<Value, ConfigError> {
     let shown = || if definition.sensitive() { String::from("[hidden]") } else { String::from(text) };
-    let value = typed(definition.kind, text).ok_or_else(|| {
-        ConfigError::new(definition.name, Problem::NotOfType { value: shown(), kind: definition.kind })
-    })?;
+    let value = typed(definition.kind, text)
+        .ok_or_else(|| ConfigError::new(definition.name, Problem::NotOfType { value: shown(), kind: definition.kind }))?;
     if let Value::List(elements) = &value {
         check_elements(definition, elements)?;
     }
@@ -122,9 +121,8 @@ fn all_in(elements: &[String], valid: &[&str]) -> bool {
 }
 
 fn throttled_replicas(elements: &[String]) -> bool {
-    let pair = |element: &String| {
-        element.split_once(':').is_some_and(|(partition, broker)| is_index(partition) && is_index(broker))
-    };
+    let pair =
+        |element: &String| element.split_once(':').is_some_and(|(partition, broker)| is_index(partition) && is_index(broker));
     matches!(elements, [star] if star == "*") || elements.iter().all(pair)
 }
 

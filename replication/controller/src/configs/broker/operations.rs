@@ -20,6 +20,10 @@ pub(super) static DEFINITIONS: &[Definition] = &[
         .doc("How long one of those samples is."),
     class("create.topic.policy.class.name").low()
         .doc("The class that may veto new topics."),
+    long("follower.replication.throttled.rate").or("9223372036854775807").at_least(0).cluster_wide().internal()
+        .doc("How many bytes a second throttled replicas fetch as followers."),
+    long("leader.replication.throttled.rate").or("9223372036854775807").at_least(0).cluster_wide().internal()
+        .doc("How many bytes a second throttled replicas serve as leaders."),
     list("metric.reporters").or("org.apache.kafka.common.metrics.JmxReporter").cluster_wide().low()
         .doc("Classes that report metrics."),
     int("metrics.num.samples").or("2").at_least(1).low()
@@ -32,6 +36,8 @@ pub(super) static DEFINITIONS: &[Definition] = &[
         .doc("How many samples a client quota keeps."),
     int("quota.window.size.seconds").or("1").at_least(1).low()
         .doc("How long one of those samples is."),
+    long("replica.alter.log.dirs.io.max.bytes.per.second").or("9223372036854775807").at_least(0).cluster_wide().internal()
+        .doc("How many bytes a second are moved between log directories."),
     int("replication.quota.window.num").or("11").at_least(1).low()
         .doc("How many samples the replication quota keeps."),
     int("replication.quota.window.size.seconds").or("1").at_least(1).low()

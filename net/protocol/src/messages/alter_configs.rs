@@ -1,0 +1,76 @@
+//! AlterConfigs (API key 33): replace the settings of topics and brokers.
+//!
+//! Fields and versions as in the schemas of Kafka 4.4.
+
+use alloc::vec::Vec;
+
+use flumen_protocol_derive::Message;
+
+use crate::{ErrorCode, Text};
+
+/// Asks a broker: replace the settings of topics and brokers.
+#[derive(Message, Clone, Debug, PartialEq)]
+#[message(versions = "0-2", flexible = "2+")]
+pub struct AlterConfigsRequest {
+    /// The updates for each resource.
+    #[field(versions = "0+")]
+    pub resources: Vec<AlterConfigsResource>,
+    /// True if we should validate the request, but not change the configurations.
+    #[field(versions = "0+")]
+    pub validate_only: bool,
+}
+
+/// The updates for each resource.
+#[derive(Message, Clone, Debug, PartialEq)]
+pub struct AlterConfigsResource {
+    /// The resource type.
+    #[field(versions = "0+")]
+    pub resource_type: i8,
+    /// The resource name.
+    #[field(versions = "0+")]
+    pub resource_name: Text,
+    /// The configurations.
+    #[field(versions = "0+")]
+    pub configs: Vec<AlterableConfig>,
+}
+
+/// The configurations.
+#[derive(Message, Clone, Debug, PartialEq)]
+pub struct AlterableConfig {
+    /// The configuration key name.
+    #[field(versions = "0+")]
+    pub name: Text,
+    /// The value to set for the configuration key.
+    #[field(versions = "0+", nullable = "0+", default = Some(Text::default()))]
+    pub value: Option<Text>,
+}
+
+/// The answer to [`AlterConfigsRequest`].
+#[derive(Message, Clone, Debug, PartialEq)]
+#[message(versions = "0-2", flexible = "2+")]
+pub struct AlterConfigsResponse {
+    /// Duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did
+    /// not violate any quota.
+    #[field(versions = "0+")]
+    pub throttle_time_ms: i32,
+    /// The responses for each resource.
+    #[field(versions = "0+")]
+    pub responses: Vec<AlterConfigsResourceResponse>,
+}
+
+/// The responses for each resource.
+#[derive(Message, Clone, Debug, PartialEq)]
+pub struct AlterConfigsResourceResponse {
+    /// The resource error code.
+    #[field(versions = "0+")]
+    pub error_code: ErrorCode,
+    /// The resource error message, or null if there was no error.
+    #[field(versions = "0+", nullable = "0+", default = Some(Text::default()))]
+    pub error_message: Option<Text>,
+    /// The resource type.
+    #[field(versions = "0+")]
+    pub resource_type: i8,
+    /// The resource name.
+    #[field(versions = "0+")]
+    pub resource_name: Text,
+}
