@@ -206,6 +206,8 @@ pub struct FetchResult {
     pub diverging: Option<(LeaderEpoch, Offset)>,
     /// The batches, if any.
     pub records: Option<FileSlice>,
+    /// What was asked for: the answer looks a little different.
+    pub read_committed: bool,
 }
 
 impl FetchResult {
@@ -219,6 +221,7 @@ impl FetchResult {
             log_start: Offset(-1),
             diverging: None,
             records: None,
+            read_committed: false,
         }
     }
 

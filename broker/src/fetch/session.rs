@@ -277,6 +277,7 @@ mod tests {
             log_start: Offset(0),
             diverging: None,
             records: None,
+            read_committed: false,
         }
     }
 

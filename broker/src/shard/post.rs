@@ -46,9 +46,7 @@ impl Shard {
             Mail::FetchReady { ticket, bytes } => self.fetch_reported(turn, from, ticket, bytes, true),
             Mail::FetchWait { ticket } => self.fetch_wait(turn, (from, ticket)),
             Mail::FetchCollect { ticket, max_bytes } => self.fetch_collect(turn, (from, ticket), max_bytes),
-            Mail::FetchCancel { ticket } => {
-                self.purgatory.take(&(from, ticket));
-            }
+            Mail::FetchCancel { ticket } => self.fetch_cancel((from, ticket)),
             Mail::Fetched(mail) => {
                 if !mail.was_parked {
                     self.give_credit(from, Class::Fetch);
