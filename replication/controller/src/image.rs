@@ -28,8 +28,6 @@ pub struct MetadataImage {
     pub next_producer_id: ProducerId,
     /// The broker epoch that the next registration gets.
     pub next_broker_epoch: i64,
-    /// Finalized feature levels.
-    pub features: BTreeMap<String, i16>,
 }
 
 /// One registered broker.

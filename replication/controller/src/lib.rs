@@ -10,20 +10,30 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+mod alteration;
+mod brokers;
 pub mod command;
 pub mod configs;
 pub mod delta;
 pub mod image;
 pub mod names;
+mod partitions;
+mod placement;
 pub mod refusal;
 pub mod response;
 pub mod rules;
+pub mod snapshot;
+pub mod state_machine;
+#[cfg(test)]
+mod tests;
+mod topics;
 
 pub use command::Command;
 pub use delta::Delta;
 pub use image::{BrokerImage, ConfigResource, Endpoint, MetadataImage, PartitionImage, TopicImage};
 pub use refusal::{Reason, Refusal};
 pub use response::CommandResponse;
-pub mod state_machine;
-pub use rules::ConfigRules;
+pub use rules::{ConfigRules, ConfigScope};
+pub use snapshot::ImageSnapshot;
 pub use state_machine::StateMachine;
+pub use topics::MAX_PARTITIONS_PER_REQUEST;

@@ -64,6 +64,8 @@ pub struct EffectiveTopicConfig {
     pub durability: Durability,
     /// `flumen.validate.compressed`.
     pub validate_compressed: bool,
+    /// `file.delete.delay.ms`.
+    pub file_delete_delay_ms: u64,
     /// `index.interval.bytes`.
     pub index_interval_bytes: u32,
     /// `max.decompressed.message.bytes`.
@@ -84,6 +86,8 @@ pub struct EffectiveTopicConfig {
     pub retention_ms: Option<u64>,
     /// `segment.bytes`.
     pub segment_bytes: u32,
+    /// `segment.index.bytes`.
+    pub segment_index_bytes: u32,
     /// `segment.jitter.ms`.
     pub segment_jitter_ms: u64,
     /// `segment.ms`.
@@ -106,6 +110,7 @@ impl EffectiveTopicConfig {
                 Durability::Synced
             },
             validate_compressed: values.get("flumen.validate.compressed") == Some(Value::Boolean(true)),
+            file_delete_delay_ms: u64::try_from(values.number("file.delete.delay.ms")).unwrap_or(0),
             index_interval_bytes: values.positive_int("index.interval.bytes"),
             max_decompressed_message_bytes: values.positive_int("max.decompressed.message.bytes"),
             max_message_bytes: values.positive_int("max.message.bytes"),
@@ -119,6 +124,7 @@ impl EffectiveTopicConfig {
             retention_bytes: u64::try_from(values.number("retention.bytes")).ok(),
             retention_ms: u64::try_from(values.number("retention.ms")).ok(),
             segment_bytes: values.positive_int("segment.bytes"),
+            segment_index_bytes: values.positive_int("segment.index.bytes"),
             segment_jitter_ms: u64::try_from(values.number("segment.jitter.ms")).unwrap_or(0),
             segment_ms: u64::try_from(values.number("segment.ms")).unwrap_or(u64::MAX),
         }

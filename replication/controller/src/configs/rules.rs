@@ -17,11 +17,12 @@ pub struct KafkaConfigRules;
 
 impl ConfigRules for KafkaConfigRules {
     fn check(&self, scope: ConfigScope, values: &BTreeMap<String, String>) -> Result<(), Refusal> {
-        let checked = match scope {
-            ConfigScope::Topic => topic::validate_all(values),
-            ConfigScope::Broker | ConfigScope::BrokerDefault => check_broker(scope, values),
+        // Kafka's errors: 40 for a topic, 42 for a broker.
+        let (checked, reason) = match scope {
+            ConfigScope::Topic => (topic::validate_all(values), Reason::InvalidConfig),
+            ConfigScope::Broker | ConfigScope::BrokerDefault => (check_broker(scope, values), Reason::InvalidRequest),
         };
-        checked.map_err(|error| Refusal::new(Reason::InvalidConfig, error.to_string()))
+        checked.map_err(|error| Refusal::new(reason, error.to_string()))
     }
 
     fn is_list(&self, scope: ConfigScope, key: &str) -> bool {
@@ -75,7 +76,8 @@ mod tests {
     fn a05_brokers_change_only_what_is_dynamic() {
         assert!(check(ConfigScope::Broker, "log.retention.ms", "1").is_ok());
         assert!(check(ConfigScope::BrokerDefault, "log.retention.ms", "1").is_ok());
-        assert!(check(ConfigScope::Broker, "num.partitions", "1").is_err());
+        let refusal = check(ConfigScope::Broker, "num.partitions", "1").expect_err("read-only");
+        assert_eq!(refusal.reason, Reason::InvalidRequest);
         assert!(check(ConfigScope::Broker, "ssl.keystore.type", "PEM").is_ok());
         assert!(check(ConfigScope::BrokerDefault, "ssl.keystore.type", "PEM").is_err());
         assert!(check(ConfigScope::Broker, "log.retention.mss", "1").is_err());

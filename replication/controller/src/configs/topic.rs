@@ -39,7 +39,7 @@ static DEFINITIONS: &[Definition] = &[
         .doc("How long a compacted topic keeps the marker of a deleted key."),
     boolean("errors.deadletterqueue.group.enable").or("false")
         .doc("Whether share groups may use this topic as their dead letter queue."),
-    long("file.delete.delay.ms").or("60000").at_least(0).follows(&[Synonym::same("log.segment.delete.delay.ms")])
+    long("file.delete.delay.ms").or("60000").at_least(0).follows(&[Synonym::same("log.segment.delete.delay.ms")]).in_force()
         .doc("How long the file of a deleted segment stays on disk."),
     string("flumen.durability").or("synced").one_of(DURABILITIES).follows(&[Synonym::same("flumen.durability")]).in_force()
         .doc("What `acks=all` means: `synced` is on disk at every in-sync replica, `replicated` is in the memory of every in-sync replica, as in Kafka."),
@@ -97,7 +97,7 @@ static DEFINITIONS: &[Definition] = &[
         .doc("How old the newest record of a segment may grow before the segment is deleted (`cleanup.policy` with delete); -1 is without limit."),
     int("segment.bytes").or("1073741824").at_least(1_048_576).follows(&[Synonym::same("log.segment.bytes")]).in_force()
         .doc("The size at which a segment is sealed and the next begun; retention deletes whole segments."),
-    int("segment.index.bytes").or("10485760").at_least(4).follows(&[Synonym::same("log.index.size.max.bytes")])
+    int("segment.index.bytes").or("10485760").at_least(4).follows(&[Synonym::same("log.index.size.max.bytes")]).in_force()
         .doc("The largest size of an index file of a segment."),
     long("segment.jitter.ms").or("0").at_least(0).follows(&[Synonym::same("log.roll.jitter.ms"), Synonym::hours("log.roll.jitter.hours")]).in_force()
         .doc("Up to how much earlier, at random, a segment is sealed than `segment.ms` says, so that not all roll at once."),

@@ -69,7 +69,7 @@ pub(super) static DEFINITIONS: &[Definition] = &[
         .doc("How often Kafka writes down where its logs start. Flumen does so with every change."),
     int("log.index.interval.bytes").or("4096").at_least(0).cluster_wide().in_force()
         .doc("The default of a topic's `index.interval.bytes`."),
-    int("log.index.size.max.bytes").or("10485760").at_least(4).cluster_wide()
+    int("log.index.size.max.bytes").or("10485760").at_least(4).cluster_wide().in_force()
         .doc("The default of a topic's `segment.index.bytes`."),
     long("log.initial.task.delay.ms").or("30000").at_least(0).low().internal()
         .doc("How long after the start the first background work on logs begins."),
@@ -109,7 +109,7 @@ pub(super) static DEFINITIONS: &[Definition] = &[
         .doc("The default of a topic's `segment.ms`; unset, `log.roll.hours` holds."),
     int("log.segment.bytes").or("1073741824").at_least(1_048_576).cluster_wide().high().in_force()
         .doc("The default of a topic's `segment.bytes`."),
-    long("log.segment.delete.delay.ms").or("60000").at_least(0).cluster_wide().high()
+    long("log.segment.delete.delay.ms").or("60000").at_least(0).cluster_wide().high().in_force()
         .doc("The default of a topic's `file.delete.delay.ms`."),
     int("max.decompressed.message.bytes").or("2147483639").between(1, LARGEST_ARRAY).cluster_wide().in_force()
         .doc("The default of a topic's `max.decompressed.message.bytes`."),
