@@ -295,6 +295,10 @@ pub struct CommitOffsets {
     pub offsets: Vec<CommittedOffset>,
     /// `retention_time_ms` of versions 2 to 4, if it was set.
     pub retention_ms: Option<i64>,
+    /// Whether the consumer says that it has joined the group.
+    pub joined: bool,
+    /// What somebody is told who has joined a group that nobody knows: it depends on the version.
+    pub unknown_group: ErrorCode,
 }
 
 /// One partition's committed offset.

@@ -23,6 +23,7 @@ use crate::{
     mail::Mail,
     metadata::Topic,
     shard::{Shard, Turn},
+    topic_rules::log_config,
 };
 
 /// Images whose consequences are not all on disk yet, oldest first.
@@ -57,6 +58,7 @@ impl Shard {
         let mut outstanding = BTreeSet::new();
         for topic in &delta.topics_deleted {
             self.remove_topic(turn, topic, &mut outstanding);
+            self.forget_commits_of(turn, &topic.name);
         }
         let topics = self.metadata.apply(image, delta, &self.settings.admin);
         for topic in topics {
@@ -92,7 +94,7 @@ impl Shard {
         outstanding: &mut BTreeSet<TopicPartition>,
     ) {
         let partition = TopicPartition { topic: topic.id(), partition: number };
-        let config = log_config(topic, self.metadata.random.next());
+        let config = log_config(&topic.config, self.metadata.random.next());
         match self.store.slot_of(partition) {
             Some(slot) => {
                 self.store.configure(slot, config, turn.now, &mut turn.effects.files);
@@ -135,7 +137,7 @@ impl Shard {
         let local = LocalLog { log_end, durable: view.durable().get(), high_watermark: view.log_start() };
         let offline = view.is_offline();
         let reign = reign(record);
-        let minimum = topic.config.min_insync_replicas();
+        let minimum = topic.config.min_insync_replicas as usize;
         let me = self.settings.broker;
         let transition = match self.partitions.get_mut(partition) {
             Some(hosted) => {
@@ -202,7 +204,7 @@ impl Shard {
         let Some(view) = self.store.view(slot) else { return };
         let (durability, log_end) = (durability(view.durability()), view.log_end());
         let Some(hosted) = self.partitions.get_mut(partition) else { return };
-        let minimum = hosted.topic.config.min_insync_replicas();
+        let minimum = hosted.topic.config.min_insync_replicas as usize;
         if let Some(leader) = hosted.replica.as_mut().and_then(Replica::as_leader_mut) {
             let rose = leader.configure(durability, minimum);
             self.partition_moved(turn, partition, log_end, rose);
@@ -233,8 +235,4 @@ const fn durability(durability: flumen_log::store::Durability) -> flumen_replica
     }
 }
 
-/// The settings of a topic's logs; the jitter of rolls is drawn here.
-fn log_config(topic: &Topic, random: u64) -> flumen_log::store::LogConfig {
-    topic.config.log_config(random)
-}
 

@@ -12,15 +12,16 @@ use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use flumen_log::{Monotonic, ShardId};
 use flumen_protocol::{
     ErrorCode, delete_records::DeleteRecordsRequest, describe_log_dirs::DescribeLogDirsRequest,
-    describe_producers::DescribeProducersRequest, list_offsets::ListOffsetsRequest, offset_commit::OffsetCommitRequest,
-    offset_fetch::OffsetFetchRequest, offset_for_leader_epoch::OffsetForLeaderEpochRequest,
+    describe_producers::DescribeProducersRequest, list_offsets::ListOffsetsRequest, offset_fetch::OffsetFetchRequest, offset_for_leader_epoch::OffsetForLeaderEpochRequest,
 };
 
 use crate::{
     mail::{Answer, AnsweredMail, AskMail, Mail, Question},
+    offsets::{CommitAsked, commit_response},
     shard::{Class, Return, Running, Shard, Turn},
 };
-pub(crate) use owner::Questions;
+pub(crate) use answer::next as next_answer;
+pub(crate) use owner::{Answered, Questions};
 
 /// The request that the answers are put into.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub(crate) enum Asked {
     DeleteRecords(DeleteRecordsRequest),
     Producers(DescribeProducersRequest),
     LogDirs(DescribeLogDirsRequest),
-    CommitOffsets(OffsetCommitRequest),
+    CommitOffsets(CommitAsked),
     FetchOffsets(OffsetFetchRequest),
 }
 
@@ -122,8 +123,8 @@ impl Shard {
                 let response = self.log_dirs_response(&request, answers);
                 self.answer(way, response);
             }
-            Asked::CommitOffsets(request) => {
-                let response = crate::offsets::commit_response(request, &mut answers);
+            Asked::CommitOffsets(asked) => {
+                let response = commit_response(asked, &mut answers);
                 self.answer(way, response);
             }
             Asked::FetchOffsets(request) => {
