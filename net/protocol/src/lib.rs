@@ -1,6 +1,7 @@
 //! Kafka's wire protocol: messages and frames, decoded and encoded, bounded.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
@@ -12,6 +13,8 @@ mod error_code;
 mod generate;
 mod messages;
 pub mod offsets_topic;
+#[cfg(test)]
+mod proof;
 mod records;
 mod request;
 mod response;
