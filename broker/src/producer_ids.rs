@@ -37,8 +37,8 @@ impl ProducerIds {
 
 impl Shard {
     pub(crate) fn start_init_producer_id(&mut self, turn: &mut Turn<'_>, way: Return, request: &InitProducerIdRequest) {
-        if let Err(error) = admin::check_init_producer_id(request, way.version) {
-            self.answer(&way, InitProducerIdResponse { error_code: error, producer_id: -1, producer_epoch: -1, ..Default::default() });
+        if let Some(refusal) = admin::refuse_producer_id(request) {
+            self.answer(&way, refusal);
             return;
         }
         if let Some(id) = self.producer_ids.take() {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     mail::{Answer, CommitOffsets, CommittedOffset, Question},
-    query::{Answered, Asked, Routed},
+    query::{Answered, Asked},
     shard::{Return, Shard, Timer, Turn},
 };
 
@@ -45,7 +45,7 @@ impl Shard {
                 let checked = match found {
                     Err(error) => Err(error),
                     Ok(topic) if topic.partition(partition.partition_index).is_none() => Err(ErrorCode::UnknownTopicOrPartition),
-                    Ok(_) if metadata.len() > self.settings.admin.offset_metadata_max_bytes() => {
+                    Ok(_) if metadata.len() > self.settings.offsets.metadata_max_bytes => {
                         Err(ErrorCode::OffsetMetadataTooLarge)
                     }
                     Ok(topic) => Ok(CommittedOffset {
@@ -74,7 +74,7 @@ impl Shard {
         let routed = self.coordinator_of(&commit.group).map(|(coordinator, owner)| {
             (owner, Question::CommitOffsets { coordinator, commit: alloc::boxed::Box::new(commit) })
         });
-        let deadline = turn.now.monotonic.after_ms(self.settings.admin.offset_commit_timeout_ms());
+        let deadline = turn.now.monotonic.after_ms(self.settings.offsets.commit_timeout_ms);
         let asked = Asked::CommitOffsets(CommitAsked { request, refused });
         self.ask(turn, way, asked, [routed], deadline);
     }
@@ -133,7 +133,10 @@ impl Shard {
     fn record(&mut self, turn: &mut Turn<'_>, place: (u64, u32), uncommitted: Uncommitted, deadline: Monotonic) {
         let partition = uncommitted.0;
         let records = uncommitted.1.iter().map(|(key, commit)| (key, commit.as_ref()));
-        let Some(batch) = records::batch(records, turn.now.wall) else { return };
+        let Ok(batch) = records::batch(records, turn.now.wall) else {
+            self.answer_question(turn, place.0, place.1, Answer::Refused { error: ErrorCode::InvalidCommitOffsetSize });
+            return;
+        };
         self.coordinators.uncommitted.insert(place, uncommitted);
         self.append_for_question(turn, partition, batch, deadline, place);
     }
@@ -157,7 +160,7 @@ impl Shard {
     pub(super) fn arm_offset_expiry(&mut self, turn: &Turn<'_>) {
         if !self.coordinators.expiry_armed {
             self.coordinators.expiry_armed = true;
-            let interval_ms = self.settings.admin.offsets_retention_check_interval_ms();
+            let interval_ms = self.settings.offsets.retention_check_interval_ms;
             self.timers.arm(turn.now.monotonic.after_ms(interval_ms), Timer::OffsetExpiry);
         }
     }
@@ -165,7 +168,7 @@ impl Shard {
     /// Remove what has expired (O05): so long after the last commit, or when the client said.
     pub(crate) fn expire_offsets(&mut self, turn: &mut Turn<'_>) {
         let now_ms = turn.now.wall.0;
-        let retention_ms = self.settings.admin.offsets_retention_ms();
+        let retention_ms = self.settings.offsets.retention_ms;
         self.remove_commits(turn, |_, commit| {
             let expires_at_ms = commit.expires_at_ms.unwrap_or_else(|| commit.committed_at_ms.saturating_add(retention_ms));
             expires_at_ms <= now_ms
@@ -190,7 +193,7 @@ impl Shard {
                 removals.push((*partition, keys));
             }
         }
-        let deadline = turn.now.monotonic.after_ms(self.settings.admin.offset_commit_timeout_ms());
+        let deadline = turn.now.monotonic.after_ms(self.settings.offsets.commit_timeout_ms);
         for removal in removals {
             self.coordinators.expiries = self.coordinators.expiries.wrapping_add(1);
             let place = (NOBODY, self.coordinators.expiries);

@@ -42,7 +42,7 @@ impl Shard {
                 Ok((owner, Question::FetchOffsets { coordinator, group: group.group_id.as_str().into(), wanted }))
             })
             .collect();
-        let deadline = turn.now.monotonic.after_ms(self.settings.admin.offset_commit_timeout_ms());
+        let deadline = turn.now.monotonic.after_ms(self.settings.offsets.commit_timeout_ms);
         self.ask(turn, way, Asked::FetchOffsets(request), questions, deadline);
     }
 

@@ -1,4 +1,4 @@
-//! Commits as Kafka's records: key version 1; value version 3, or 1 where the client asked for its own retention.
+//! Commits as Kafka's records.
 //!
 //! Records of other kinds (groups' metadata) are passed over; what cannot be understood is no reason to stop a replay.
 
@@ -10,42 +10,39 @@ use flumen_log::{
 };
 use flumen_protocol::{
     Text,
-    offsets_topic::{OffsetCommitKey, OffsetCommitValue},
+    offsets_topic::{Key, OffsetCommitKey, OffsetCommitValue},
 };
 
 use super::coordinator::{Commit, CommitKey};
 
-/// The version of a commit's key; keys of version 2 and above are other kinds of records.
-const KEY_VERSION: i16 = 1;
-/// The version of a value with a leader epoch.
-const VALUE_VERSION: i16 = 3;
-/// The version of a value with its own expiry.
-const EXPIRING_VALUE_VERSION: i16 = 1;
+/// A name longer than a record's string can be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unencodable;
 
 /// A batch of commits and removals.
 pub(super) fn batch<'a>(
     records: impl Iterator<Item = (&'a CommitKey, Option<&'a Commit>)>,
     now: Timestamp,
-) -> Option<ValidatedBatch> {
+) -> Result<ValidatedBatch, Unencodable> {
     let mut builder = BatchBuilder::new();
     for (key, commit) in records {
-        let key = encode_key(key);
-        let value = commit.map(encode_value);
+        let key = encode_key(key)?;
+        let value = commit.map(encode_value).transpose()?;
         builder.append(now, Some(&key), value.as_deref(), &[]);
     }
-    builder.build_validated(Codec::None, None, ProducerInfo::NONE).ok()
+    builder.build_validated(Codec::None, None, ProducerInfo::NONE).map_err(|_| Unencodable)?.ok_or(Unencodable)
 }
 
-fn encode_key(key: &CommitKey) -> Bytes {
+fn encode_key(key: &CommitKey) -> Result<Bytes, Unencodable> {
     let key = OffsetCommitKey {
         group: Text::from(key.group.as_str()),
         topic: Text::from(key.topic.as_str()),
         partition: key.partition,
     };
-    key.encode(KEY_VERSION)
+    key.encode().map_err(|_| Unencodable)
 }
 
-fn encode_value(commit: &Commit) -> Bytes {
+fn encode_value(commit: &Commit) -> Result<Bytes, Unencodable> {
     let value = OffsetCommitValue {
         offset: commit.offset,
         leader_epoch: commit.leader_epoch,
@@ -54,12 +51,12 @@ fn encode_value(commit: &Commit) -> Bytes {
         expire_timestamp: commit.expires_at_ms.unwrap_or(-1),
         ..OffsetCommitValue::default()
     };
-    value.encode(if commit.expires_at_ms.is_some() { EXPIRING_VALUE_VERSION } else { VALUE_VERSION })
+    value.encode(value.version_to_write()).map_err(|_| Unencodable)
 }
 
 /// A record of the topic, if it is a commit or the removal of one.
 pub(super) fn decode(key: &Bytes, value: Option<&Bytes>) -> Option<(CommitKey, Option<Commit>)> {
-    let key = OffsetCommitKey::decode(key.clone()).ok()?;
+    let Key::OffsetCommit(key) = Key::decode(key.clone()).ok()? else { return None };
     let key = CommitKey { group: key.group.as_str().into(), topic: key.topic.as_str().into(), partition: key.partition };
     let Some(value) = value else { return Some((key, None)) };
     let value = OffsetCommitValue::decode(value.clone()).ok()?;

@@ -11,7 +11,7 @@ use alloc::{
 };
 use flumen_controller::{Delta, MetadataImage, PartitionImage, TopicImage};
 use flumen_log::{
-    Offset, PartitionIndex, TopicPartition,
+    PartitionIndex, TopicPartition,
     io::{IoError, Thread},
     store::PartitionSlot,
 };
@@ -97,7 +97,7 @@ impl Shard {
         let config = log_config(&topic.config, self.metadata.random.next());
         match self.store.slot_of(partition) {
             Some(slot) => {
-                self.store.configure(slot, config, turn.now, &mut turn.effects.files);
+                self.store.configure(slot, config, &mut turn.effects.files);
                 self.adopt(turn, partition, slot, topic, record);
             }
             None => {
@@ -173,7 +173,7 @@ impl Shard {
             hosted.replica = Some(Replica::Offline);
         }
         if let Transition::BecameLeader { leader_epoch, .. } = transition {
-            self.store.begin_epoch(slot, leader_epoch, turn.now, &mut turn.effects.files);
+            self.store.begin_epoch(slot, leader_epoch);
             self.coordinators_leads(turn, partition);
         }
         self.partition_moved(turn, partition, log_end, true);

@@ -41,13 +41,11 @@ pub(crate) fn append_refusal(error: &AppendError) -> ProduceResult {
             ErrorCode::MessageTooLarge,
             alloc::format!("the batch is larger than {bytes_max} bytes, the most this log takes"),
         ),
-        AppendError::Sequence(error) => {
-            let code = match error {
-                ProducerError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
-                ProducerError::StaleEpoch { .. } => ErrorCode::InvalidProducerEpoch,
-                ProducerError::TooManyProducers => ErrorCode::NotEnoughReplicas,
-            };
-            ProduceResult::refused(code, error.to_string())
+        AppendError::Sequence(ProducerError::OutOfOrderSequence(message)) => {
+            ProduceResult::refused(ErrorCode::OutOfOrderSequenceNumber, message.clone())
+        }
+        AppendError::Sequence(ProducerError::InvalidProducerEpoch(message)) => {
+            ProduceResult::refused(ErrorCode::InvalidProducerEpoch, message.clone())
         }
     }
 }

@@ -208,7 +208,7 @@ impl Shard {
             .map(|(id, entry)| ActiveProducer {
                 id,
                 epoch: entry.epoch(),
-                last_sequence: entry.last_sequence().unwrap_or(-1),
+                last_sequence: entry.last_sequence(),
                 last_timestamp: entry.last_timestamp(),
             })
             .collect();

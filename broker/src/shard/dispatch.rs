@@ -3,7 +3,7 @@
 use alloc::{string::String, vec::Vec};
 use bytes::Bytes;
 use flumen_log::io::SendPart;
-use flumen_protocol::{DecodeError, Request, RequestHeader, Response, decode_request};
+use flumen_protocol::{DecodeError, Request, Response, decode_request};
 
 use super::{Shard, Turn};
 use crate::{
@@ -79,19 +79,18 @@ impl Shard {
             Request::OffsetCommit(request) => self.start_offset_commit(turn, way, request),
             Request::OffsetFetch(request) => self.start_offset_fetch(turn, way, request),
             Request::InitProducerId(request) => self.start_init_producer_id(turn, way, &request),
-            request => self.start_admin(turn, way, &header, &request),
+            request => self.start_admin(turn, way, &request),
         }
     }
 
-    fn start_admin(&mut self, turn: &mut Turn<'_>, way: Return, header: &RequestHeader, request: &Request) {
+    fn start_admin(&mut self, turn: &mut Turn<'_>, way: Return, request: &Request) {
         let listener = self.connections.get(&way.ticket.connection).map_or(0, |connection| connection.listener);
+        let random = &mut self.metadata.random;
         let context = admin::AdminContext {
             image: &self.metadata.image,
             settings: &self.settings.admin,
             listener,
-            now: turn.now,
-            random: &mut self.metadata.random,
-            client_id: header.client_id.as_deref(),
+            new_topic_id: &mut || random.topic_id(),
         };
         match admin::handle(request, way.version, context) {
             Some(admin::Step::Reply(response)) => self.answer(&way, response),

@@ -22,7 +22,8 @@ use alloc::{
 use flumen_log::{
     Monotonic, Now, Offset,
     io::{Completion, ConnectionId, Effects, Event, Machine, Owner, Thread},
-    store::{LookupId, Output, ShardRecovery, Store},
+    recovery::ShardRecovery,
+    store::{LookupId, Output, Store},
 };
 
 use crate::{
@@ -38,8 +39,8 @@ use crate::{
     query::Questions,
 };
 pub(crate) use credits::{Class, Credits};
-pub(crate) use dispatch::{Running, RunningRequest};
-pub use settings::Settings;
+pub(crate) use dispatch::{Return, Running, RunningRequest};
+pub use settings::{OffsetSettings, Settings};
 pub(crate) use timers::{Timer, Timers};
 
 /// Whose file operations are the store's.
@@ -213,7 +214,8 @@ impl Machine for Shard {
         }
         self.store.tick(now, &mut turn.effects.files, &mut self.outputs);
         self.settle(turn);
-        self.store.end_turn(now, &mut turn.effects.files);
+        self.store.end_turn(now, &mut turn.effects.files, &mut self.outputs);
+        self.settle(turn);
         self.stop_on(turn);
     }
 

@@ -21,6 +21,21 @@ pub struct Settings {
     pub store: StoreSettings,
     /// What the admin requests need to know.
     pub admin: BrokerSettings,
+    /// How commits are kept.
+    pub offsets: OffsetSettings,
     /// Where this broker keeps its data, as DescribeLogDirs shows it.
     pub log_directory: alloc::string::String,
+}
+
+/// How commits of offsets are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct OffsetSettings {
+    /// `offset.metadata.max.bytes`
+    pub metadata_max_bytes: usize,
+    /// `offsets.commit.timeout.ms`
+    pub commit_timeout_ms: u64,
+    /// `offsets.retention.minutes`, in milliseconds
+    pub retention_ms: i64,
+    /// `offsets.retention.check.interval.ms`
+    pub retention_check_interval_ms: u64,
 }

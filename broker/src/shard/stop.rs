@@ -36,7 +36,7 @@ impl Shard {
             self.stopping = Stopping::Store;
             self.store.stop(turn.now, &mut turn.effects.files);
         }
-        if self.stopping == Stopping::Store && self.store.is_idle() && turn.effects.files.is_empty() {
+        if self.stopping == Stopping::Store && self.store.is_stopped() && turn.effects.files.is_empty() {
             self.stopping = Stopping::Done;
         }
     }

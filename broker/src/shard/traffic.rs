@@ -92,72 +92,71 @@ impl Shard {
     pub(super) fn serve(&mut self, turn: &mut Turn<'_>, id: ConnectionId) {
         self.send_replies(turn, id);
         self.start_requests(turn, id);
-        self.take_frames(turn, id, false);
+        self.take_frames(turn, id);
         self.start_requests(turn, id);
         self.send_replies(turn, id);
         // What was answered on the spot made room again.
-        self.take_frames(turn, id, false);
+        self.take_frames(turn, id);
     }
 
     /// Room in the budget: let those who waited for it read on.
     fn wake_starved(&mut self) {
-        // Each is served from the work queue and goes back in line if there is still not enough.
-        if let Some(id) = self.budget.next_waiting() {
+        // It is served from the work queue, and goes back to the head of the line if there is still not enough.
+        while let Some(id) = self.budget.next_waiting() {
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.starved = false;
                 connection.resumed = true;
                 self.busy.push_back(id);
-            } else {
-                self.wake_starved();
+                return;
             }
         }
     }
 
-    fn take_frames(&mut self, turn: &mut Turn<'_>, id: ConnectionId, _again: bool) {
+    fn take_frames(&mut self, turn: &mut Turn<'_>, id: ConnectionId) {
+        while self.take_frame(turn, id) {}
+    }
+
+    /// Take a frame that is there, or see to it that more is received. Answers whether there may be another.
+    fn take_frame(&mut self, turn: &mut Turn<'_>, id: ConnectionId) -> bool {
         let limits = &self.settings.limits;
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        if connection.receiving || connection.starved || connection.draining || connection.closed {
-            return;
+        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        let stopped = connection.receiving || connection.starved || connection.draining || connection.closed;
+        if stopped || connection.depth() >= limits.pipeline_depth {
+            return false;
         }
-        loop {
-            if connection.depth() >= limits.pipeline_depth {
-                return;
-            }
-            let (length, begun) = match connection.frames.peek(limits.frame_bytes) {
-                Next::Whole { length } => (length, None),
-                Next::Begun { length, at_least } => (length, Some(at_least)),
-                Next::Nothing { at_least } => {
-                    connection.receive(turn.effects, at_least);
-                    return;
-                }
-                Next::Refused { .. } => {
-                    self.close(turn, id);
-                    return;
-                }
-            };
-            let resumed = core::mem::take(&mut connection.resumed);
-            if connection.receiving_charge == 0 && length > 0 {
-                if !self.budget.admit(length, resumed) {
-                    connection.starved = true;
-                    if resumed { self.budget.wait_on(id) } else { self.budget.wait(id) }
-                    return;
-                }
-                connection.receiving_charge = length;
-                if resumed {
-                    // There may be room for the next in line as well.
-                    if let Some(next) = self.budget.next_waiting() {
-                        self.budget.wait_on(next);
-                    }
-                }
-            }
-            if let Some(at_least) = begun {
+        let (length, begun) = match connection.frames.peek(limits.frame_bytes) {
+            Next::Whole { length } => (length, None),
+            Next::Begun { length, at_least } => (length, Some(at_least)),
+            Next::Nothing { at_least } => {
                 connection.receive(turn.effects, at_least);
-                return;
+                return false;
             }
+            Next::Refused { .. } => {
+                self.close(turn, id);
+                return false;
+            }
+        };
+        let resumed = core::mem::take(&mut connection.resumed);
+        if connection.receiving_charge == 0 && length > 0 {
+            if !self.budget.admit(length, resumed) {
+                connection.starved = true;
+                if resumed { self.budget.wait_on(id) } else { self.budget.wait(id) }
+                return false;
+            }
+            connection.receiving_charge = length;
+        }
+        if let Some(at_least) = begun {
+            connection.receive(turn.effects, at_least);
+        } else {
             let charge = core::mem::take(&mut connection.receiving_charge);
             let bytes = connection.frames.take(length);
             connection.inbox.push_back(Frame { bytes, charge });
         }
+        if resumed {
+            // There may be room for the next in line as well.
+            self.wake_starved();
+        }
+        begun.is_none()
     }
 
     fn start_requests(&mut self, turn: &mut Turn<'_>, id: ConnectionId) {
