@@ -8,7 +8,7 @@ use super::text::TextForm;
 use super::{Token, tokens};
 
 /// All that a template may print of a record.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Printed<'a> {
     /// Its topic.
     pub topic: &'a str,
