@@ -37,7 +37,7 @@ impl ProducerIds {
 
 impl Shard {
     pub(crate) fn start_init_producer_id(&mut self, turn: &mut Turn<'_>, way: Return, request: &InitProducerIdRequest) {
-        if let Some(refusal) = admin::refuse_producer_id(request) {
+        if let Some(refusal) = admin::refuse_producer_id(request, &self.settings.admin, &self.metadata.image) {
             self.answer(&way, refusal);
             return;
         }

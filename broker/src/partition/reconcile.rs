@@ -134,7 +134,7 @@ impl Shard {
         }
         let durability = durability(view.durability());
         let log_end = view.log_end();
-        let local = LocalLog { log_end, durable: view.durable().get(), high_watermark: view.log_start() };
+        let local = LocalLog::of(&view, view.log_start());
         let offline = view.is_offline();
         let reign = reign(record);
         let minimum = topic.config.min_insync_replicas as usize;

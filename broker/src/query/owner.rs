@@ -226,7 +226,7 @@ impl Shard {
                 .filter_map(|partition| self.partitions.get(*partition).and_then(|hosted| size(*partition, hosted)))
                 .collect(),
         };
-        Answer::Sizes { sizes, free_bytes: self.disk_bytes, failed: self.store.has_failed() }
+        Answer::Sizes { sizes, free_bytes: self.disk_bytes, failed: false }
     }
 
     /// A lookup that had to read is done.
