@@ -53,6 +53,12 @@ pub enum Mail {
     Proposed { origin: Proposer, result: Box<Result<CommandResponse, String>> },
     /// From the control thread: the metadata changed.
     Image { index: u64, image: Arc<MetadataImage>, delta: Arc<Delta> },
+    /// From the control thread: every shard knows the metadata, let clients in.
+    Open,
+    /// To the control thread, for people: the shard's data directory failed.
+    DirectoryFailed { error: flumen_log::io::IoError },
+    /// To the control thread, for people: a partition's bytes cannot be read.
+    PartitionFailed { topic: Arc<str>, partition: i32 },
     /// To the control thread: everything through this image is applied, directories synced.
     Applied { index: u64 },
 }

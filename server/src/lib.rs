@@ -1,1 +1,8 @@
-//! Under construction.
+//! The broker process and the command line around it: configuration, threads, wiring. It turns effects into calls and decides
+//! nothing.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod config;
+mod process;
+pub mod start;

@@ -177,7 +177,10 @@ impl Shard {
             Output::LogStartMoved { slot, log_start } => self.log_start_moved(turn, slot, log_start),
             Output::DurabilityChanged { slot } => self.durability_changed(turn, slot),
             Output::PartitionFailed { slot } => self.partition_failed(turn, slot),
-            Output::DirectoryFailed { .. } => self.directory_failed(turn),
+            Output::DirectoryFailed { error } => {
+                turn.effects.mail.push((Thread::Control, Mail::DirectoryFailed { error }));
+                self.directory_failed(turn);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use flumen_log::{
     ShardId,
-    io::Thread,
+    io::{NetEffect, Thread},
 };
 
 use super::{Class, Running, Shard, Turn};
@@ -25,6 +25,7 @@ impl Shard {
         match (from, mail) {
             (_, Mail::Proposed { origin, result }) => self.proposed(turn, origin, *result),
             (_, Mail::Image { index, image, delta }) => self.apply_image(turn, index, image, &delta),
+            (_, Mail::Open) => turn.effects.net.push(NetEffect::Accept { enabled: true }),
             (Thread::Shard(from), mail) => self.read_shard_mail(turn, from, mail),
             // Nothing else is ever written by the control thread, and these two are written to it.
             (Thread::Control, _) => {}
@@ -58,7 +59,13 @@ impl Shard {
                 self.give_credit(from, Class::Control);
                 self.answered(turn, *mail);
             }
-            Mail::Propose { .. } | Mail::Proposed { .. } | Mail::Image { .. } | Mail::Applied { .. } => {}
+            Mail::Propose { .. }
+            | Mail::Proposed { .. }
+            | Mail::Image { .. }
+            | Mail::Applied { .. }
+            | Mail::Open
+            | Mail::DirectoryFailed { .. }
+            | Mail::PartitionFailed { .. } => {}
         }
     }
 
