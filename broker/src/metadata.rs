@@ -2,10 +2,7 @@
 
 use alloc::{collections::BTreeMap, sync::Arc};
 use flumen_controller::{ConfigResource, Delta, MetadataImage, TopicImage, configs::EffectiveTopicConfig};
-use flumen_log::{
-    BrokerId, PartitionIndex, ShardId, TopicId, TopicPartition,
-    store::owner_of,
-};
+use flumen_log::{BrokerId, PartitionIndex, ShardId, TopicId, TopicPartition, store::owner_of};
 use flumen_protocol::{ErrorCode, Uuid};
 
 use crate::{admin::BrokerSettings, fetch::TopicRef, shard::Settings};
@@ -53,7 +50,7 @@ impl Metadata {
         Self {
             image: Arc::default(),
             topics: BTreeMap::new(),
-            random: Random(settings.seed),
+            random: Random::seeded(settings.seed),
             broker: settings.broker,
             shards: settings.shards,
         }
@@ -135,8 +132,14 @@ impl Metadata {
 pub struct Random(u64);
 
 impl Random {
+    /// Numbers that follow from a seed.
+    #[must_use]
+    pub const fn seeded(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -147,8 +150,8 @@ impl Random {
     /// A topic's identity: a version 4 UUID.
     pub fn topic_id(&mut self) -> TopicId {
         let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.next().to_be_bytes());
-        bytes[8..].copy_from_slice(&self.next().to_be_bytes());
+        bytes[..8].copy_from_slice(&self.draw().to_be_bytes());
+        bytes[8..].copy_from_slice(&self.draw().to_be_bytes());
         bytes[6] = (bytes[6] & 0x0f) | 0x40;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
         TopicId(bytes)

@@ -83,7 +83,10 @@ impl Shard {
                 }
                 None => {
                     let error_code = ErrorCode::CoordinatorNotAvailable;
-                    self.answer(&way, InitProducerIdResponse { error_code, producer_id: -1, producer_epoch: -1, ..Default::default() });
+                    self.answer(
+                        &way,
+                        InitProducerIdResponse { error_code, producer_id: -1, producer_epoch: -1, ..Default::default() },
+                    );
                 }
             }
         }

@@ -14,7 +14,12 @@ use crate::limits::Limits;
 const UNLIMITED: i64 = -1;
 
 /// What a produced batch is held against (P02–P11, P25).
-pub(crate) fn validation_rules(config: &EffectiveTopicConfig, limits: &Limits, now: Timestamp, zstd_allowed: bool) -> ValidationRules {
+pub(crate) fn validation_rules(
+    config: &EffectiveTopicConfig,
+    limits: &Limits,
+    now: Timestamp,
+    zstd_allowed: bool,
+) -> ValidationRules {
     ValidationRules {
         now,
         timestamp_type: match config.timestamp_type {

@@ -6,10 +6,7 @@ mod budget;
 mod frames;
 mod pipeline;
 
-use alloc::{
-    collections::{BTreeSet, VecDeque},
-    string::String,
-};
+use alloc::collections::{BTreeSet, VecDeque};
 use bytes::Bytes;
 use flumen_log::{Monotonic, io::ConnectionId};
 
@@ -36,7 +33,6 @@ pub(crate) struct Sending {
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) listener: u16,
-    pub(crate) peer: String,
     pub(crate) frames: Frames,
     /// Whole frames that wait for their turn.
     pub(crate) inbox: VecDeque<Frame>,
@@ -64,11 +60,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(id: ConnectionId, listener: u16, peer: String, now: Monotonic) -> Self {
+    pub(crate) fn new(id: ConnectionId, listener: u16, now: Monotonic) -> Self {
         Self {
             id,
             listener,
-            peer,
             frames: Frames::default(),
             inbox: VecDeque::new(),
             pipeline: Pipeline::default(),

@@ -1,10 +1,7 @@
 //! A fetch at the owner: judged, parked if there is too little, located, answered.
 
 use alloc::{boxed::Box, vec::Vec};
-use flumen_log::{
-    LeaderEpoch, Offset, ShardId, TopicPartition,
-    store::Located,
-};
+use flumen_log::{LeaderEpoch, Offset, ShardId, TopicPartition, store::Located};
 use flumen_protocol::ErrorCode;
 use flumen_replica::EpochRefusal;
 

@@ -61,9 +61,4 @@ impl Purgatory {
     pub(crate) fn watching(&self, partition: TopicPartition) -> Vec<FetchKey> {
         self.watchers.get(&partition).map(|keys| keys.iter().copied().collect()).unwrap_or_default()
     }
-
-    /// How many wait.
-    pub(crate) fn len(&self) -> usize {
-        self.parked.len()
-    }
 }

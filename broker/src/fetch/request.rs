@@ -6,9 +6,7 @@ use flumen_controller::configs::CompressionType;
 use flumen_log::{LeaderEpoch, Offset, ShardId, TopicId, io::SendPart};
 use flumen_protocol::{
     ErrorCode, Records, Response, Text, Uuid,
-    fetch::{
-        EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
-    },
+    fetch::{EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData},
 };
 
 use super::{
@@ -77,12 +75,7 @@ impl Shard {
     }
 
     /// What goes to which owner; what can be answered here already is.
-    fn split_fetch(
-        &self,
-        version: i16,
-        gather: &mut FetchGather,
-        at_once: &mut bool,
-    ) -> BTreeMap<ShardId, Vec<FetchEntry>> {
+    fn split_fetch(&self, version: i16, gather: &mut FetchGather, at_once: &mut bool) -> BTreeMap<ShardId, Vec<FetchEntry>> {
         let mut per_owner = BTreeMap::<ShardId, Vec<FetchEntry>>::new();
         let mut refused = Vec::new();
         for (index, wanted) in (0u32..).zip(&gather.wanted) {

@@ -10,7 +10,7 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use flumen_log::{LeaderEpoch, Monotonic, Offset, TopicId};
 use flumen_protocol::ErrorCode;
 
-use crate::{hash::Map, mail::FetchResult};
+use crate::{hash::Map, mail::FetchResult, metadata::Random};
 
 /// A session that was not used for so long may make room for another.
 const EVICTION_MS: u64 = 120_000;
@@ -139,12 +139,12 @@ pub(crate) struct Sessions {
     partitions: usize,
     session_limit: usize,
     partition_limit: usize,
-    seed: u64,
+    random: Random,
 }
 
 impl Sessions {
-    pub(crate) fn new(session_limit: usize, partition_limit: usize, seed: u64) -> Self {
-        Self { sessions: Map::default(), partitions: 0, session_limit, partition_limit, seed }
+    pub(crate) fn new(session_limit: usize, partition_limit: usize, random: Random) -> Self {
+        Self { sessions: Map::default(), partitions: 0, session_limit, partition_limit, random }
     }
 
     /// Take a request's session part (S01, S02, S03, S05, F11).
@@ -237,11 +237,7 @@ impl Sessions {
     /// A number above zero that no session has. Unpredictable only as far as the seed is.
     fn draw_id(&mut self) -> i32 {
         loop {
-            self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let mut mixed = self.seed;
-            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            let id = (mixed >> 33) as i32;
+            let id = (self.random.draw() >> 33) as i32;
             if id > 0 && !self.sessions.contains_key(&id) {
                 return id;
             }
@@ -291,7 +287,7 @@ mod tests {
 
     #[test]
     fn s02_s03_epochs_advance_by_one_and_a_wrong_one_is_refused() {
-        let mut sessions = Sessions::new(10, 100, 1);
+        let mut sessions = Sessions::new(10, 100, Random::seeded(1));
         let id = two_partitions(&mut sessions);
         assert!(id > 0);
         assert!(sessions.open(request(id, 1, vec![]), Monotonic(1)).is_ok());
@@ -303,7 +299,7 @@ mod tests {
 
     #[test]
     fn s04_only_what_changed_is_told_and_an_error_is_told_again_when_healed() {
-        let mut sessions = Sessions::new(10, 100, 1);
+        let mut sessions = Sessions::new(10, 100, Random::seeded(1));
         let id = two_partitions(&mut sessions);
         let mut results = vec![(wanted(0), result(5)), (wanted(1), result(6))];
         sessions.filter(id, &mut results);
@@ -319,7 +315,7 @@ mod tests {
 
     #[test]
     fn s05_forgetting_the_last_partition_ends_the_session() {
-        let mut sessions = Sessions::new(10, 100, 1);
+        let mut sessions = Sessions::new(10, 100, Random::seeded(1));
         let id = two_partitions(&mut sessions);
         let forgotten = vec![(TopicRef::Name("topic".into()), 0), (TopicRef::Name("topic".into()), 1)];
         let opened = sessions.open(SessionRequest { forgotten, ..request(id, 1, vec![]) }, Monotonic(1)).unwrap();
@@ -330,7 +326,7 @@ mod tests {
 
     #[test]
     fn s05_a_full_cache_evicts_only_what_is_old() {
-        let mut sessions = Sessions::new(1, 100, 1);
+        let mut sessions = Sessions::new(1, 100, Random::seeded(1));
         let first = two_partitions(&mut sessions);
         assert_eq!(two_partitions(&mut sessions), 0);
         let later = Monotonic(0).after_ms(EVICTION_MS + 1);
@@ -341,9 +337,9 @@ mod tests {
 
     #[test]
     fn f07_what_returned_data_is_served_last() {
-        let mut sessions = Sessions::new(10, 100, 1);
+        let mut sessions = Sessions::new(10, 100, Random::seeded(1));
         let id = two_partitions(&mut sessions);
-        let file = alloc::sync::Arc::new(flumen_log::io::SegmentFile { handle: flumen_log::io::FileHandle(0) });
+        let file = Arc::new(flumen_log::io::SegmentFile { handle: flumen_log::io::FileHandle(0) });
         let slice = flumen_log::io::FileSlice { file, position: 0, length: 10 };
         let mut results = vec![(wanted(0), FetchResult { records: Some(slice), ..result(5) })];
         sessions.filter(id, &mut results);
@@ -353,7 +349,7 @@ mod tests {
 
     #[test]
     fn f11_a_session_does_not_mix_names_and_ids() {
-        let mut sessions = Sessions::new(10, 100, 1);
+        let mut sessions = Sessions::new(10, 100, Random::seeded(1));
         let id = two_partitions(&mut sessions);
         let mixed = SessionRequest { by_id: true, ..request(id, 1, vec![]) };
         assert_eq!(sessions.open(mixed, Monotonic(1)).unwrap_err(), ErrorCode::FetchSessionTopicIdError);

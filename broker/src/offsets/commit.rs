@@ -4,9 +4,7 @@ use alloc::{string::ToString, vec::Vec};
 use flumen_log::{Monotonic, TopicPartition};
 use flumen_protocol::{
     ErrorCode,
-    offset_commit::{
-        OffsetCommitRequest, OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
-    },
+    offset_commit::{OffsetCommitRequest, OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic},
 };
 
 use super::{
@@ -45,9 +43,7 @@ impl Shard {
                 let checked = match found {
                     Err(error) => Err(error),
                     Ok(topic) if topic.partition(partition.partition_index).is_none() => Err(ErrorCode::UnknownTopicOrPartition),
-                    Ok(_) if metadata.len() > self.settings.offsets.metadata_max_bytes => {
-                        Err(ErrorCode::OffsetMetadataTooLarge)
-                    }
+                    Ok(_) if metadata.len() > self.settings.offsets.metadata_max_bytes => Err(ErrorCode::OffsetMetadataTooLarge),
                     Ok(topic) => Ok(CommittedOffset {
                         topic: topic.name().to_string(),
                         partition: partition.partition_index,
@@ -71,9 +67,9 @@ impl Shard {
                 ErrorCode::IllegalGeneration
             },
         };
-        let routed = self.coordinator_of(&commit.group).map(|(coordinator, owner)| {
-            (owner, Question::CommitOffsets { coordinator, commit: alloc::boxed::Box::new(commit) })
-        });
+        let routed = self
+            .coordinator_of(&commit.group)
+            .map(|(coordinator, owner)| (owner, Question::CommitOffsets { coordinator, commit: alloc::boxed::Box::new(commit) }));
         let deadline = turn.now.monotonic.after_ms(self.settings.offsets.commit_timeout_ms);
         let asked = Asked::CommitOffsets(CommitAsked { request, refused });
         self.ask(turn, way, asked, [routed], deadline);
@@ -242,4 +238,3 @@ pub(crate) fn commit_response(asked: CommitAsked, answers: &mut dyn Iterator<Ite
         .collect();
     OffsetCommitResponse { topics, ..OffsetCommitResponse::default() }
 }
-

@@ -49,11 +49,8 @@ impl Shard {
     fn wanted(&self, topics: &[OffsetFetchRequestTopics], by_id: bool) -> Vec<(String, i32)> {
         let mut wanted = Vec::new();
         for topic in topics {
-            let name = match self.name_of(topic, by_id) {
-                Some(name) => name,
-                None => continue,
-            };
-            wanted.extend(topic.partition_indexes.iter().map(|partition| (String::from(&*name), *partition)));
+            let Some(name) = self.name_of(topic, by_id) else { continue };
+            wanted.extend(topic.partition_indexes.iter().map(|partition| (name.clone(), *partition)));
         }
         wanted
     }
@@ -67,12 +64,7 @@ impl Shard {
     }
 
     /// At the coordinator: what a group has committed.
-    pub(crate) fn committed_offsets(
-        &self,
-        partition: TopicPartition,
-        group: &str,
-        wanted: Option<Vec<(String, i32)>>,
-    ) -> Answer {
+    pub(crate) fn committed_offsets(&self, partition: TopicPartition, group: &str, wanted: Option<Vec<(String, i32)>>) -> Answer {
         let coordinator = match self.coordinators.ready(partition) {
             Ok(coordinator) => coordinator,
             Err(error) => return Answer::Refused { error },
@@ -156,9 +148,9 @@ impl Shard {
             .partition_indexes
             .iter()
             .map(|index| {
-                let found = name.as_deref().and_then(|name| {
-                    offsets.iter().find(|offset| offset.topic == name && offset.partition == *index)
-                });
+                let found = name
+                    .as_deref()
+                    .and_then(|name| offsets.iter().find(|offset| offset.topic == name && offset.partition == *index));
                 match found {
                     Some(offset) => partition_response(offset),
                     None => {

@@ -51,11 +51,8 @@ impl Shard {
     pub(crate) fn replay_located(&mut self, turn: &mut Turn<'_>, partition: TopicPartition, located: Located) {
         match located {
             Located::Slice { slice, next_offset, .. } => {
-                let operation = FileOperation::Read {
-                    file: slice.file.handle,
-                    offset: slice.position,
-                    length: slice.length as usize,
-                };
+                let operation =
+                    FileOperation::Read { file: slice.file.handle, offset: slice.position, length: slice.length as usize };
                 let id = turn.effects.files.ask(COORDINATORS, operation);
                 self.coordinators.reads.insert(id, Reading { partition, next: next_offset, _lease: slice });
             }

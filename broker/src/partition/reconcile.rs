@@ -94,7 +94,7 @@ impl Shard {
         outstanding: &mut BTreeSet<TopicPartition>,
     ) {
         let partition = TopicPartition { topic: topic.id(), partition: number };
-        let config = log_config(&topic.config, self.metadata.random.next());
+        let config = log_config(&topic.config, self.metadata.random.draw());
         match self.store.slot_of(partition) {
             Some(slot) => {
                 self.store.configure(slot, config, &mut turn.effects.files);
@@ -102,13 +102,8 @@ impl Shard {
             }
             None => {
                 let slot = self.store.create(partition, topic.name(), config, turn.now, &mut turn.effects.files);
-                let hosted = Hosted {
-                    slot,
-                    topic: Arc::clone(topic),
-                    replica: None,
-                    waits: Waits::default(),
-                    deletions: Vec::new(),
-                };
+                let hosted =
+                    Hosted { slot, topic: Arc::clone(topic), replica: None, waits: Waits::default(), deletions: Vec::new() };
                 self.partitions.insert(partition, hosted);
                 outstanding.insert(partition);
             }
@@ -234,5 +229,3 @@ const fn durability(durability: flumen_log::store::Durability) -> flumen_replica
         flumen_log::store::Durability::Replicated => flumen_replica::Durability::Replicated,
     }
 }
-
-

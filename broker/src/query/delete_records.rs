@@ -4,9 +4,7 @@ use alloc::vec::Vec;
 use flumen_log::Offset;
 use flumen_protocol::{
     ErrorCode,
-    delete_records::{
-        DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopicResult,
-    },
+    delete_records::{DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopicResult},
 };
 
 use super::{Asked, Routed, answer};
@@ -32,9 +30,10 @@ impl Shard {
             });
             for partition in &topic.partitions {
                 let routed = found.and_then(|found| self.metadata.led(found, partition.partition_index));
-                questions.push(routed.map(|(id, owner)| {
-                    (owner, Question::DeleteRecords { partition: id, before: Offset(partition.offset) })
-                }));
+                questions.push(
+                    routed
+                        .map(|(id, owner)| (owner, Question::DeleteRecords { partition: id, before: Offset(partition.offset) })),
+                );
             }
         }
         let timeout_ms = u64::try_from(request.timeout_ms).unwrap_or_default();

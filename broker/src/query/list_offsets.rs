@@ -4,9 +4,7 @@ use alloc::{collections::BTreeSet, vec::Vec};
 use flumen_log::{LeaderEpoch, Offset, Timestamp};
 use flumen_protocol::{
     ErrorCode,
-    list_offsets::{
-        ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopicResponse,
-    },
+    list_offsets::{ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopicResponse},
 };
 
 use super::{Asked, Routed, answer};
@@ -121,7 +119,6 @@ fn partition_response(partition_index: i32, version: i16, answer: Answer) -> Lis
         timestamp: timestamp.0,
         offset: offset.0,
         leader_epoch: leader_epoch.0,
-        ..ListOffsetsPartitionResponse::default()
     }
 }
 

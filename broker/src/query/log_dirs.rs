@@ -5,8 +5,7 @@ use flumen_log::{ShardId, TopicPartition};
 use flumen_protocol::{
     ErrorCode, Text,
     describe_log_dirs::{
-        DescribeLogDirsPartition, DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeLogDirsResult,
-        DescribeLogDirsTopic,
+        DescribeLogDirsPartition, DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic,
     },
 };
 

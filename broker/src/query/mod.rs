@@ -12,7 +12,8 @@ use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use flumen_log::{Monotonic, ShardId};
 use flumen_protocol::{
     ErrorCode, delete_records::DeleteRecordsRequest, describe_log_dirs::DescribeLogDirsRequest,
-    describe_producers::DescribeProducersRequest, list_offsets::ListOffsetsRequest, offset_fetch::OffsetFetchRequest, offset_for_leader_epoch::OffsetForLeaderEpochRequest,
+    describe_producers::DescribeProducersRequest, list_offsets::ListOffsetsRequest, offset_fetch::OffsetFetchRequest,
+    offset_for_leader_epoch::OffsetForLeaderEpochRequest,
 };
 
 use crate::{

@@ -56,13 +56,7 @@ impl Shard {
         }
     }
 
-    fn consider(
-        &mut self,
-        turn: &mut Turn<'_>,
-        place: (u64, u32),
-        question: Question,
-        deadline: Monotonic,
-    ) -> Answered {
+    fn consider(&mut self, turn: &mut Turn<'_>, place: (u64, u32), question: Question, deadline: Monotonic) -> Answered {
         match question {
             Question::Offset { partition, current_leader_epoch, position, .. } => {
                 self.find_offset(turn, place, partition, current_leader_epoch, position)
@@ -73,12 +67,8 @@ impl Shard {
             Question::DeleteRecords { partition, before } => self.delete_records(turn, place, partition, before),
             Question::Producers { partition } => Some(self.producers_of(partition)),
             Question::Sizes { partitions } => Some(self.sizes(partitions.as_deref())),
-            Question::CommitOffsets { coordinator, commit } => {
-                self.commit_offsets(turn, place, coordinator, *commit, deadline)
-            }
-            Question::FetchOffsets { coordinator, group, wanted } => {
-                Some(self.committed_offsets(coordinator, &group, wanted))
-            }
+            Question::CommitOffsets { coordinator, commit } => self.commit_offsets(turn, place, coordinator, *commit, deadline),
+            Question::FetchOffsets { coordinator, group, wanted } => Some(self.committed_offsets(coordinator, &group, wanted)),
         }
     }
 
@@ -98,9 +88,7 @@ impl Shard {
         position: Position,
     ) -> Answered {
         let (slot, high_watermark, current, epoch_start) = match self.fenced_leader(partition, epoch) {
-            Ok((hosted, leader)) => {
-                (hosted.slot, leader.high_watermark(), leader.leader_epoch(), leader.epoch_start())
-            }
+            Ok((hosted, leader)) => (hosted.slot, leader.high_watermark(), leader.leader_epoch(), leader.epoch_start()),
             Err(error) => return refused(error),
         };
         let Some(view) = self.store.view(slot) else { return refused(ErrorCode::KafkaStorageError) };
@@ -124,16 +112,12 @@ impl Shard {
 
     fn timestamp_answer(&mut self, place: (u64, u32), lookup: TimestampLookup) -> Answered {
         match lookup {
-            TimestampLookup::Found(found) => Some(Answer::Offset {
-                offset: found.offset,
-                timestamp: found.timestamp,
-                leader_epoch: found.epoch,
-            }),
-            TimestampLookup::None => Some(Answer::Offset {
-                offset: Offset(-1),
-                timestamp: Timestamp::NONE,
-                leader_epoch: LeaderEpoch::NONE,
-            }),
+            TimestampLookup::Found(found) => {
+                Some(Answer::Offset { offset: found.offset, timestamp: found.timestamp, leader_epoch: found.epoch })
+            }
+            TimestampLookup::None => {
+                Some(Answer::Offset { offset: Offset(-1), timestamp: Timestamp::NONE, leader_epoch: LeaderEpoch::NONE })
+            }
             TimestampLookup::Pending(lookup) => {
                 self.lookups.insert(lookup, LookupFor::Question { group: place.0, index: place.1 });
                 None
@@ -157,13 +141,7 @@ impl Shard {
         }
     }
 
-    fn delete_records(
-        &mut self,
-        turn: &mut Turn<'_>,
-        place: (u64, u32),
-        partition: TopicPartition,
-        before: Offset,
-    ) -> Answered {
+    fn delete_records(&mut self, turn: &mut Turn<'_>, place: (u64, u32), partition: TopicPartition, before: Offset) -> Answered {
         let (slot, high_watermark) = match self.partitions.leader(partition) {
             Ok((hosted, leader)) => (hosted.slot, leader.high_watermark()),
             Err(error) => return refused(error),
@@ -216,9 +194,8 @@ impl Shard {
     }
 
     fn sizes(&self, wanted: Option<&[TopicPartition]>) -> Answer {
-        let size = |partition: TopicPartition, hosted: &Hosted| {
-            self.store.view(hosted.slot).map(|view| (partition, view.size_bytes()))
-        };
+        let size =
+            |partition: TopicPartition, hosted: &Hosted| self.store.view(hosted.slot).map(|view| (partition, view.size_bytes()));
         let sizes = match wanted {
             None => self.partitions.iter().filter_map(|(partition, hosted)| size(*partition, hosted)).collect(),
             Some(wanted) => wanted

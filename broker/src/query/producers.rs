@@ -3,9 +3,7 @@
 use alloc::vec::Vec;
 use flumen_protocol::{
     ErrorCode, Text,
-    describe_producers::{
-        DescribeProducersRequest, DescribeProducersResponse, PartitionResponse, ProducerState, TopicResponse,
-    },
+    describe_producers::{DescribeProducersRequest, DescribeProducersResponse, PartitionResponse, ProducerState, TopicResponse},
 };
 
 use super::{Asked, Routed, answer};

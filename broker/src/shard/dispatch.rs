@@ -1,6 +1,6 @@
 //! From a request frame to the room that answers it, and from the answer back to the frame.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{string::String, vec};
 use bytes::Bytes;
 use flumen_log::io::SendPart;
 use flumen_protocol::{DecodeError, Request, Response, decode_request};
@@ -135,9 +135,7 @@ impl Shard {
     pub(crate) fn answer(&mut self, way: &Return, response: impl Into<Response>) {
         let encoded = response.into().encode(way.version, way.correlation_id);
         debug_assert!(encoded.splits.is_empty(), "only a fetch leaves records out");
-        let mut parts = Vec::with_capacity(1);
-        parts.push(SendPart::Bytes(encoded.bytes));
-        self.finish(way.ticket, way.overlap, Reply::Send(parts));
+        self.finish(way.ticket, way.overlap, Reply::Send(vec![SendPart::Bytes(encoded.bytes)]));
     }
 }
 
@@ -148,7 +146,7 @@ fn undecodable(error: &DecodeError) -> Reply {
             match admin::unsupported_version(*api_key, *version) {
                 Some((response, version)) => {
                     let encoded = response.encode(version, *correlation_id);
-                    Reply::Send(alloc::vec![SendPart::Bytes(encoded.bytes)])
+                    Reply::Send(vec![SendPart::Bytes(encoded.bytes)])
                 }
                 None => Reply::Close,
             }

@@ -8,6 +8,8 @@
 
 mod credits;
 mod dispatch;
+#[cfg(control_early_ack)]
+mod early;
 mod post;
 mod settings;
 mod stop;
@@ -31,7 +33,7 @@ use crate::{
     fetch::{Collecting, FetchKey, Purgatory, Sessions},
     hash::Map,
     mail::{Mail, Ticket},
-    metadata::Metadata,
+    metadata::{Metadata, Random},
     offsets::Coordinators,
     partition::Partitions,
     produce::Appends,
@@ -89,6 +91,8 @@ pub struct Shard {
     pub(crate) lookups: Map<LookupId, LookupFor>,
     pub(crate) coordinators: Coordinators,
     pub(crate) stopping: stop::Stopping,
+    #[cfg(control_early_ack)]
+    held_writes: early::HeldWrites,
     /// What the file system last said: total and free bytes.
     pub(crate) disk_bytes: Option<(u64, u64)>,
 }
@@ -109,7 +113,7 @@ impl Shard {
             local: VecDeque::new(),
             timers: Timers::default(),
             metadata: Metadata::new(&settings),
-            sessions: Sessions::new(limits.fetch_sessions, limits.fetch_session_partitions, settings.seed),
+            sessions: Sessions::new(limits.fetch_sessions, limits.fetch_session_partitions, Random::seeded(!settings.seed)),
             producer_ids: ProducerIds::default(),
             store: Store::new(settings.store.clone(), recovered, STORE),
             outputs: Vec::new(),
@@ -121,6 +125,8 @@ impl Shard {
             lookups: Map::default(),
             coordinators: Coordinators::default(),
             stopping: stop::Stopping::No,
+            #[cfg(control_early_ack)]
+            held_writes: early::HeldWrites::default(),
             disk_bytes: None,
             settings,
         }
@@ -196,7 +202,7 @@ impl Machine for Shard {
     fn handle(&mut self, event: Event<Mail>, now: Now, effects: &mut Effects<Mail>) {
         let turn = &mut Turn { now, effects };
         match event {
-            Event::Accepted { connection, listener, peer } => self.accepted(turn, connection, listener, peer),
+            Event::Accepted { connection, listener, .. } => self.accepted(turn, connection, listener),
             Event::Received { connection, data } => self.received(turn, connection, data),
             Event::Progress { connection, .. } => self.progressed(turn, connection),
             Event::Sent { connection } => self.sent(turn, connection),
@@ -217,13 +223,21 @@ impl Machine for Shard {
         }
         self.store.tick(now, &mut turn.effects.files, &mut self.outputs);
         self.settle(turn);
+        #[cfg(control_early_ack)]
+        if self.held_writes.hold(now.monotonic) {
+            return;
+        }
         self.store.end_turn(now, &mut turn.effects.files, &mut self.outputs);
         self.settle(turn);
         self.stop_on(turn);
     }
 
     fn next_deadline(&self) -> Option<Monotonic> {
-        [self.timers.next(), self.store.next_deadline()].into_iter().flatten().min()
+        #[cfg(control_early_ack)]
+        let held = self.held_writes.deadline();
+        #[cfg(not(control_early_ack))]
+        let held = None;
+        [self.timers.next(), self.store.next_deadline(), held].into_iter().flatten().min()
     }
 
     fn is_finished(&self) -> bool {

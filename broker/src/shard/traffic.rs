@@ -1,6 +1,5 @@
 //! Bytes in, replies out: the connections of a shard.
 
-use alloc::string::String;
 use bytes::{Buf, Bytes};
 use flumen_log::io::{ConnectionId, NetEffect, SendPart};
 use flumen_protocol::ApiKey;
@@ -12,8 +11,8 @@ use crate::{
 };
 
 impl Shard {
-    pub(super) fn accepted(&mut self, turn: &mut Turn<'_>, id: ConnectionId, listener: u16, peer: String) {
-        let mut connection = Connection::new(id, listener, peer, turn.now.monotonic);
+    pub(super) fn accepted(&mut self, turn: &mut Turn<'_>, id: ConnectionId, listener: u16) {
+        let mut connection = Connection::new(id, listener, turn.now.monotonic);
         let refused = self.connections.len() >= self.settings.limits.connections || self.stopping != Stopping::No;
         if refused {
             connection.closed = true;
@@ -140,7 +139,11 @@ impl Shard {
         if connection.receiving_charge == 0 && length > 0 {
             if !self.budget.admit(length, resumed) {
                 connection.starved = true;
-                if resumed { self.budget.wait_on(id) } else { self.budget.wait(id) }
+                if resumed {
+                    self.budget.wait_on(id)
+                } else {
+                    self.budget.wait(id)
+                }
                 return false;
             }
             connection.receiving_charge = length;
