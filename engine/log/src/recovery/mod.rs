@@ -19,7 +19,11 @@ pub struct RecoverySettings {
 
 /// What one shard's store starts with. Opaque; handed to [`crate::store::Store::new`].
 #[derive(Debug)]
-pub struct ShardRecovery {}
+pub struct ShardRecovery {
+    pub(crate) journal: crate::journal::JournalSetup,
+    pub(crate) partitions: Vec<crate::partition::PartitionLog>,
+    pub(crate) occupied: alloc::collections::BTreeSet<alloc::string::String>,
+}
 
 /// What was found and done, for the log and for operators.
 #[derive(Clone, Debug, Default)]
