@@ -37,7 +37,7 @@ pub struct AdminContext<'a> {
     pub image: &'a MetadataImage,
     /// This broker.
     pub settings: &'a BrokerSettings,
-    /// Which of the broker's listeners the request came in on, in the order of `listeners`.
+    /// Which of the broker's listeners the request came in on, in the order of [`BrokerSettings::listeners`].
     pub listener: u16,
     /// Draws a random topic id.
     pub new_topic_id: &'a mut dyn FnMut() -> TopicId,
