@@ -57,8 +57,6 @@ pub enum Mail {
     Open,
     /// To the control thread, for people: the shard's data directory failed.
     DirectoryFailed { error: flumen_log::io::IoError },
-    /// To the control thread, for people: a partition's bytes cannot be read.
-    PartitionFailed { topic: Arc<str>, partition: i32 },
     /// To the control thread: everything through this image is applied, directories synced.
     Applied { index: u64 },
 }

@@ -59,9 +59,9 @@ fn start(flags: &ConfigFlags) -> Result<(), Refusal> {
     let directory = DataDirectory::open(&config.data, LOCK_PATIENCE)?;
     let bound = bind(&config.listeners, cores.len())?;
     let seed = random_seed()?;
-    let (recovery, journal_id) = recover(&directory, shards, &config)?;
+    let recovery = recover(&directory, shards, &config)?;
     announce(&config, &directory, &cores, &features.to_string(), &recovery);
-    let plan = Plan { config, directory, cores, bound, recovery, seed, journal_id };
+    let plan = Plan { config, directory, cores, bound, recovery, seed };
     run_process(plan)
 }
 
@@ -104,7 +104,7 @@ fn bind(listeners: &[Listener], shards: usize) -> Result<Vec<Bound>, Refusal> {
     Ok(bound)
 }
 
-fn recover(directory: &DataDirectory, shards: u16, config: &ServerConfig) -> Result<(Recovery, [u8; 16]), Refusal> {
+fn recover(directory: &DataDirectory, shards: u16, config: &ServerConfig) -> Result<Recovery, Refusal> {
     let mut disk = BlockingDisk::new(directory)?;
     let journal_id = *uuid::Uuid::new_v4().as_bytes();
     let settings = RecoverySettings {
@@ -113,8 +113,8 @@ fn recover(directory: &DataDirectory, shards: u16, config: &ServerConfig) -> Res
         index_interval_bytes: config.number("log.index.interval.bytes").and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(4096),
     };
     let recovery = recovery::recover(&mut disk, shards, &settings, clock::now());
-    let recovery = recovery.map_err(|error| format!("{}: the logs cannot be recovered: {error}", config.data.display()))?;
-    Ok((recovery, journal_id))
+    let recovery = recovery.map_err(|error| format!("{}: the logs cannot be recovered: {error:?}", config.data.display()))?;
+    Ok(recovery)
 }
 
 fn random_seed() -> Result<u64, Refusal> {

@@ -4,13 +4,12 @@ mod reconcile;
 mod waits;
 
 use alloc::{sync::Arc, vec::Vec};
-use flumen_log::{Offset, TopicPartition, io::Thread, store::PartitionSlot};
+use flumen_log::{Offset, TopicPartition, store::PartitionSlot};
 use flumen_protocol::ErrorCode;
 use flumen_replica::{Leader, Replica};
 
 use crate::{
     hash::Map,
-    mail::Mail,
     metadata::Topic,
     shard::{Shard, Turn},
 };
@@ -115,16 +114,6 @@ impl Shard {
     }
 
     /// Nothing more will come of the partition's log: whoever waits is told so.
-    pub(crate) fn partition_failed(&mut self, turn: &mut Turn<'_>, slot: PartitionSlot) {
-        let Some(partition) = self.partitions.of_slot(slot) else { return };
-        if let Some(hosted) = self.partitions.get(partition) {
-            let topic = Arc::clone(&hosted.topic.image.name);
-            let mail = Mail::PartitionFailed { topic, partition: partition.partition.0 };
-            turn.effects.mail.push((Thread::Control, mail));
-        }
-        self.take_offline(turn, partition);
-    }
-
     fn take_offline(&mut self, turn: &mut Turn<'_>, partition: TopicPartition) {
         if let Some(hosted) = self.partitions.get_mut(partition) {
             hosted.replica = Some(Replica::Offline);

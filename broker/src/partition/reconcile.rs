@@ -80,7 +80,7 @@ impl Shard {
             self.partitions.remove(partition);
             self.wake_fetches(turn, partition);
             self.coordinators.forget(partition);
-            self.store.remove(slot, turn.now, &mut turn.effects.files);
+            self.store.remove(slot);
             outstanding.insert(partition);
         }
     }
@@ -97,11 +97,11 @@ impl Shard {
         let config = log_config(&topic.config, self.metadata.random.draw());
         match self.store.slot_of(partition) {
             Some(slot) => {
-                self.store.configure(slot, config, &mut turn.effects.files);
+                self.store.configure(slot, config);
                 self.adopt(turn, partition, slot, topic, record);
             }
             None => {
-                let slot = self.store.create(partition, topic.name(), config, turn.now, &mut turn.effects.files);
+                let slot = self.store.create(partition, topic.name(), config, &mut turn.effects.files);
                 let hosted =
                     Hosted { slot, topic: Arc::clone(topic), replica: None, waits: Waits::default(), deletions: Vec::new() };
                 self.partitions.insert(partition, hosted);

@@ -64,7 +64,7 @@ impl Shard {
             Question::EpochEnd { partition, current_leader_epoch, epoch } => {
                 Some(self.find_epoch_end(partition, current_leader_epoch, epoch))
             }
-            Question::DeleteRecords { partition, before } => self.delete_records(turn, place, partition, before),
+            Question::DeleteRecords { partition, before } => self.delete_records(place, partition, before),
             Question::Producers { partition } => Some(self.producers_of(partition)),
             Question::Sizes { partitions } => Some(self.sizes(partitions.as_deref())),
             Question::CommitOffsets { coordinator, commit } => self.commit_offsets(turn, place, coordinator, *commit, deadline),
@@ -141,7 +141,7 @@ impl Shard {
         }
     }
 
-    fn delete_records(&mut self, turn: &mut Turn<'_>, place: (u64, u32), partition: TopicPartition, before: Offset) -> Answered {
+    fn delete_records(&mut self, place: (u64, u32), partition: TopicPartition, before: Offset) -> Answered {
         let (slot, high_watermark) = match self.partitions.leader(partition) {
             Ok((hosted, leader)) => (hosted.slot, leader.high_watermark()),
             Err(error) => return refused(error),
@@ -150,7 +150,7 @@ impl Shard {
         if before < Offset::ZERO || before > high_watermark {
             return refused(ErrorCode::OffsetOutOfRange);
         }
-        match self.store.delete_records(slot, before, &mut turn.effects.files) {
+        match self.store.delete_records(slot, before) {
             DeleteRecords::Done { log_start } => Some(Answer::Deleted { low_watermark: log_start }),
             DeleteRecords::OutOfRange => refused(ErrorCode::OffsetOutOfRange),
             DeleteRecords::Failed => refused(ErrorCode::KafkaStorageError),

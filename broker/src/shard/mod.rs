@@ -182,7 +182,6 @@ impl Shard {
             Output::Timestamp { lookup, result } => self.timestamp_found(turn, lookup, result),
             Output::LogStartMoved { slot, log_start } => self.log_start_moved(turn, slot, log_start),
             Output::DurabilityChanged { slot } => self.durability_changed(turn, slot),
-            Output::PartitionFailed { slot } => self.partition_failed(turn, slot),
             Output::DirectoryFailed { error } => {
                 turn.effects.mail.push((Thread::Control, Mail::DirectoryFailed { error }));
                 self.directory_failed(turn);

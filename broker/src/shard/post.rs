@@ -64,8 +64,7 @@ impl Shard {
             | Mail::Image { .. }
             | Mail::Applied { .. }
             | Mail::Open
-            | Mail::DirectoryFailed { .. }
-            | Mail::PartitionFailed { .. } => {}
+            | Mail::DirectoryFailed { .. } => {}
         }
     }
 

@@ -165,9 +165,6 @@ impl Control {
                 Mail::DirectoryFailed { error } => {
                     eprintln!("flumen: shard {from}: the data directory failed ({error}): its partitions are offline");
                 }
-                Mail::PartitionFailed { topic, partition } => {
-                    eprintln!("flumen: shard {from}: partition {partition} of {topic} cannot be read: it is offline");
-                }
                 _ => {}
             }
         }

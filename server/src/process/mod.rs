@@ -4,7 +4,7 @@ mod control;
 mod shard_settings;
 mod shards;
 
-use flumen_controller::{Command, CommandResponse, Endpoint, RegisterBroker, configs::Rules};
+use flumen_controller::{Command, CommandResponse, Endpoint, command::RegisterBroker, configs::KafkaConfigRules};
 use flumen_link::{Quorum, QuorumOptions, Started};
 use flumen_log::recovery::Recovery;
 use flumen_reactor::{DataDirectory, mailbox::mesh};
@@ -37,7 +37,7 @@ async fn control(plan: Plan) -> Result<(), Refusal> {
         directory: plan.directory.path().join("metadata"),
         node: plan.config.node,
         cluster_id: random_cluster_id(),
-        rules: Box::new(Rules),
+        rules: Box::new(KafkaConfigRules),
     };
     let Started { quorum, image, changes, .. } = Quorum::start(options).await?;
     let registration = registration(&plan)?;
