@@ -117,6 +117,16 @@ fn frame_length(length: usize) -> u32 {
 }
 
 impl Frame {
+    /// How many bytes to read to parse the frame whose first block this is; `None` if it is none of this journal's.
+    #[must_use]
+    pub fn length_hint(block: &[u8], id: &JournalId) -> Option<usize> {
+        let mut fields = Fields::new(block);
+        let magic: [u8; 8] = fields.array()?;
+        fields.u32()?;
+        let length = usize::try_from(fields.u32()?).ok()?;
+        (magic == FRAME_MAGIC && fields.array::<16>()? == *id && length >= FRAME_HEADER_BYTES).then_some(length)
+    }
+
     /// The frame at the start of `bytes`, which may go on beyond it. `None` if there is none, or not all of it.
     #[must_use]
     pub fn parse(bytes: &Bytes, id: &JournalId) -> Option<Self> {

@@ -42,9 +42,11 @@ use crate::partition::PartitionLog;
 use crate::recovery::ShardRecovery;
 use crate::{Monotonic, ShardId, TopicPartition};
 use directory::Grave;
+pub(crate) use directory::{METADATA_FILE_NAME, REMOVED_SUFFIX};
 use operations::{Operations, Then};
 use script::Scripts;
 use stop::Stop;
+pub(crate) use stop::{CLEAN_MARK_PREFIX, CleanMark};
 
 pub(crate) use operations::Pending;
 
