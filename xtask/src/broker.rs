@@ -68,7 +68,9 @@ pub(crate) fn start_kafka(directory: &Path, jars: &Path) -> Outcome<Broker> {
     let classes = format!("{}/*", jars.display());
     if !directory.join("data").exists() {
         let mut format = Command::new("java");
-        format.args(["-cp", &classes, "kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAA", "-c"]).arg(&properties);
+        format
+            .args(["-cp", &classes, "kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAA", "-c"])
+            .arg(&properties);
         workspace::succeed(&mut format, START_LIMIT)?;
     }
     let mut command = Command::new("java");

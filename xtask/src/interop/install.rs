@@ -74,7 +74,11 @@ fn jars(name: &str) -> Outcome<()> {
     }
     println!("fetching Kafka's jars ({name})");
     let mut fetch = workspace::command("mvn");
-    fetch.args(["-q", "-B", "-f"]).arg(&pom).arg("dependency:copy-dependencies").arg(format!("-DoutputDirectory={}", jars.display()));
+    fetch
+        .args(["-q", "-B", "-f"])
+        .arg(&pom)
+        .arg("dependency:copy-dependencies")
+        .arg(format!("-DoutputDirectory={}", jars.display()));
     workspace::succeed(&mut fetch, LIMIT)?;
     std::fs::copy(&pom, jars.join("pom.xml"))?;
     Ok(())

@@ -62,8 +62,12 @@ impl Arrows {
 
     pub(super) fn check(&self, packages: &[Package]) -> Vec<String> {
         let ours: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
-        let mut findings: Vec<String> =
-            self.0.keys().filter(|name| !ours.contains(name.as_str())).map(|name| format!("{name}: listed, but no such crate")).collect();
+        let mut findings: Vec<String> = self
+            .0
+            .keys()
+            .filter(|name| !ours.contains(name.as_str()))
+            .map(|name| format!("{name}: listed, but no such crate"))
+            .collect();
         for package in packages {
             let Some(allowed) = self.0.get(&package.name) else {
                 findings.push(format!("{}: not in xtask/arrows.toml", package.name));
@@ -110,7 +114,8 @@ mod tests {
 
     #[test]
     fn allowed_edges_pass() {
-        let packages = [package("log", &[("bytes", None), ("proptest", Some("dev"))]), package("hands", &[("log", None), ("tokio", None)])];
+        let packages =
+            [package("log", &[("bytes", None), ("proptest", Some("dev"))]), package("hands", &[("log", None), ("tokio", None)])];
         assert_eq!(arrows().check(&packages), Vec::<String>::new());
     }
 

@@ -64,7 +64,8 @@ pub(crate) fn run() -> Outcome<Tally> {
     let exceptions: Exceptions = toml_edit::de::from_str(&std::fs::read_to_string(workspace::asset("tidy.toml"))?)?;
     let files = tracked_files(root)?;
     let sources = files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
-    let sources = sources.map(|path| Ok((path.clone(), std::fs::read_to_string(root.join(path))?))).collect::<Outcome<Vec<_>>>()?;
+    let sources =
+        sources.map(|path| Ok((path.clone(), std::fs::read_to_string(root.join(path))?))).collect::<Outcome<Vec<_>>>()?;
 
     report(&mut tally, "exceptions have reasons", without_reason(&exceptions));
     let arrows = arrows::Arrows::read(&std::fs::read_to_string(workspace::asset("arrows.toml"))?)?;
@@ -106,5 +107,8 @@ fn without_reason(exceptions: &Exceptions) -> Vec<String> {
     let reasons = (exceptions.longer.iter().map(|longer| (&longer.path, &longer.reason)))
         .chain(exceptions.unsafe_code.iter().chain(&exceptions.std).map(|leave| (&leave.path, &leave.reason)))
         .chain(exceptions.only.iter().map(|only| (&only.call, &only.reason)));
-    reasons.filter(|(_, reason)| reason.split_whitespace().count() < 4).map(|(what, _)| format!("{what}: no reason given")).collect()
+    reasons
+        .filter(|(_, reason)| reason.split_whitespace().count() < 4)
+        .map(|(what, _)| format!("{what}: no reason given"))
+        .collect()
 }

@@ -52,7 +52,8 @@ pub(super) fn check(sources: &[(PathBuf, String)], brains: &[PathBuf], exception
             || test_modules.iter().any(|module| path.starts_with(module) || path.with_extension("") == *module);
         let brain = brains.iter().find(|directory| path.starts_with(directory));
         check_text(path, text, brain.map(PathBuf::as_path), exceptions, &mut used, &mut findings);
-        let mut visitor = Visitor { path, brain: brain.is_some(), test_only, exceptions, used: &mut used, findings: &mut findings };
+        let mut visitor =
+            Visitor { path, brain: brain.is_some(), test_only, exceptions, used: &mut used, findings: &mut findings };
         visitor.visit_file(file);
     }
     findings.entry(EXCEPTIONS).or_default().extend(used.unneeded(exceptions));
@@ -111,11 +112,13 @@ fn check_text(path: &Path, text: &str, brain: Option<&Path>, exceptions: &Except
 
 /// Modules of this file that are compiled for tests only and live in files of their own, without extension.
 fn test_modules(path: &Path, file: &syn::File) -> Vec<PathBuf> {
-    let directory = path.parent().unwrap_or(Path::new(""));
+    let directory = path.parent().unwrap_or_else(|| Path::new(""));
     let stem = path.file_stem().unwrap_or_default();
     let home = if ["lib", "main", "mod"].iter().any(|name| stem == *name) { directory.to_owned() } else { directory.join(stem) };
     let modules = file.items.iter().filter_map(|item| match item {
-        syn::Item::Mod(module) if module.content.is_none() && is_test_only(&module.attrs) => Some(home.join(module.ident.to_string())),
+        syn::Item::Mod(module) if module.content.is_none() && is_test_only(&module.attrs) => {
+            Some(home.join(module.ident.to_string()))
+        }
         _ => None,
     });
     modules.collect()
@@ -135,10 +138,9 @@ fn requires_test(tokens: TokenStream) -> bool {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     match tokens.as_slice() {
         [TokenTree::Ident(word)] => word == "test",
-        [TokenTree::Ident(word), TokenTree::Group(group)] if word == "all" => group
-            .stream()
-            .into_iter()
-            .any(|token| matches!(token, TokenTree::Ident(word) if word == "test")),
+        [TokenTree::Ident(word), TokenTree::Group(group)] if word == "all" => {
+            group.stream().into_iter().any(|token| matches!(token, TokenTree::Ident(word) if word == "test"))
+        }
         _ => false,
     }
 }
@@ -178,7 +180,8 @@ impl Visitor<'_> {
         let name = signature.ident.to_string();
         let lines = whole.end().line - signature.span().start().line + 1;
         if lines > FUNCTION_LINES {
-            let is_this = |longer: &&super::Longer| longer.function.as_deref() == Some(&name) && self.path == Path::new(&longer.path);
+            let is_this =
+                |longer: &&super::Longer| longer.function.as_deref() == Some(&name) && self.path == Path::new(&longer.path);
             match self.exceptions.longer.iter().find(is_this) {
                 Some(longer) if lines <= longer.lines => self.used.mark(&longer.path, Some(&name)),
                 _ => {

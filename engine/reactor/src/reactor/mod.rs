@@ -145,7 +145,9 @@ impl<Mail: Send + 'static> Reactor<Mail> {
         self.network.arm_listeners(&mut self.ring);
         loop {
             self.turn(&mut machine, &mut effects);
-            if machine.is_finished() {
+            // Its last words are carried out, too.
+            let silent = effects.files.is_empty() && effects.net.is_empty() && effects.mail.is_empty();
+            if machine.is_finished() && silent {
                 break;
             }
             self.rest(machine.next_deadline());
@@ -205,6 +207,7 @@ impl<Mail: Send + 'static> Reactor<Mail> {
             self.files.done.clear();
         }
         assert!(self.network.is_empty(), "a connection outlived its last operation");
+        self.ring.release();
         LeftoverFiles { files: self.files.into_open() }
     }
 

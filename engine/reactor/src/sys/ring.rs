@@ -105,6 +105,12 @@ impl<T> Ring<T> {
         self.io.submitter().register_files(&[file.as_raw_fd()])
     }
 
+    /// Let go of the held file, though others may still know the ring.
+    pub(crate) fn release(&self) {
+        // A failure leaves the file to the end of the ring.
+        let _ = self.io.submitter().unregister_files();
+    }
+
     /// Another descriptor of the ring, for messages to it.
     pub(crate) fn duplicate(&self) -> std::io::Result<OwnedFd> {
         // SAFETY: the ring is open, here and during the call.

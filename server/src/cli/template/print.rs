@@ -104,6 +104,12 @@ impl Printer {
         Ok(Self { pieces: pieces.collect::<Result<_, _>>()? })
     }
 
+    /// Whether it prints nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
     /// Appends one record; `iteration` counts those printed before it.
     pub fn print(&self, record: &Printed<'_>, iteration: u64, out: &mut Vec<u8>) {
         for piece in &self.pieces {

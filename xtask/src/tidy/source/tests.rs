@@ -71,7 +71,10 @@ fn unsafe_is_found_outside_its_place() {
 fn std_in_a_brain_is_found_unless_for_tests() {
     assert_eq!(found(STD, "brain/src/a.rs", "//! A.\nuse std::fs;\nfn a() { std::thread::yield_now() }\n").len(), 2);
     assert_eq!(found(STD, "brain/src/a.rs", "//! A.\nextern crate std;\n").len(), 1);
-    assert_eq!(found(STD, "brain/src/a.rs", "//! A.\n#[cfg(test)]\nextern crate std;\n#[cfg(test)]\nmod tests { use std::fs; }\n").len(), 0);
+    assert_eq!(
+        found(STD, "brain/src/a.rs", "//! A.\n#[cfg(test)]\nextern crate std;\n#[cfg(test)]\nmod tests { use std::fs; }\n").len(),
+        0
+    );
     assert_eq!(found(STD, "brain/src/a.rs", "//! A.\n#[cfg(not(test))]\nmod a { use std::fs; }\n").len(), 1);
     assert_eq!(found(STD, "brain/src/codec.rs", "//! A.\nextern crate std;\nuse std::io;\n").len(), 0);
     assert_eq!(found(STD, "hands/src/a.rs", "//! A.\nuse std::fs;\n").len(), 0);
