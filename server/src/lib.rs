@@ -1,2 +1,6 @@
-//! Under construction.
+//! The broker: configuration, threads, wiring; and the command line.
+#![forbid(unsafe_code)]
+
+pub mod cli;
 pub mod config;
+pub mod start;

@@ -140,3 +140,146 @@ impl LeaderEpochs {
         if entries.len() == count { Ok(Self { entries }) } else { Err(EpochCheckpointError::Count) }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    extern crate std;
+
+    use alloc::{vec, vec::Vec};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn list(entries: &[(i32, i64)]) -> LeaderEpochs {
+        let mut epochs = LeaderEpochs::default();
+        for (epoch, start_offset) in entries {
+            assert!(epochs.assign(LeaderEpoch(*epoch), Offset(*start_offset)));
+        }
+        epochs
+    }
+
+    fn pairs(epochs: &LeaderEpochs) -> Vec<(i32, i64)> {
+        epochs.entries().iter().map(|entry| (entry.epoch.0, entry.start_offset.0)).collect()
+    }
+
+    #[test]
+    fn e01_end_offsets() {
+        let epochs = list(&[(2, 10), (4, 20), (5, 30)]);
+        let end = |epoch| epochs.end_offset_for(LeaderEpoch(epoch), Offset(99)).map(|(epoch, end)| (epoch.0, end.0));
+        assert_eq!(end(5), Some((5, 99)));
+        assert_eq!(end(4), Some((4, 30)));
+        assert_eq!(end(3), Some((2, 20)));
+        assert_eq!(end(2), Some((2, 20)));
+        assert_eq!(end(1), Some((1, 10)));
+        assert_eq!(end(6), None);
+        assert_eq!(end(-1), None);
+        assert_eq!(LeaderEpochs::default().end_offset_for(LeaderEpoch(0), Offset(5)), None);
+    }
+
+    #[test]
+    fn assigning() {
+        let mut epochs = list(&[(2, 10), (4, 20)]);
+        assert!(!epochs.assign(LeaderEpoch(4), Offset(25)));
+        assert!(!epochs.assign(LeaderEpoch(3), Offset(25)));
+        assert!(!epochs.assign(LeaderEpoch(-1), Offset(25)));
+        // Nothing was written in epoch 4 if 6 starts where it did.
+        assert!(epochs.assign(LeaderEpoch(6), Offset(20)));
+        assert_eq!(pairs(&epochs), [(2, 10), (6, 20)]);
+        assert_eq!(epochs.latest(), Some(LeaderEpoch(6)));
+    }
+
+    #[test]
+    fn e02_truncation() {
+        let full = list(&[(2, 10), (4, 20), (5, 30)]);
+        let ends = [(31, 3), (30, 2), (21, 2), (20, 1), (10, 0), (0, 0)];
+        for (end, left) in ends {
+            let mut epochs = full.clone();
+            assert_eq!(epochs.truncate_from_end(Offset(end)), left < 3);
+            assert_eq!(epochs.entries(), &full.entries()[..left]);
+        }
+        let starts: [(i64, &[(i32, i64)]); 6] = [
+            (9, &[(2, 10), (4, 20), (5, 30)]),
+            (10, &[(2, 10), (4, 20), (5, 30)]),
+            (11, &[(2, 11), (4, 20), (5, 30)]),
+            (20, &[(4, 20), (5, 30)]),
+            (29, &[(4, 29), (5, 30)]),
+            (50, &[(5, 50)]),
+        ];
+        for (start, left) in starts {
+            let mut epochs = full.clone();
+            assert_eq!(epochs.truncate_from_start(Offset(start)), start > 10);
+            assert_eq!(pairs(&epochs), left);
+        }
+    }
+
+    #[test]
+    fn golden_text() {
+        let epochs = list(&[(2, 10), (4, 20)]);
+        assert_eq!(epochs.encode(), "0\n2\n2 10\n4 20\n");
+        assert_eq!(LeaderEpochs::default().encode(), "0\n0\n");
+        assert_eq!(LeaderEpochs::decode("0\n0\n"), Ok(LeaderEpochs::default()));
+        let wrong = [
+            ("", EpochCheckpointError::Version),
+            ("1\n0\n", EpochCheckpointError::Version),
+            ("0\n", EpochCheckpointError::Count),
+            ("0\n2\n2 10\n", EpochCheckpointError::Count),
+            ("0\n1\n2 10\n4 20\n", EpochCheckpointError::Count),
+            ("0\n-1\n", EpochCheckpointError::Count),
+            ("0\n1\n2\n", EpochCheckpointError::Line),
+            ("0\n1\n2 x\n", EpochCheckpointError::Line),
+            ("0\n1\n-1 0\n", EpochCheckpointError::Order),
+            ("0\n2\n2 10\n2 20\n", EpochCheckpointError::Order),
+            ("0\n2\n2 10\n3 10\n", EpochCheckpointError::Order),
+        ];
+        for (text, error) in wrong {
+            assert_eq!(LeaderEpochs::decode(text), Err(error), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn as_one_epoch_per_offset(steps in prop::collection::vec((0..3u8, 1..4i32, 0..12i64), 1..40)) {
+            // The model: the epoch of every offset from `start` on.
+            let mut start = 0i64;
+            let mut model: Vec<i32> = vec![];
+            let mut epochs = LeaderEpochs::default();
+            let mut latest = 0;
+            for (kind, bump, count) in steps {
+                match kind {
+                    0 => {
+                        latest += bump;
+                        let end = start + model.len() as i64;
+                        epochs.assign(LeaderEpoch(latest), Offset(end));
+                        model.extend((0..count).map(|_| latest));
+                    }
+                    1 => {
+                        model.truncate(model.len().saturating_sub(count as usize));
+                        epochs.truncate_from_end(Offset(start + model.len() as i64));
+                    }
+                    _ => {
+                        let cut = (count as usize).min(model.len());
+                        model.drain(..cut);
+                        start += cut as i64;
+                        epochs.truncate_from_start(Offset(start));
+                    }
+                }
+                for (offset, epoch) in (start..).zip(&model) {
+                    prop_assert_eq!(epochs.epoch_for_offset(Offset(offset)), Some(LeaderEpoch(*epoch)));
+                }
+                let end = start + model.len() as i64;
+                for epoch in model.iter().copied() {
+                    let last = model.iter().rposition(|other| *other == epoch).unwrap() as i64;
+                    let (found, found_end) = epochs.end_offset_for(LeaderEpoch(epoch), Offset(end)).unwrap();
+                    prop_assert_eq!((found.0, found_end.0), (epoch, start + last + 1));
+                }
+                prop_assert_eq!(LeaderEpochs::decode(&epochs.encode()), Ok(epochs.clone()));
+            }
+        }
+
+        #[test]
+        fn noise_never_panics(text: String) {
+            let _ = LeaderEpochs::decode(&text);
+        }
+    }
+}

@@ -133,3 +133,60 @@ impl Request {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use bytes::Bytes;
+
+    use super::{DecodeError, decode_request};
+    use crate::metadata::MetadataRequest;
+    use crate::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
+    use crate::{ApiKey, EncodeError, Malformed, Records, Request, Text};
+
+    /// Key, version, correlation id 9, and then nothing that could be a body.
+    fn bare(api_key: i16, version: i16) -> Bytes {
+        Bytes::from([&api_key.to_be_bytes()[..], &version.to_be_bytes(), &[0, 0, 0, 9, 0xee]].concat())
+    }
+
+    #[test]
+    fn c04_c06_what_is_unknown_is_told_apart_without_reading_on() {
+        for (api_key, version) in [(ApiKey::ApiVersions, 6), (ApiKey::Produce, 2), (ApiKey::Produce, 14), (ApiKey::Fetch, -1)] {
+            let expected = DecodeError::UnsupportedVersion { api_key, version, correlation_id: 9 };
+            assert_eq!(decode_request(bare(api_key.code(), version)), Err(expected));
+        }
+        for api_key in [-1, 4, 7, 1000] {
+            let expected = DecodeError::UnknownApi { api_key, version: 0, correlation_id: 9 };
+            assert_eq!(decode_request(bare(api_key, 0)), Err(expected));
+        }
+        assert_eq!(decode_request(bare(18, 0).slice(..7)), Err(DecodeError::Malformed { reason: Malformed::Truncated, at: 4 }));
+    }
+
+    #[test]
+    fn c07_produce_names_versions_that_it_refuses() {
+        assert_eq!(ApiKey::Produce.versions(), 3..=13);
+        assert_eq!(ApiKey::Produce.advertised_versions(), 0..=13);
+        assert_eq!(ApiKey::InitProducerId.advertised_versions(), 0..=5);
+    }
+
+    #[test]
+    fn a_request_says_what_its_version_cannot_carry() {
+        let request = Request::Metadata(MetadataRequest { allow_auto_topic_creation: false, ..MetadataRequest::default() });
+        let field = "allow_auto_topic_creation";
+        assert_eq!(request.encode(3, 0, None), Err(EncodeError::FieldNotInVersion { field, version: 3 }));
+        assert!(request.encode(4, 0, None).is_ok());
+        let request = Request::Metadata(MetadataRequest { topics: None, ..MetadataRequest::default() });
+        assert_eq!(request.encode(0, 0, None), Err(EncodeError::NullNotInVersion { field: "topics", version: 0 }));
+        assert!(request.encode(1, 0, None).is_ok());
+        assert_eq!(request.encode(14, 0, None), Err(EncodeError::VersionNotInApi { version: 14 }));
+    }
+
+    #[test]
+    fn a_request_needs_its_records_at_hand() {
+        let partition = PartitionProduceData { index: 0, records: Some(Records::Remote { length: 9, slot: 0 }) };
+        let topic = TopicProduceData { name: Text::from_static("t"), partition_data: vec![partition], ..Default::default() };
+        let request = Request::Produce(ProduceRequest { topic_data: vec![topic], ..ProduceRequest::default() });
+        assert_eq!(request.encode(9, 0, None), Err(EncodeError::RemoteRecords));
+    }
+}

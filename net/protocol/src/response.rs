@@ -74,8 +74,15 @@ impl Response {
 ///
 /// See [`DecodeError`].
 pub fn decode_response(api_key: ApiKey, version: i16, frame: Bytes) -> Result<(i32, Response), DecodeError> {
+    let refused = api_key == ApiKey::ApiVersions && refuses_version(&frame);
+    match decode(api_key, version, frame.clone()) {
+        Err(_) if refused => decode(api_key, 0, frame),
+        decoded => decoded,
+    }
+}
+
+fn decode(api_key: ApiKey, version: i16, frame: Bytes) -> Result<(i32, Response), DecodeError> {
     let budget_bytes = REQUEST_BUDGET_FLOOR_BYTES.saturating_add(frame.len().saturating_mul(RESPONSE_BUDGET_PER_BYTE));
-    let version = if is_refused_api_versions(api_key, &frame) { 0 } else { version };
     let mut reader = Reader::new(frame, version, has_flexible_header(api_key, version), budget_bytes);
     let correlation_id = read_header(&mut reader).map_err(|reason| malformed(reason, &reader))?;
     if !api_key.versions().contains(&version) {
@@ -97,6 +104,121 @@ fn has_flexible_header(api_key: ApiKey, version: i16) -> bool {
 }
 
 /// The error code of ApiVersions stands right behind the correlation id in every version.
-fn is_refused_api_versions(api_key: ApiKey, frame: &Bytes) -> bool {
-    api_key == ApiKey::ApiVersions && frame.get(4..6) == Some(ErrorCode::UnsupportedVersion.code().to_be_bytes().as_slice())
+fn refuses_version(frame: &Bytes) -> bool {
+    frame.get(4..6) == Some(ErrorCode::UnsupportedVersion.code().to_be_bytes().as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+    use alloc::vec;
+
+    use bytes::Bytes;
+
+    use super::{Split, decode_response};
+    use crate::api_versions::{ApiVersion, ApiVersionsResponse};
+    use crate::create_topics::{CreatableTopicResult, CreateTopicsResponse};
+    use crate::fetch::{FetchResponse, FetchableTopicResponse, PartitionData};
+    use crate::metadata::{MetadataResponse, MetadataResponseTopic};
+    use crate::produce::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
+    use crate::{ApiKey, EncodeError, ErrorCode, Records, Response, Text};
+
+    #[test]
+    fn remote_records_are_counted_and_left_out() {
+        let partition =
+            |records| PartitionData { aborted_transactions: None, records: Some(records), ..PartitionData::default() };
+        let response = |records: [Records; 3]| {
+            let partitions = records.into_iter().map(partition).collect();
+            let topic = FetchableTopicResponse { topic: Text::from_static("t"), partitions, ..FetchableTopicResponse::default() };
+            Response::Fetch(FetchResponse { responses: vec![topic], ..FetchResponse::default() })
+        };
+        let (first, second) = (Bytes::from(vec![1; 300]), Bytes::from_static(b"second"));
+        let here = Records::Inline(Bytes::from_static(b"here"));
+        for version in ApiKey::Fetch.versions() {
+            let split =
+                response([Records::Remote { length: 300, slot: 8 }, here.clone(), Records::Remote { length: 6, slot: 3 }])
+                    .encode(version, 11);
+            let whole = response([first.clone().into(), here.clone(), second.clone().into()]).encode(version, 11);
+            assert!(whole.splits.is_empty());
+            let [Split { at, slot: 8 }, Split { at: later, slot: 3 }] = split.splits[..] else { panic!("{:?}", split.splits) };
+            let joined = [&split.bytes[..at], &first, &split.bytes[at..later], &second, &split.bytes[later..]].concat();
+            assert_eq!(joined, whole.bytes, "version {version}");
+        }
+    }
+
+    #[test]
+    fn c06_a_produce_response_can_be_written_at_the_versions_that_are_refused() {
+        let partition = PartitionProduceResponse { index: 1, error_code: ErrorCode::UnsupportedVersion, ..Default::default() };
+        let topic = TopicProduceResponse {
+            name: Text::from_static("t"),
+            partition_responses: vec![partition],
+            ..TopicProduceResponse::default()
+        };
+        let response = Response::Produce(ProduceResponse { responses: vec![topic], ..ProduceResponse::default() });
+        let common = [0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 1, 0, 0, 0, 1, 0, 35, 0, 0, 0, 0, 0, 0, 0, 0];
+        let (append_time, throttle) = ([0xff; 8], [0; 4]);
+        assert_eq!(&response.encode(0, 5).bytes[8..], common);
+        assert_eq!(&response.encode(1, 5).bytes[8..], [&common[..], &throttle].concat());
+        assert_eq!(&response.encode(2, 5).bytes[8..], [&common[..], &append_time, &throttle].concat());
+    }
+
+    #[test]
+    fn c03_the_header_of_api_versions_is_never_flexible() {
+        let response = Response::ApiVersions(ApiVersionsResponse::default());
+        assert_eq!(&response.encode(3, 7).bytes[..], [0, 0, 0, 12, 0, 0, 0, 7, 0, 0, 1, 0, 0, 0, 0, 0]);
+        let response = Response::Metadata(MetadataResponse::default());
+        assert_eq!(&response.encode(9, 7).bytes[4..9], [0, 0, 0, 7, 0]);
+    }
+
+    #[test]
+    fn c04_an_answer_to_an_unknown_api_versions_version_is_understood() {
+        let answer = ApiVersionsResponse {
+            error_code: ErrorCode::UnsupportedVersion,
+            api_keys: vec![ApiVersion { api_key: 18, min_version: 0, max_version: 2 }],
+            ..ApiVersionsResponse::default()
+        };
+        let answer = Response::ApiVersions(answer);
+        for version in ApiKey::ApiVersions.versions() {
+            let frame = answer.encode(0, 7).bytes.slice(4..);
+            assert_eq!(decode_response(ApiKey::ApiVersions, version, frame), Ok((7, answer.clone())));
+        }
+    }
+
+    #[test]
+    fn what_a_version_cannot_carry_is_left_out_and_can_be_asked_about() {
+        let topic = MetadataResponseTopic { name: None, topic_authorized_operations: 8, ..MetadataResponseTopic::default() };
+        let response = Response::Metadata(MetadataResponse { topics: vec![topic], ..MetadataResponse::default() });
+        let field = "topic_authorized_operations";
+        let refusals = [
+            (1, Err(EncodeError::NullNotInVersion { field: "name", version: 1 })),
+            (11, Err(EncodeError::NullNotInVersion { field: "name", version: 11 })),
+            (12, Ok(())),
+        ];
+        for (version, expected) in refusals {
+            assert_eq!(response.encode_strictly(version, 0).map(|_| ()), expected);
+            let (_, decoded) = decode_response(ApiKey::Metadata, version, response.encode(version, 0).bytes.slice(4..)).unwrap();
+            let Response::Metadata(decoded) = decoded else { panic!() };
+            let expected = if version < 12 { Some(Text::default()) } else { None };
+            assert_eq!(decoded.topics[0].name, expected);
+        }
+        let topic = MetadataResponseTopic { topic_authorized_operations: 8, name: Some(Text::default()), ..Default::default() };
+        let response = Response::Metadata(MetadataResponse { topics: vec![topic], ..MetadataResponse::default() });
+        assert_eq!(response.encode_strictly(7, 0), Err(EncodeError::FieldNotInVersion { field, version: 7 }));
+        assert!(response.encode_strictly(8, 0).is_ok());
+    }
+
+    #[test]
+    fn an_overlong_message_is_cut_between_characters() {
+        let message = String::from_iter(core::iter::repeat_n('é', 20_000));
+        let topic = CreatableTopicResult { error_message: Some(Text::from(message)), ..CreatableTopicResult::default() };
+        let response = Response::CreateTopics(CreateTopicsResponse { topics: vec![topic], ..CreateTopicsResponse::default() });
+        for version in ApiKey::CreateTopics.versions() {
+            assert_eq!(response.encode_strictly(version, 0), Err(EncodeError::StringTooLong { bytes: 40_000 }));
+            let frame = response.encode(version, 0).bytes.slice(4..);
+            let Ok((_, Response::CreateTopics(decoded))) = decode_response(ApiKey::CreateTopics, version, frame) else {
+                panic!()
+            };
+            assert_eq!(decoded.topics[0].error_message.as_ref().map(|text| text.len()), Some(32_766));
+        }
+    }
 }

@@ -14,6 +14,9 @@ pub mod validate;
 pub mod validated;
 mod varint;
 
+#[cfg(test)]
+mod oracle_tests;
+
 pub use builder::{BatchBuilder, ProducerInfo};
 pub use header::{Attributes, BATCH_OVERHEAD_BYTES, BatchHeader, HeaderError, TimestampType};
 pub use record::{Record, RecordFault, RecordHeader, Records};

@@ -134,8 +134,9 @@ impl From<Error> for CompressionError {
     }
 }
 
-/// The largest window a zstd body may ask for, as a power of two: 8 MiB, what every decoder must accept.
-const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+/// The largest window a zstd body may ask for, as a power of two: what Kafka's producers ask for at level 22, and what its
+/// consumers take. The codec reserves that much address space and touches as much of it as there is output.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
 /// Decompress a body to at most `limit_bytes`.
 ///
@@ -165,7 +166,7 @@ pub fn compress(codec: Codec, level: Option<i32>, bytes: &[u8]) -> Result<Vec<u8
     match codec {
         Codec::None => Ok(bytes.to_vec()),
         Codec::Gzip => {
-            let compression = u32::try_from(level).map_or(Compression::default(), Compression::new);
+            let compression = u32::try_from(level).map_or_else(|_| Compression::default(), Compression::new);
             let mut encoder = GzEncoder::new(Vec::new(), compression);
             encoder.write_all(bytes)?;
             Ok(encoder.finish()?)
@@ -177,7 +178,8 @@ pub fn compress(codec: Codec, level: Option<i32>, bytes: &[u8]) -> Result<Vec<u8
             encoder.write_all(bytes)?;
             encoder.finish().map_err(|_| CompressionError::Invalid)
         }
-        Codec::Zstd => Ok(zstd::stream::encode_all(bytes, level)?),
+        // At once, so that the frame says its size and asks for no larger window than that.
+        Codec::Zstd => Ok(zstd::bulk::compress(bytes, level)?),
     }
 }
 

@@ -37,7 +37,7 @@ impl AppendedBatch {
 }
 
 /// What is remembered of one producer.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct ProducerEntry {
     epoch: ProducerEpoch,
     /// The first `count` are in use, oldest first.
@@ -47,6 +47,16 @@ pub struct ProducerEntry {
     coordinator_epoch: i32,
     current_transaction_start: Option<Offset>,
 }
+
+/// Places not in use do not count.
+impl PartialEq for ProducerEntry {
+    fn eq(&self, other: &Self) -> bool {
+        let rest = |entry: &Self| (entry.epoch, entry.last_timestamp, entry.coordinator_epoch, entry.current_transaction_start);
+        self.batches() == other.batches() && rest(self) == rest(other)
+    }
+}
+
+impl Eq for ProducerEntry {}
 
 impl ProducerEntry {
     pub(super) const fn new(epoch: ProducerEpoch) -> Self {
@@ -111,10 +121,15 @@ impl ProducerEntry {
         if header.producer_epoch != self.epoch {
             return header.base_sequence == 0;
         }
-        self.count == 0 || header.base_sequence == sequence_after(self.last_sequence(), 1)
+        header.base_sequence == sequence_after(self.last_sequence(), 1)
     }
 
     pub(super) fn record(&mut self, header: &BatchHeader, now: Timestamp) {
+        self.last_timestamp = self.last_timestamp.max(now);
+        if header.attributes.is_control() {
+            // A marker speaks for the producer, in no sequence; one of a new epoch starts that epoch.
+            return self.enter(header.producer_epoch);
+        }
         let batch = AppendedBatch {
             last_sequence: header.last_sequence(),
             last_offset: header.last_offset(),
@@ -122,15 +137,19 @@ impl ProducerEntry {
             timestamp: header.max_timestamp,
         };
         self.push(header.producer_epoch, batch);
-        self.last_timestamp = self.last_timestamp.max(now);
     }
 
-    /// Remember a batch; those of another epoch are of no more use.
-    pub(super) fn push(&mut self, epoch: ProducerEpoch, batch: AppendedBatch) {
+    /// Take up an epoch; batches of another are of no more use.
+    fn enter(&mut self, epoch: ProducerEpoch) {
         if epoch != self.epoch {
             self.epoch = epoch;
             self.count = 0;
         }
+    }
+
+    /// Remember a batch.
+    pub(super) fn push(&mut self, epoch: ProducerEpoch, batch: AppendedBatch) {
+        self.enter(epoch);
         if self.count == BATCHES_REMEMBERED {
             self.batches.copy_within(1.., 0);
             self.count -= 1;

@@ -1,6 +1,6 @@
 //! Producer states as a file: Kafka's producer snapshot, version 1, which Kafka's dump tool reads.
 //!
-//! Layout, big-endian: version i16 = 1; CRC-32C u32 of all that follows; number of entries i32; entries of 52 bytes (producer id
+//! Layout, big-endian: version i16 = 1; CRC-32C u32 of all that follows; number of entries i32; entries of 46 bytes (producer id
 //! i64, epoch i16, last sequence i32, last offset i64, offset delta i32, timestamp i64, coordinator epoch i32, first offset of
 //! the open transaction i64, −1 for none). Two things go beyond what Kafka writes and are passed over by its readers:
 //!
