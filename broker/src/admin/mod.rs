@@ -20,6 +20,8 @@ mod init_producer_id;
 mod internal_topics;
 mod metadata;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use api_versions::unsupported_version;
 pub use find_coordinator::coordinator_partition;
