@@ -12,7 +12,11 @@ use std::{
 };
 
 use clap::Args;
-use flumen_log::recovery::{self, Recovery, RecoverySettings};
+use flumen_log::{
+    ShardId,
+    recovery::{self, Recovery, RecoverySettings},
+    store::StoreSettings,
+};
 use flumen_reactor::{BlockingDisk, DataDirectory, clock, cores, file_limit, kernel};
 use flumen_transport::listen;
 use tracing_subscriber::EnvFilter;
@@ -109,6 +113,7 @@ fn recover(directory: &DataDirectory, shards: u16, config: &ServerConfig) -> Res
     let journal_id = *uuid::Uuid::new_v4().as_bytes();
     let settings = RecoverySettings {
         journal_id: journal_id.into(),
+        journal_file_bytes: StoreSettings::of_shard(ShardId(0), shards).journal_file_bytes,
         quarantine_bytes: QUARANTINE_BYTES,
         index_interval_bytes: config.number("log.index.interval.bytes").and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(4096),
     };

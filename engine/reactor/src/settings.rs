@@ -19,6 +19,8 @@ pub struct ReactorSettings {
     pub ring_entries: u32,
     /// Connections; at the limit no more are accepted until one closes.
     pub max_connections: usize,
+    /// Whether connections are accepted before the machine says so ([`flumen_log::io::NetEffect::Accept`]).
+    pub accept_at_once: bool,
     /// How much one `sendfile` moves at most, and how much is looked at, or read in, beforehand.
     pub file_chunk_bytes: usize,
     /// How much of a large frame is received before progress is told.
@@ -48,6 +50,7 @@ impl ReactorSettings {
             max_kernel_workers: 16,
             ring_entries: 1024,
             max_connections: 10_000,
+            accept_at_once: true,
             file_chunk_bytes: 512 << 10,
             receive_piece_bytes: 256 << 10,
             connection_send_bytes: 1 << 20,

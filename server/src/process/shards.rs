@@ -41,7 +41,7 @@ pub(super) fn spawn(plan: Plan, limits: Limits, postboxes: Vec<ShardPostbox<Mail
     for (((number, core), postbox), recovered) in (0u16..).zip(plan.cores).zip(postboxes).zip(recovered) {
         let shard = ShardId(number);
         let settings = shard_settings::settings(&plan.config, shard, shards, limits.clone(), plan.seed);
-        let reactor_settings = ReactorSettings { core, max_connections: limits.connections, ..ReactorSettings::new(shard) };
+        let reactor_settings = ReactorSettings { core, max_connections: limits.connections, accept_at_once: false, ..ReactorSettings::new(shard) };
         let listeners = sockets.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>();
         let directory: DataDirectory = plan.directory.try_clone()?;
         let alive = Alive(alive.clone());

@@ -57,7 +57,7 @@ impl Network {
         Ok(Self {
             settings: settings.clone(),
             listeners: listeners.into_iter().map(Listener::new).collect::<std::io::Result<_>>()?,
-            accepting: true,
+            accepting: settings.accept_at_once,
             accept_again: None,
             connections: Table::default(),
             sendable: VecDeque::new(),
