@@ -13,11 +13,11 @@ use crate::io::{AlignedBuffer, BLOCK_BYTES};
 use crate::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
 
 /// Bytes of a frame before its entries.
-pub const FRAME_HEADER_BYTES: usize = 64;
+pub(super) const FRAME_HEADER_BYTES: usize = 64;
 /// Bytes of an entry before its batches.
-pub const ENTRY_HEADER_BYTES: usize = 48;
+pub(super) const ENTRY_HEADER_BYTES: usize = 48;
 /// What every frame starts with.
-pub const FRAME_MAGIC: [u8; 8] = *b"flumenJF";
+pub(super) const FRAME_MAGIC: [u8; 8] = *b"flumenJF";
 
 const CHECKSUM_AT: usize = 8;
 const LENGTH_AT: usize = 12;

@@ -186,7 +186,8 @@ fn read_frames(
 fn through_the_end(mut frames: Vec<FoundFrame>, report: &mut RecoveryReport) -> Vec<Located> {
     frames.sort_by_key(|frame| frame.position);
     let completed = frames.iter().map(|frame| frame.completed_through).max().unwrap_or_default();
-    let mut expected = frames.first().map_or(0, |frame| frame.position.sequence);
+    // Older frames may have been written over since; but one is missing if it was never said to be complete.
+    let mut expected = frames.first().map_or(0, |frame| frame.position.sequence.min(completed));
     let mut entries = Vec::new();
     for frame in frames {
         let sequence = frame.position.sequence;

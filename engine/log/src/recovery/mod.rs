@@ -18,7 +18,7 @@ use crate::journal::{JournalId, JournalSetup};
 use crate::partition::PartitionLog;
 use crate::state::{PartitionState, STATE_FILE_NAME};
 use crate::store::{CLEAN_MARK_PREFIX, CleanMark, owner_of};
-use crate::{Now, ShardId, TopicPartition};
+use crate::{Now, Offset, ShardId, TopicPartition};
 use directory::{Directory, Found};
 use partition::{Context, Outcome};
 
@@ -44,6 +44,23 @@ pub struct ShardRecovery {
     pub(crate) occupied: BTreeSet<String>,
 }
 
+/// What is wrong with a log before its durable point.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Damage {
+    /// A segment that holds this offset is missing.
+    Missing {
+        /// The offset.
+        segment: Offset,
+    },
+    /// No valid batch where one should be, or the file ends there.
+    Bytes {
+        /// The segment's base offset.
+        segment: Offset,
+        /// Where in its file.
+        position: u64,
+    },
+}
+
 /// What was found and done, for the log and for operators.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RecoveryReport {
@@ -66,7 +83,7 @@ pub struct RecoveryReport {
     /// Journal entries that belong to no log that could take them; kept in quarantine, offered again at the next start.
     pub unclaimed_entries: u64,
     /// Partitions left as found because of damage before their durable point.
-    pub offline: Vec<TopicPartition>,
+    pub offline: Vec<(TopicPartition, Damage)>,
     /// Partitions whose journal entries did not follow their log: something that was durable is missing. Possible loss.
     pub suspect_tails: Vec<TopicPartition>,
     /// Partitions of which both copies of the state were bad.

@@ -11,7 +11,7 @@ use super::directory::Directory;
 use super::journals::Located;
 use super::reader::SegmentReader;
 use super::tail::TailWriter;
-use super::{RecoveryReport, RecoverySettings};
+use super::{Damage, RecoveryReport, RecoverySettings};
 use crate::batch::BATCH_OVERHEAD_BYTES;
 use crate::epoch::LeaderEpochs;
 use crate::io::{Disk, IoError};
@@ -74,12 +74,12 @@ pub(super) fn recover(
             disk.sync(&path(found, *base, "log"))?;
         }
     }
-    let Some(base) = read_base(disk, context, found, &state)? else {
-        report.offline.push(found.identity);
-        let mut log = assemble(found, &state, epochs, ProducerStates::new(), BTreeMap::new(), false);
-        log.offline = true;
-        log.segments.insert(Offset::ZERO, Segment::new(Offset::ZERO, context.settings.index_interval_bytes));
-        return Ok(Outcome::Offline(log));
+    let base = match read_base(disk, context, found, &state)? {
+        Ok(base) => base,
+        Err(damage) => {
+            report.offline.push((found.identity, damage));
+            return Ok(Outcome::Offline(offline(context, found, &state, epochs)));
+        }
     };
     let mut first_timestamp = base.first_timestamp;
     epochs.truncate_from_end(state.point.offset);
@@ -113,6 +113,14 @@ pub(super) fn recover(
     log.point = point;
     let state = renewed.then(|| log.next_state(point, Wants::default()));
     Ok(Outcome::Log(log, state))
+}
+
+/// The log of a partition that is left as it was found.
+fn offline(context: &Context<'_>, found: &Directory, state: &PartitionState, epochs: LeaderEpochs) -> PartitionLog {
+    let mut log = assemble(found, state, epochs, ProducerStates::new(), BTreeMap::new(), false);
+    log.offline = true;
+    log.segments.insert(Offset::ZERO, Segment::new(Offset::ZERO, context.settings.index_interval_bytes));
+    log
 }
 
 fn renewed_point(context: &Context<'_>, log: &PartitionLog) -> DurablePoint {
@@ -174,13 +182,13 @@ fn read_epochs(disk: &mut dyn Disk, found: &Directory, state: &PartitionState) -
     Ok(epochs)
 }
 
-/// Read the log up to D. `None` if something of it is missing or damaged.
+/// Read the log up to D, unless something of it is missing or damaged.
 fn read_base(
     disk: &mut dyn Disk,
     context: &Context<'_>,
     found: &Directory,
     state: &PartitionState,
-) -> Result<Option<Base>, IoError> {
+) -> Result<Result<Base, Damage>, IoError> {
     let point = state.point;
     let before: Vec<(Offset, u64)> = found.logs.iter().copied().filter(|(base, _)| *base < point.segment_base).collect();
     let mut sealed: Vec<Segment> = Vec::new();
@@ -190,25 +198,31 @@ fn read_base(
             // Removed before, and its name has come back.
             continue;
         }
-        let Some(segment) = read_sealed(disk, context, found, *base, *length, next)? else { return Ok(None) };
-        sealed.push(segment);
+        match read_sealed(disk, context, found, *base, *length, next)? {
+            Ok(segment) => sealed.push(segment),
+            Err(damage) => return Ok(Err(damage)),
+        }
     }
     let first = sealed.first().map_or(point.segment_base, |segment| segment.base);
     if first > state.log_start {
-        return Ok(None);
+        return Ok(Err(Damage::Missing { segment: state.log_start }));
     }
     let length = found.logs.iter().find(|(base, _)| *base == point.segment_base).map(|(_, length)| *length);
     let mut index = SegmentIndex::new(point.segment_base, context.settings.index_interval_bytes);
     if point.segment_bytes == 0 {
-        return Ok(Some(Base { sealed, index, first_timestamp: None, caches_good: false }));
+        return Ok(Ok(Base { sealed, index, first_timestamp: None, caches_good: false }));
     }
-    if length.is_none_or(|length| length < point.segment_bytes) {
-        return Ok(None);
+    match length {
+        None => return Ok(Err(Damage::Missing { segment: point.segment_base })),
+        Some(length) if length < point.segment_bytes => {
+            return Ok(Err(Damage::Bytes { segment: point.segment_base, position: length }));
+        }
+        Some(_) => {}
     }
     if context.clean
         && let Some(cached) = read_index(disk, context, found, point.segment_base, point.segment_bytes)?
     {
-        return Ok(Some(Base { sealed, index: cached, first_timestamp: None, caches_good: true }));
+        return Ok(Ok(Base { sealed, index: cached, first_timestamp: None, caches_good: true }));
     }
     let mut reader = SegmentReader::new(path(found, point.segment_base, "log"), point.segment_bytes);
     let mut first_timestamp = None;
@@ -216,7 +230,7 @@ fn read_base(
     let mut end = point.segment_base;
     while position < point.segment_bytes {
         let Some((header, _)) = reader.batch(disk, position)?.filter(|(header, _)| header.base_offset == end) else {
-            return Ok(None);
+            return Ok(Err(Damage::Bytes { segment: point.segment_base, position }));
         };
         index.note(&header, position);
         first_timestamp.get_or_insert(header.max_timestamp);
@@ -224,7 +238,8 @@ fn read_base(
         end = header.next_offset();
     }
     let whole = position == point.segment_bytes && end == point.offset;
-    Ok(whole.then_some(Base { sealed, index, first_timestamp, caches_good: false }))
+    let base = Base { sealed, index, first_timestamp, caches_good: false };
+    Ok(if whole { Ok(base) } else { Err(Damage::Bytes { segment: point.segment_base, position }) })
 }
 
 fn read_index(
@@ -242,7 +257,7 @@ fn read_index(
     Ok(sidecar::decode(&bytes, base, length, context.settings.index_interval_bytes).map(|(_, index)| index))
 }
 
-/// A segment wholly before D: by its sidecar, or batch by batch. `None` if it is damaged.
+/// A segment wholly before D: by its sidecar, or batch by batch.
 fn read_sealed(
     disk: &mut dyn Disk,
     context: &Context<'_>,
@@ -250,10 +265,10 @@ fn read_sealed(
     base: Offset,
     length: u64,
     next: Offset,
-) -> Result<Option<Segment>, IoError> {
+) -> Result<Result<Segment, Damage>, IoError> {
     let footer = read_footer(disk, found, base)?;
     if let Some(footer) = footer.filter(|footer| footer.base == base && footer.length == length && footer.next_offset == next) {
-        return Ok(Some(Segment::found(base, next, length, footer.max_timestamp)));
+        return Ok(Ok(Segment::found(base, next, length, footer.max_timestamp)));
     }
     let mut reader = SegmentReader::new(path(found, base, "log"), length);
     let mut index = SegmentIndex::new(base, context.settings.index_interval_bytes);
@@ -261,7 +276,7 @@ fn read_sealed(
     let mut end = base;
     while end < next {
         let Some((header, _)) = reader.batch(disk, position)?.filter(|(header, _)| header.base_offset == end) else {
-            return Ok(None);
+            return Ok(Err(Damage::Bytes { segment: base, position }));
         };
         index.note(&header, position);
         position += header.total_bytes() as u64;
@@ -272,7 +287,9 @@ fn read_sealed(
     for (suffix, content) in [("index", index.encode_offsets()), ("timeindex", index.encode_times()), ("checks", caches)] {
         rewrite(disk, &path(found, base, suffix), &content)?;
     }
-    Ok((end == next).then(|| Segment::found(base, next, position, index.max_timestamp)))
+    let whole = end == next;
+    let segment = Segment::found(base, next, position, index.max_timestamp);
+    Ok(if whole { Ok(segment) } else { Err(Damage::Bytes { segment: base, position }) })
 }
 
 /// Write a cache anew.
@@ -349,6 +366,8 @@ fn assemble(
     log.configured = false;
     log.life = Life::Ready;
     log.log_start = state.log_start;
+    // A file may be there whose name was never synced.
+    log.names_dirty = true;
     log.journaled = log.log_end;
     log.journal_from = log.log_end;
     log.durable = Durable::proven(log.log_end);

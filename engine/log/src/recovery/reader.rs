@@ -24,6 +24,10 @@ impl SegmentReader {
     }
 
     fn bytes(&mut self, disk: &mut dyn Disk, position: u64, length: usize) -> Result<Bytes, IoError> {
+        if position >= self.length {
+            // The file may not even be there.
+            return Ok(Bytes::new());
+        }
         let inside = usize::try_from(position.wrapping_sub(self.chunk_at)).ok().filter(|skip| *skip <= self.chunk.len());
         if let Some(skip) = inside
             && self.chunk.len() - skip >= length

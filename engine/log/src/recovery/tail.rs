@@ -261,10 +261,11 @@ impl<'a> TailWriter<'a> {
         for path in &self.touched {
             disk.sync(path)?;
         }
-        if !self.touched.is_empty() || self.names_changed {
+        let changed = self.moved || self.names_changed || !self.touched.is_empty();
+        if changed {
             disk.sync_directory(&self.found.name)?;
         }
-        Ok(self.moved || self.names_changed || !self.touched.is_empty())
+        Ok(changed)
     }
 
     fn quarantine_file(
