@@ -153,7 +153,8 @@ where
     let outcome = cluster.retrying(round).await;
     let left = left.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     for place in left {
-        let problem = outcome.as_ref().err().cloned().unwrap_or(Error::NoLeader { topic: place.0.to_string(), partition: place.1 });
+        let problem =
+            outcome.as_ref().err().cloned().unwrap_or(Error::NoLeader { topic: place.0.to_string(), partition: place.1 });
         outcomes.insert(place, Err(problem));
     }
     outcomes
@@ -166,10 +167,8 @@ async fn leader_of(cluster: &Cluster, (topic, partition): &Place) -> Result<i32,
         None if (0..known.partition_count()).contains(partition) => {
             Err(Error::NoLeader { topic: topic.to_string(), partition: *partition })
         }
-        None => Err(Error::UnknownPartition {
-            topic: topic.to_string(),
-            partition: *partition,
-            partitions: known.partition_count(),
-        }),
+        None => {
+            Err(Error::UnknownPartition { topic: topic.to_string(), partition: *partition, partitions: known.partition_count() })
+        }
     }
 }
