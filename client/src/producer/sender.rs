@@ -299,7 +299,7 @@ impl Shared {
         for sending in sendings {
             let (topic, partition) = &sending.place;
             let data = PartitionProduceData { index: *partition, records: Some(Records::Inline(sending.bytes.clone())) };
-            if let Some(known) = topic_data.iter_mut().find(|known| &*known.name == &**topic) {
+            if let Some(known) = topic_data.iter_mut().find(|known| *known.name == **topic) {
                 known.partition_data.push(data);
                 continue;
             }

@@ -82,7 +82,7 @@ pub(crate) async fn start(partitions: i32, state: &Shared) -> String {
     let state = Arc::clone(state);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            state.lock().unwrap().connections += 1;
+            state.lock().expect("no test panics while it holds it").connections += 1;
             tokio::spawn(serve(stream, Broker { port, partitions, state: Arc::clone(&state) }));
         }
     });
@@ -124,7 +124,7 @@ impl Broker {
             }
             Request::Metadata(_) => self.metadata().into(),
             Request::InitProducerId(_) => {
-                let mut state = self.state.lock().unwrap();
+                let mut state = self.state.lock().expect("no test panics while it holds it");
                 state.producers += 1;
                 InitProducerIdResponse { producer_id: state.producers, ..Default::default() }.into()
             }
@@ -149,7 +149,7 @@ impl Broker {
     }
 
     fn produce(&self, request: &ProduceRequest) -> Option<ProduceResponse> {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock().expect("no test panics while it holds it");
         let fault = state.faults.pop_front();
         if matches!(fault, Some(Fault::Break)) {
             return None;
@@ -175,7 +175,7 @@ impl Broker {
     }
 
     fn fetch(&self, request: &FetchRequest) -> FetchResponse {
-        let state = self.state.lock().unwrap();
+        let state = self.state.lock().expect("no test panics while it holds it");
         let mut partitions = Vec::new();
         for wanted in &request.topics[0].partitions {
             let end = state.end(wanted.partition);
@@ -206,7 +206,7 @@ impl Broker {
     }
 
     fn list_offsets(&self, request: &ListOffsetsRequest) -> ListOffsetsResponse {
-        let state = self.state.lock().unwrap();
+        let state = self.state.lock().expect("no test panics while it holds it");
         let topic = &request.topics[0];
         let partition = |wanted: &flumen_protocol::list_offsets::ListOffsetsPartition| ListOffsetsPartitionResponse {
             partition_index: wanted.partition_index,

@@ -117,7 +117,7 @@ pub async fn run(arguments: ConsumeArguments) -> Result<(), Failure> {
     let starts = plan.spans.iter().filter(|(_, span)| !span.is_empty());
     consumer.assign(starts.map(|(place, span)| (place.clone(), Position::At(span.start)))).await?;
     let total = plan.total().map(|total| if arguments.num > 0 { total.min(arguments.num) } else { total });
-    let total = total.or(Some(arguments.num).filter(|num| *num > 0));
+    let total = total.or_else(|| Some(arguments.num).filter(|num| *num > 0));
     let mut run = Run {
         progress: Progress::start("Consumed", total, false),
         out: BufWriter::with_capacity(64 << 10, io::stdout()),
