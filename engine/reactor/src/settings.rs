@@ -33,6 +33,8 @@ pub struct ReactorSettings {
     pub turn_completions: usize,
     /// How long an idle loop looks around before it goes to sleep.
     pub spin: Duration,
+    /// Wake a sleeping shard by a message to its ring, where the kernel can; otherwise by its eventfd.
+    pub wake_by_message: bool,
     /// A turn longer than this is a stall.
     pub stall: Duration,
 }
@@ -55,6 +57,7 @@ impl ReactorSettings {
             turn_mail: 256,
             turn_completions: 1024,
             spin: Duration::from_micros(5),
+            wake_by_message: true,
             stall: Duration::from_millis(5),
         }
     }

@@ -10,7 +10,7 @@ mod receive;
 mod send;
 mod table;
 
-use std::{collections::VecDeque, net::TcpListener, os::fd::IntoRawFd};
+use std::{collections::VecDeque, net::TcpListener, os::fd::IntoRawFd, sync::Arc};
 
 use flumen_log::{
     Monotonic,
@@ -22,7 +22,7 @@ use rustix::{
 };
 
 use crate::{
-    ReactorSettings,
+    ReactorSettings, Stalls,
     sys::{Outcome, Request, Ring},
     token::Token,
 };
@@ -50,10 +50,15 @@ pub(crate) struct Network {
     turn_send_left: usize,
     /// Where small receives land before they are copied out to measure.
     scratch: Box<[u8]>,
+    stalls: Arc<Stalls>,
 }
 
 impl Network {
-    pub(crate) fn new(settings: &ReactorSettings, listeners: Vec<TcpListener>) -> std::io::Result<Self> {
+    pub(crate) fn new(
+        settings: &ReactorSettings,
+        listeners: Vec<TcpListener>,
+        stalls: Arc<Stalls>,
+    ) -> std::io::Result<Self> {
         Ok(Self {
             settings: settings.clone(),
             listeners: listeners.into_iter().map(Listener::new).collect::<std::io::Result<_>>()?,
@@ -63,6 +68,7 @@ impl Network {
             sendable: VecDeque::new(),
             turn_send_left: settings.turn_send_bytes,
             scratch: vec![0; receive::SCRATCH_BYTES].into_boxed_slice(),
+            stalls,
         })
     }
 

@@ -99,8 +99,7 @@ impl<Mail: Send + 'static> Reactor<Mail> {
 
     /// Wake those who sleep on mail we wrote: by a message to their ring with this turn's submission, else directly.
     fn wake_peers(&mut self) {
-        let messages = self.ring.has_messages() && !self.messages_failed;
-        let ring = &mut self.ring;
+        let (messages, ring) = (self.messages, &mut self.ring);
         self.postbox.ring_bells(|peer, bell| match bell.ring() {
             // Peers are numbered by 16 bits.
             Some(other) if messages => ring.message(other, peer as u32),
