@@ -6,7 +6,7 @@ use crate::partitioner::Random;
 
 /// The waits between attempts at one thing.
 #[derive(Debug)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     next: Duration,
     longest: Duration,
     random: Random,
@@ -15,12 +15,12 @@ pub struct Backoff {
 impl Backoff {
     /// Kafka's: 100 ms, doubling to a second, each up to a fifth shorter or longer.
     #[must_use]
-    pub fn new(first: Duration, longest: Duration) -> Self {
+    pub(crate) fn new(first: Duration, longest: Duration) -> Self {
         Self { next: first, longest, random: Random::new() }
     }
 
     /// The next wait.
-    pub fn wait(&mut self) -> Duration {
+    pub(crate) fn wait(&mut self) -> Duration {
         let base = self.next.min(self.longest);
         self.next = base.saturating_mul(2);
         let percent = 80 + u32::try_from(self.random.below(41)).unwrap_or(20);

@@ -178,7 +178,7 @@ impl Error {
 
 fn describe(code: ErrorCode, message: Option<&str>) -> String {
     match message {
-        Some(message) if !message.is_empty() => format!("{message} ({code})"),
+        Some(message) if !message.is_empty() => format!("{message} ({})", code.name()),
         _ => code.to_string(),
     }
 }

@@ -1,2 +1,7 @@
-//! Under construction.
-fn main() {}
+//! The binary `flumen`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    flumen_server::cli::main()
+}

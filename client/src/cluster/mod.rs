@@ -21,6 +21,9 @@ use crate::backoff::Backoff;
 use crate::connection::{Api, Connection, ConnectionOptions};
 use crate::{Error, ErrorCode};
 
+/// How long a topic that the cluster may make by itself is waited for.
+const CREATION_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How a cluster is reached.
 #[derive(Clone, Debug)]
 pub struct ClusterOptions {
@@ -118,14 +121,21 @@ impl Cluster {
         if let Some(topic) = self.topic(name) {
             return Ok(topic);
         }
-        self.retrying(|| async {
-            self.refresh(&[name], create).await?;
-            match self.topic(name) {
-                Some(topic) => Ok(topic),
-                None => Err(self.metadata().refusal(name).unwrap_or_else(|| Error::UnknownTopic(name.to_owned()))),
+        let deadline = Instant::now() + CREATION_PATIENCE;
+        let mut backoff = Backoff::default();
+        loop {
+            let attempt = || async {
+                self.refresh(&[name], create).await?;
+                let refusal = || self.metadata().refusal(name).unwrap_or_else(|| Error::UnknownTopic(name.to_owned()));
+                self.topic(name).ok_or_else(refusal)
+            };
+            let wait = backoff.wait();
+            match self.retrying(attempt).await {
+                // A broker that makes the topic says that it does not exist until it does.
+                Err(Error::UnknownTopic(_)) if create && Instant::now() + wait < deadline => sleep(wait).await,
+                outcome => return outcome,
             }
-        })
-        .await
+        }
     }
 
     /// Asks any broker about these topics, without trying again.

@@ -3,6 +3,7 @@
 use core::ops::RangeInclusive;
 
 use crate::codec::{Malformed, Message, Reader, Value, Writer};
+use crate::messages::api_versions::ApiVersion;
 use crate::messages::*;
 
 macro_rules! apis {
@@ -185,6 +186,14 @@ impl ApiKey {
             Self::Produce => 0..=*self.versions().end(),
             _ => self.versions(),
         }
+    }
+
+    /// What ApiVersions answers: every API with its advertised versions.
+    pub fn table() -> impl Iterator<Item = ApiVersion> {
+        Self::ALL.iter().map(|api_key| {
+            let versions = api_key.advertised_versions();
+            ApiVersion { api_key: api_key.code(), min_version: *versions.start(), max_version: *versions.end() }
+        })
     }
 
     /// Whether requests and responses of `version` have compact lengths and tagged fields.

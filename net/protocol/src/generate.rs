@@ -74,7 +74,7 @@ impl Generate for Uuid {
 
 impl Generate for ErrorCode {
     fn generate(source: &mut Source) -> Self {
-        ErrorCode::ALL[source.below(ErrorCode::ALL.len())]
+        Self::ALL[source.below(Self::ALL.len())]
     }
 }
 

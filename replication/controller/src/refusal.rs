@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use core::fmt;
+use flumen_protocol::ErrorCode;
 use serde::{Deserialize, Serialize};
 
 /// A refusal with its sentence.
@@ -49,25 +50,25 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Kafka's number for it.
+    /// Kafka's error for it.
     #[must_use]
-    pub const fn code(self) -> i16 {
+    pub const fn code(self) -> ErrorCode {
         match self {
-            Self::UnknownTopicOrPartition => 3,
-            Self::InvalidTopic => 17,
-            Self::TopicAlreadyExists => 36,
-            Self::InvalidPartitions => 37,
-            Self::InvalidReplicationFactor => 38,
-            Self::InvalidReplicaAssignment => 39,
-            Self::InvalidConfig => 40,
-            Self::InvalidRequest => 42,
-            Self::PolicyViolation => 44,
-            Self::FencedLeaderEpoch => 74,
-            Self::StaleBrokerEpoch => 77,
-            Self::InvalidUpdateVersion => 95,
-            Self::UnknownTopicId => 100,
-            Self::BrokerIdNotRegistered => 102,
-            Self::IneligibleReplica => 107,
+            Self::UnknownTopicOrPartition => ErrorCode::UnknownTopicOrPartition,
+            Self::InvalidTopic => ErrorCode::InvalidTopicException,
+            Self::TopicAlreadyExists => ErrorCode::TopicAlreadyExists,
+            Self::InvalidPartitions => ErrorCode::InvalidPartitions,
+            Self::InvalidReplicationFactor => ErrorCode::InvalidReplicationFactor,
+            Self::InvalidReplicaAssignment => ErrorCode::InvalidReplicaAssignment,
+            Self::InvalidConfig => ErrorCode::InvalidConfig,
+            Self::InvalidRequest => ErrorCode::InvalidRequest,
+            Self::PolicyViolation => ErrorCode::PolicyViolation,
+            Self::FencedLeaderEpoch => ErrorCode::FencedLeaderEpoch,
+            Self::StaleBrokerEpoch => ErrorCode::StaleBrokerEpoch,
+            Self::InvalidUpdateVersion => ErrorCode::InvalidUpdateVersion,
+            Self::UnknownTopicId => ErrorCode::UnknownTopicId,
+            Self::BrokerIdNotRegistered => ErrorCode::BrokerIdNotRegistered,
+            Self::IneligibleReplica => ErrorCode::IneligibleReplica,
         }
     }
 }

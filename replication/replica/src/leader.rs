@@ -5,7 +5,6 @@
 //!
 //! What it does not do: it does not notice lag by itself (no clock); the caller says whom to drop.
 
-use crate::durability::Durability;
 use crate::epoch::{EpochRefusal, check_epoch};
 use crate::isr::{InSync, IsrChange};
 use crate::progress::Progress;
@@ -13,7 +12,10 @@ use crate::proof::Replicated;
 use crate::reign::{LocalLog, Reign};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-use flumen_log::{BrokerId, LeaderEpoch, Offset};
+use flumen_log::batch::{Origin, ValidatedBatch};
+use flumen_log::store::Durability;
+use flumen_log::store::{AppendError, Appended, PartitionSlot, Store};
+use flumen_log::{BrokerId, LeaderEpoch, Now, Offset};
 
 /// A partition that this broker leads.
 #[derive(Clone, Debug)]
@@ -57,7 +59,7 @@ impl Leader {
             progress: BTreeMap::new(),
             durability,
             min_insync_replicas,
-            epoch_start: log.log_end,
+            epoch_start: log.next_offset,
             high_watermark: log.high_watermark.min(log.log_end),
         };
         leader.local_progress(log.log_end, log.durable);
@@ -127,6 +129,23 @@ impl Leader {
         self.progress.get(&self.me).map_or(self.high_watermark, |mine| mine.log_end)
     }
 
+    /// Appends a batch under this reign: it has its offsets at once, and counts once [`Leader::local_progress`] says so.
+    ///
+    /// Nothing else appends as leader. A batch that asks for all replicas must have passed [`Leader::enough_in_sync`].
+    ///
+    /// # Errors
+    /// Nothing was appended.
+    pub fn append(
+        &mut self,
+        store: &mut Store,
+        slot: PartitionSlot,
+        batch: ValidatedBatch,
+        origin: Origin,
+        now: Now,
+    ) -> Result<Appended, AppendError> {
+        store.append(slot, batch, self.leader_epoch, origin, now)
+    }
+
     /// The log on this broker has come this far. Answers whether the high watermark rose.
     pub fn local_progress(&mut self, log_end: Offset, durable: Offset) -> bool {
         self.progress.insert(self.me, Progress { log_end, durable });
@@ -150,6 +169,13 @@ impl Leader {
         }
         self.progress.insert(broker, Progress { log_end, durable });
         Ok(self.raise())
+    }
+
+    /// The link to a follower broke: what it has must be heard from it again.
+    pub fn follower_lost(&mut self, broker: BrokerId) {
+        if broker != self.me {
+            self.progress.remove(&broker);
+        }
     }
 
     /// Proof that everything before `end` is committed, if it is.
@@ -213,8 +239,14 @@ impl Leader {
         Some(self.ask(wanted))
     }
 
-    /// The controller has refused for good what was asked; the committed set stands.
-    pub fn isr_refused(&mut self) -> bool {
+    /// The controller looked at what was asked, on the record it builds on, and refused it (107 INELIGIBLE_REPLICA): the
+    /// committed set stands. Answers whether the high watermark rose.
+    ///
+    /// Any other refusal leaves the request open, because the controller may have granted it before: a newer record says.
+    pub fn isr_refused(&mut self, change: &IsrChange) -> bool {
+        if (change.leader_epoch, change.partition_epoch) != (self.leader_epoch, self.partition_epoch) {
+            return false;
+        }
         self.in_sync.withdraw();
         self.raise()
     }

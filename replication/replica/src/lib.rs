@@ -14,7 +14,6 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-mod durability;
 mod epoch;
 mod follower;
 mod isr;
@@ -23,8 +22,11 @@ mod progress;
 mod proof;
 mod reign;
 mod role;
+#[cfg(test)]
+mod tests;
 
-pub use durability::Durability;
+pub use flumen_log::store::Durability;
+
 pub use epoch::{EpochEnd, EpochRefusal, check_epoch};
 pub use follower::{Divergence, Follower};
 pub use isr::{InSync, IsrChange};

@@ -1,7 +1,7 @@
 //! How far one replica has come, as the leader of this reign knows it.
 
-use crate::durability::Durability;
 use flumen_log::Offset;
+use flumen_log::store::Durability;
 
 /// What a replica has confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

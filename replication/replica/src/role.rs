@@ -1,9 +1,9 @@
 //! The role that a broker plays in a partition, and how records of the metadata change it.
 
-use crate::durability::Durability;
 use crate::follower::Follower;
 use crate::leader::Leader;
 use crate::reign::{LocalLog, Reign};
+use flumen_log::store::Durability;
 use flumen_log::{BrokerId, LeaderEpoch, Offset};
 
 /// One partition on this broker.

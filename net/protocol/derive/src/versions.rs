@@ -49,3 +49,35 @@ impl Versions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proc_macro2::Span;
+    use syn::LitStr;
+
+    use super::Versions;
+
+    fn parse(text: &str) -> Option<(i16, Option<i16>)> {
+        let versions = Versions::parse(&LitStr::new(text, Span::call_site())).ok()?;
+        Some((versions.lowest, versions.highest))
+    }
+
+    #[test]
+    fn ranges_are_read_as_kafka_writes_them() {
+        assert_eq!(parse("3"), Some((3, Some(3))));
+        assert_eq!(parse("3-13"), Some((3, Some(13))));
+        assert_eq!(parse("3+"), Some((3, None)));
+        for wrong in ["", "+", "3-", "-3", "13-3", "three", "3++", "40000"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_range_contains_what_lies_within_it() {
+        let range = |lowest, highest| Versions { lowest, highest };
+        assert!(range(2, None).contain(range(2, Some(7))));
+        assert!(range(2, Some(7)).contain(range(3, Some(7))));
+        assert!(!range(2, Some(7)).contain(range(2, None)));
+        assert!(!range(3, None).contain(range(2, Some(7))));
+    }
+}

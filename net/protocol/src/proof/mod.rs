@@ -68,3 +68,26 @@ fn generate_both(api_key: ApiKey, version: i16, seed: u64) -> (Request, Response
 fn every_version() -> impl Iterator<Item = (ApiKey, i16)> {
     ApiKey::ALL.iter().flat_map(|api_key| RangeInclusive::into_iter(api_key.versions()).map(|version| (*api_key, version)))
 }
+
+#[test]
+fn no_frame_outgrows_the_buffer_that_was_reserved_for_it() {
+    let longest_header = 4 + 8 + 2 + "client".len() + 1;
+    for (api_key, version) in every_version() {
+        for seed in 0..16 {
+            let (request, response) = generate_both(api_key, version, seed);
+            let frame = request.encode(version, 1, Some("client")).unwrap();
+            assert!(frame.len() <= longest_header + request.size_bound(), "{api_key:?} {version} request, seed {seed}");
+            let frame = response.encode(version, 1).bytes;
+            assert!(frame.len() <= 4 + 4 + 1 + response.size_bound(), "{api_key:?} {version} response, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn api_versions_names_every_api_once() {
+    let table: std::vec::Vec<_> = ApiKey::table().map(|api| (api.api_key, api.min_version, api.max_version)).collect();
+    assert_eq!(table.len(), ApiKey::ALL.len());
+    assert!(table.is_sorted_by(|one, next| one.0 < next.0));
+    assert_eq!(table[0], (0, 0, 13));
+    assert!(table.contains(&(18, 0, 5)) && table.contains(&(22, 0, 5)) && table.contains(&(75, 0, 0)));
+}

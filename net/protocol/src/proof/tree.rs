@@ -17,8 +17,8 @@ use crate::ErrorCode;
 pub(super) enum Tree {
     Null,
     Leaf(String),
-    List(Vec<Tree>),
-    Struct(Vec<(String, Tree)>),
+    List(Vec<Self>),
+    Struct(Vec<(String, Self)>),
 }
 
 impl Tree {

@@ -101,5 +101,5 @@ fn topic(machine: &StateMachine, name: &str) -> Arc<TopicImage> {
 
 fn reason<T: core::fmt::Debug>(outcome: Result<T, Refusal>) -> (i16, String) {
     let refusal = outcome.expect_err("refused");
-    (refusal.reason.code(), refusal.message)
+    (refusal.reason.code() as i16, refusal.message)
 }

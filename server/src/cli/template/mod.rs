@@ -8,6 +8,7 @@ pub mod date;
 pub mod number;
 pub mod print;
 pub mod read;
+pub mod reader;
 pub mod text;
 pub mod unpack;
 

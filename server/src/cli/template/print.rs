@@ -8,7 +8,7 @@ use super::text::TextForm;
 use super::{Token, tokens};
 
 /// All that a template may print of a record.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Printed<'a> {
     /// Its topic.
     pub topic: &'a str,
@@ -102,6 +102,12 @@ impl Printer {
             }
         });
         Ok(Self { pieces: pieces.collect::<Result<_, _>>()? })
+    }
+
+    /// Whether it prints nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
     }
 
     /// Appends one record; `iteration` counts those printed before it.

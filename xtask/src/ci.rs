@@ -1,0 +1,75 @@
+//! `cargo xtask ci`: everything a change must pass beyond `cargo test`, cheapest first.
+//!
+//! Locally and on the build machine it is the same command. It never writes to the sources. Every step is counted; none is skipped.
+
+use crate::interop;
+use crate::tally::{Outcome, Tally, libtest_counts};
+use crate::{tidy, workspace};
+use clap::Args;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// No step takes longer than the whole is allowed to.
+const LIMIT: Duration = Duration::from_secs(3600);
+
+#[derive(Args)]
+pub(crate) struct Options {}
+
+pub(crate) fn run(_options: &Options) -> Outcome<Tally> {
+    let started = Instant::now();
+    let mut tally = Tally::default();
+    let cargo = |arguments: &[&str]| {
+        let mut command = workspace::cargo();
+        command.args(arguments);
+        command
+    };
+    step(&mut tally, "formatting", cargo(&["fmt", "--all", "--check"]));
+    step(&mut tally, "clippy", cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]));
+    section(&mut tally, "tidy", tidy::run);
+    section(&mut tally, "loom", || loom(cargo(&["test", "--package", "flumen-loom-tests", "--release"])));
+    for shards in [1, 2] {
+        section(&mut tally, &format!("interop, {shards} shards"), || interop::run(&interop::Options::with_shards(shards)));
+    }
+    println!("ci took {:.0} s", started.elapsed().as_secs_f64());
+    Ok(tally)
+}
+
+/// One command that passes or fails.
+fn step(tally: &mut Tally, name: &str, mut command: Command) {
+    println!("\n== {name}");
+    tally.check(name, || workspace::succeed(&mut command, LIMIT).map(drop));
+}
+
+/// A part with counts of its own; an error in it is a failure, and the parts after it still run.
+fn section(tally: &mut Tally, name: &str, run: impl FnOnce() -> Outcome<Tally>) {
+    println!("\n== {name}");
+    let started = Instant::now();
+    match run() {
+        Ok(part) => tally.add(part),
+        Err(error) => tally.fail(format_args!("{name}: {error}")),
+    }
+    println!("{name}: {:.0} s", started.elapsed().as_secs_f64());
+}
+
+/// The models of the lock-free structures, in a target directory of their own: the cfg rebuilds everything below them.
+fn loom(mut command: Command) -> Outcome<Tally> {
+    command
+        .env("RUSTFLAGS", "--cfg loom")
+        .env("CARGO_TARGET_DIR", workspace::target().join("loom"))
+        .env("LOOM_MAX_PREEMPTIONS", "3");
+    libtest("loom", &mut command)
+}
+
+/// Runs a command that ends in libtest's summaries, and counts its tests.
+fn libtest(name: &str, command: &mut Command) -> Outcome<Tally> {
+    let (success, text) = workspace::stream(command, LIMIT)?;
+    let (passed, failed) = libtest_counts(&text);
+    let mut tally = Tally::default();
+    tally.count(name, passed, failed);
+    if passed == 0 {
+        tally.fail(format_args!("{name}: no test ran"));
+    } else if !success && failed == 0 {
+        tally.fail(format_args!("{name}: ended with an error"));
+    }
+    Ok(tally)
+}
