@@ -2,11 +2,7 @@
 #![cfg(loom)]
 
 use flumen_reactor::mailbox::ring::{Fault, Receiver, Sender, broken_ring};
-use loom::{
-    model::Builder,
-    sync::Arc,
-    thread,
-};
+use loom::{model::Builder, sync::Arc, thread};
 
 const CAPACITY: usize = 2;
 const VALUES: usize = 4;

@@ -139,6 +139,8 @@ fn stop_is_told_once_to_every_shard_however_often_it_is_asked() {
     let mut heard: Vec<u64> = (0..2).map(|_| hear.recv().unwrap()).collect();
     heard.sort_unstable();
     assert_eq!(heard, [0, 1]);
+    // Nobody but the rings holds the lock by now, and it is held.
+    assert!(matches!(shards.try_lock(), Err(flumen_reactor::LockError::Held { .. })));
     shards.stop.stop();
     shards.control.send(ShardId(0), 0);
     shards.control.send(ShardId(1), 0);

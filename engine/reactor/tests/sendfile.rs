@@ -12,9 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use flumen_log::io::{
-    ConnectionId, Event, FileHandle, FileOperation, FileSlice, NetEffect, OpenMode, Outcome, SegmentFile, SendPart,
-};
+use flumen_log::io::{ConnectionId, Event, FileOperation, FileSlice, NetEffect, OpenMode, Outcome, SegmentFile, SendPart};
 use harness::{Desk, Happening, Script, Shards};
 use rustix::fs::{Advice, fadvise};
 
@@ -26,7 +24,8 @@ fn home() -> tempfile::TempDir {
 }
 
 fn segment(home: &Path, length: usize) -> (PathBuf, Vec<u8>) {
-    let bytes: Vec<u8> = (0..length / 8).flat_map(|index| (index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes()).collect();
+    let bytes: Vec<u8> =
+        (0..length / 8).flat_map(|index| (index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes()).collect();
     let path = home.join("segment");
     let mut file = File::create(&path).unwrap();
     file.write_all(&bytes).unwrap();
@@ -206,7 +205,6 @@ const LENDER: flumen_log::io::Thread = flumen_log::io::Thread::Shard(flumen_log:
 const BORROWER: flumen_log::io::Thread = flumen_log::io::Thread::Shard(flumen_log::ShardId(1));
 
 fn lender(path: PathBuf) -> Shared {
-    let mut handle: Option<FileHandle> = None;
     Script::new(Box::new(move |happening, desk| match happening {
         Happening::Start => {
             let path = path.to_str().unwrap().to_owned();
@@ -214,7 +212,6 @@ fn lender(path: PathBuf) -> Shared {
         }
         Happening::Event(Event::Completed(completion)) => match completion.result.unwrap() {
             Outcome::Opened { file, .. } => {
-                handle = Some(file);
                 desk.effects.mail.push((BORROWER, Some(Arc::new(SegmentFile { handle: file }))));
             }
             _ => *desk.finished = true,

@@ -50,6 +50,7 @@ impl<Mail: Send + 'static> Reactor<Mail> {
     fn take_completions<M: Machine<Mail = Mail>>(&mut self, machine: &mut M, now: Now, effects: &mut Effects<Mail>) {
         let mut budget = self.settings.turn_completions;
         while budget > 0
+            && self.network.may_receive()
             && let Some(finished) = self.ring.next()
         {
             budget -= 1;
@@ -57,7 +58,7 @@ impl<Mail: Send + 'static> Reactor<Mail> {
             self.tell(machine, now, effects);
         }
         self.tell(machine, now, effects);
-        self.busy |= budget == 0;
+        self.busy |= budget == 0 || !self.network.may_receive();
     }
 
     /// Tell the machine what has happened so far. True if anything had.

@@ -52,6 +52,11 @@ struct Operation<T> {
     vectors: Vec<libc::iovec>,
 }
 
+#[cfg(test)]
+pub(super) const fn operation_bytes<T>() -> usize {
+    size_of::<Option<Operation<T>>>()
+}
+
 /// A ring and everything in flight on it.
 pub(crate) struct Ring<T> {
     // Dropped by hand: see `drop`.
