@@ -11,7 +11,7 @@ mod ring;
 
 pub(crate) use allocator::keep_freed;
 pub(crate) use handles::{HandledFile, borrow, place};
-pub(crate) use request::Request;
+pub(crate) use request::{MAX_VECTORS, Request};
 pub(crate) use ring::{Finished, OperationKey, Outcome, Ring};
 
 /// What an operation in flight takes in the slab.
