@@ -200,7 +200,13 @@ impl Plan {
                 Start::BeforeEnd(count) => end.saturating_sub(count).max(first),
                 Start::At(offset) => offset,
                 // Nothing that new yet.
-                Start::Since(_) => if first < 0 { end } else { first },
+                Start::Since(_) => {
+                    if first < 0 {
+                        end
+                    } else {
+                        first
+                    }
+                }
             };
             let stop = match range.stop {
                 Stop::Never => None,

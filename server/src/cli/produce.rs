@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
-use flumen_client::{
-    Acknowledged, Acks, Codec, Delivery, Error, Header, Producer, ProducerOptions, ProducerRecord,
-};
+use flumen_client::{Acknowledged, Acks, Codec, Delivery, Error, Header, Producer, ProducerOptions, ProducerRecord};
 
 use super::connect::ConnectionArguments;
 use super::failure::explain;

@@ -80,7 +80,8 @@ impl Broker {
         for (key, value) in &settings {
             command.env(environment_name(key), value);
         }
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("flumen starts");
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("flumen starts");
         let lines = lines_of(&mut child);
         let mut said = String::new();
         let deadline = Instant::now() + START_LIMIT;

@@ -6,12 +6,16 @@ use super::batch::Batch;
 use super::broker::{Broker, shared};
 use super::connection::{Ask, Connection};
 use flumen_protocol::create_topics::{CreatableTopic, CreatableTopicConfig, CreatableTopicResult, CreateTopicsRequest};
-use flumen_protocol::delete_records::{DeleteRecordsPartition, DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsTopic};
+use flumen_protocol::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsTopic,
+};
 use flumen_protocol::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData};
 use flumen_protocol::init_producer_id::InitProducerIdRequest;
 use flumen_protocol::list_offsets::{ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsTopic};
 use flumen_protocol::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponseTopic};
-use flumen_protocol::produce::{PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData};
+use flumen_protocol::produce::{
+    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
+};
 use flumen_protocol::{ErrorCode, Records, Text, Uuid};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -184,7 +188,8 @@ impl Client {
 
     /// A fresh idempotent producer.
     pub fn producer_id(&mut self) -> (i64, i16) {
-        let request = InitProducerIdRequest { transactional_id: None, transaction_timeout_ms: 0, ..InitProducerIdRequest::default() };
+        let request =
+            InitProducerIdRequest { transactional_id: None, transaction_timeout_ms: 0, ..InitProducerIdRequest::default() };
         let mut answer = None;
         until("a producer id", || {
             let response = self.ask(4, request.clone());

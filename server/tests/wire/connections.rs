@@ -13,7 +13,10 @@ use flumen_protocol::{ApiKey, ErrorCode, Response, decode_response};
 use std::time::Duration;
 
 fn api_versions(client: &mut Connection, version: i16) -> ApiVersionsResponse {
-    client.ask(version, ApiVersionsRequest { client_software_name: "test".into(), client_software_version: "1.0".into(), ..Default::default() })
+    client.ask(
+        version,
+        ApiVersionsRequest { client_software_name: "test".into(), client_software_version: "1.0".into(), ..Default::default() },
+    )
 }
 
 /// The range of an API in an answer.
@@ -72,7 +75,10 @@ fn c02_a_frame_of_impossible_size_closes_the_connection() {
 #[test]
 fn c03_the_answer_to_api_versions_has_the_old_header_and_others_the_new() {
     let mut client = Client::shared();
-    client.send(3, ApiVersionsRequest { client_software_name: "a".into(), client_software_version: "1".into(), ..Default::default() });
+    client.send(
+        3,
+        ApiVersionsRequest { client_software_name: "a".into(), client_software_version: "1".into(), ..Default::default() },
+    );
     let frame = client.frame().unwrap();
     // Correlation id, error code, then at once the compact array of APIs.
     assert_eq!(&frame[4..6], [0, 0]);
@@ -104,8 +110,11 @@ fn c04_an_unknown_version_of_api_versions_is_answered_at_version_0() {
 fn c05_a_software_name_must_be_well_formed() {
     for (name, version) in [("-bad", "1"), ("bad-", "1"), ("", "1"), ("two words", "1"), ("good", "")] {
         let mut client = Client::shared();
-        let request =
-            ApiVersionsRequest { client_software_name: name.into(), client_software_version: version.into(), ..Default::default() };
+        let request = ApiVersionsRequest {
+            client_software_name: name.into(),
+            client_software_version: version.into(),
+            ..Default::default()
+        };
         let response = client.ask(3, request);
         assert_eq!(response.error_code, ErrorCode::InvalidRequest, "{name:?} {version:?}");
         assert!(response.api_keys.is_empty());

@@ -40,7 +40,10 @@ fn m02_what_is_unknown_or_no_name_is_said() {
     let response = client.ask(12, of(Some(&[&fresh("unknown"), &"no/name".into()])));
     let codes: Vec<ErrorCode> = response.topics.iter().map(|topic| topic.error_code).collect();
     assert_eq!(codes.len(), 2);
-    assert!(codes.contains(&ErrorCode::UnknownTopicOrPartition) && codes.contains(&ErrorCode::InvalidTopicException), "{codes:?}");
+    assert!(
+        codes.contains(&ErrorCode::UnknownTopicOrPartition) && codes.contains(&ErrorCode::InvalidTopicException),
+        "{codes:?}"
+    );
     let topics = vec![MetadataRequestTopic { topic_id: Uuid([9; 16]), name: None }];
     let response = client.ask(12, MetadataRequest { topics: Some(topics), ..of(None) });
     assert_eq!(response.topics[0].error_code, ErrorCode::UnknownTopicId);

@@ -7,8 +7,8 @@
 
 use std::io::{self, Read};
 
-use super::read::{End, Field, Form, Input, Numeric, Piece, Template};
 use super::number::NumberForm;
+use super::read::{End, Field, Form, Input, Numeric, Piece, Template};
 use super::text::TextForm;
 
 /// The largest piece of input that may pass without a piece of the template ending in it.

@@ -11,10 +11,10 @@ use flumen_client::{Admin, Error, Isolation};
 use serde_json::{Value, json};
 
 use super::{list, matching, say_failures};
+use crate::cli::Failure;
 use crate::cli::connect::ConnectionArguments;
 use crate::cli::output::ListFormat;
 use crate::cli::table::{Table, numbers, title};
-use crate::cli::Failure;
 
 /// What `describe` takes.
 #[derive(Args, Debug)]
