@@ -96,9 +96,12 @@ impl Control {
 
     /// Wait until every shard has applied what it starts from.
     pub(super) async fn until_applied(&mut self) {
-        while self.applied.iter().any(|applied| *applied < self.sent_index) {
+        loop {
             self.read_mail();
-            self.sleep().await;
+            if self.applied.iter().all(|applied| *applied >= self.sent_index) {
+                return;
+            }
+            sleep(&mut self.postbox, &self.readable).await;
         }
     }
 
@@ -199,9 +202,6 @@ impl Control {
         }
     }
 
-    async fn sleep(&mut self) {
-        sleep(&mut self.postbox, &self.readable).await;
-    }
 }
 
 /// Wait for mail.
