@@ -14,10 +14,10 @@ use std::{
 use clap::Args;
 use flumen_log::{
     ShardId,
-    recovery::{self, Recovery, RecoverySettings},
+    recovery::{self, Damage, Recovery, RecoveryReport, RecoverySettings},
     store::StoreSettings,
 };
-use flumen_reactor::{BlockingDisk, DataDirectory, clock, cores, file_limit, kernel};
+use flumen_reactor::{BlockingDisk, DataDirectory, clock, cores, file_limit, kernel, memory};
 use flumen_transport::listen;
 use tracing_subscriber::EnvFilter;
 
@@ -28,6 +28,8 @@ use crate::{
 
 /// How long a data directory held by a dying process is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// Freed memory that is kept for the next large frame instead of being given back.
+const KEPT_BYTES: usize = 256 << 20;
 /// Most bytes of torn tails that are kept.
 const QUARANTINE_BYTES: u64 = 256 << 20;
 
@@ -58,6 +60,7 @@ fn start(flags: &ConfigFlags) -> Result<(), Refusal> {
     let config = ServerConfig::load(flags)?;
     let features = kernel::probe()?;
     file_limit::raise()?;
+    memory::keep_freed(KEPT_BYTES);
     let cores = shard_cores(&config.placement)?;
     let shards = u16::try_from(cores.len())?;
     let directory = DataDirectory::open(&config.data, LOCK_PATIENCE)?;
@@ -118,7 +121,7 @@ fn recover(directory: &DataDirectory, shards: u16, config: &ServerConfig) -> Res
         index_interval_bytes: config.number("log.index.interval.bytes").and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(4096),
     };
     let recovery = recovery::recover(&mut disk, shards, &settings, clock::now());
-    let recovery = recovery.map_err(|error| format!("{}: the logs cannot be recovered: {error:?}", config.data.display()))?;
+    let recovery = recovery.map_err(|error| format!("{}: the logs cannot be recovered: {error}", config.data.display()))?;
     Ok(recovery)
 }
 
@@ -146,19 +149,41 @@ fn announce(config: &ServerConfig, directory: &DataDirectory, cores: &[Option<us
     eprintln!("flumen: {} shard(s), on core {placed}", cores.len());
     eprintln!("flumen: {durability}");
     eprintln!("flumen: {features}");
-    let report = &recovery.report;
+    announce_recovery(&recovery.report);
+}
+
+fn announce_recovery(report: &RecoveryReport) {
     if report.clean {
         eprintln!("flumen: {} partition(s), stopped in order last time", report.partitions);
     } else if report.partitions > 0 {
         eprintln!(
-            "flumen: {} partition(s) recovered after an unclean stop, {} batch(es) from the journal",
-            report.partitions, report.replayed_batches
+            "flumen: {} partition(s) recovered after an unclean stop: {} batch(es) from the journal, {} byte(s) of torn tails cut",
+            report.partitions, report.replayed_batches, report.cut_bytes
         );
     }
-    for partition in &report.offline {
+    for (partition, damage) in &report.offline {
+        let what = match damage {
+            Damage::Missing { segment } => format!("the segment of offset {segment} is missing"),
+            Damage::Bytes { segment, position } => format!("segment {segment} is bad at byte {position}"),
+        };
         eprintln!(
-            "flumen: partition {} of topic {} is damaged below what was durable: it is offline and left as it is",
+            "flumen: partition {} of topic id {} is damaged below what was durable ({what}): it is offline and left as it is",
             partition.partition, partition.topic
         );
+    }
+    for partition in &report.suspect_tails {
+        eprintln!(
+            "flumen: partition {} of topic id {}: possible loss: the journal does not follow its log",
+            partition.partition, partition.topic
+        );
+    }
+    if report.corrupt_frames > 0 {
+        eprintln!("flumen: {} journal frame(s) are corrupt; see quarantine/ in the data directory", report.corrupt_frames);
+    }
+    if report.unclaimed_entries > 0 {
+        eprintln!("flumen: {} journal entries have no log to go to; kept in quarantine/", report.unclaimed_entries);
+    }
+    for directory in &report.unknown_directories {
+        eprintln!("flumen: {directory} holds segments but does not say whose: left alone");
     }
 }

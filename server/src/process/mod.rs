@@ -58,7 +58,7 @@ async fn control(plan: Plan) -> Result<(), Refusal> {
         eprintln!("flumen: listening for Kafka on {address}");
     }
     let outcome = control.run(threads).await;
-    quorum.stop().await;
+    quorum.stop().await?;
     outcome
 }
 
