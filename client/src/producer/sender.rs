@@ -256,11 +256,8 @@ impl Sender {
         let pause = self.identity_backoff.wait();
         self.events.spawn(async move {
             let outcome = async {
-                let request = InitProducerIdRequest {
-                    transactional_id: None,
-                    transaction_timeout_ms: i32::MAX,
-                    ..Default::default()
-                };
+                let request =
+                    InitProducerIdRequest { transactional_id: None, transaction_timeout_ms: i32::MAX, ..Default::default() };
                 let answer = cluster.any().await?.call(request).await?;
                 Error::check(answer.error_code, None)?;
                 Ok((ProducerId(answer.producer_id), ProducerEpoch(answer.producer_epoch)))
@@ -302,7 +299,7 @@ impl Shared {
         for sending in sendings {
             let (topic, partition) = &sending.place;
             let data = PartitionProduceData { index: *partition, records: Some(Records::Inline(sending.bytes.clone())) };
-            if let Some(known) = topic_data.iter_mut().find(|known| &*known.name == &**topic) {
+            if let Some(known) = topic_data.iter_mut().find(|known| *known.name == **topic) {
                 known.partition_data.push(data);
                 continue;
             }

@@ -94,12 +94,10 @@ mod tests {
     #[test]
     fn addresses_from_either_flag_with_kafkas_port() {
         assert_eq!(addresses(&[], &[]).unwrap(), ["127.0.0.1:9092"]);
-        assert_eq!(addresses(&["one", "two:1"], &["brokers=three:2,[::1]"]).unwrap(), [
-            "one:9092",
-            "two:1",
-            "three:2",
-            "[::1]:9092"
-        ]);
+        assert_eq!(
+            addresses(&["one", "two:1"], &["brokers=three:2,[::1]"]).unwrap(),
+            ["one:9092", "two:1", "three:2", "[::1]:9092"]
+        );
         assert_eq!(addresses(&["[::1]:77"], &[]).unwrap(), ["[::1]:77"]);
     }
 

@@ -5,8 +5,8 @@ use std::thread;
 
 use tokio::sync::mpsc;
 
-use super::template::reader::RecordReader;
 use super::template::read::{Input, Template};
+use super::template::reader::RecordReader;
 
 /// Records handed over at a time, at most.
 const CHUNK_RECORDS: usize = 256;

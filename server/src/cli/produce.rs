@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
-use flumen_client::{
-    Acknowledged, Acks, Codec, Delivery, Error, Header, Producer, ProducerOptions, ProducerRecord,
-};
+use flumen_client::{Acknowledged, Acks, Codec, Delivery, Error, Header, Producer, ProducerOptions, ProducerRecord};
 
 use super::connect::ConnectionArguments;
 use super::failure::explain;
@@ -261,6 +259,9 @@ impl Run {
         // The first says why; a thousand more would bury it.
         if self.failed == 0 {
             eprintln!("flumen: a record was not produced: {}", explain(problem));
+            if matches!(problem, Error::UnknownTopic(_)) && !self.arguments.allow_auto_topic_creation {
+                eprintln!("With --allow-auto-topic-creation the cluster makes it, if it is configured to.");
+            }
         }
         self.failed += 1;
     }

@@ -17,10 +17,7 @@ impl Progress {
             return Self(None);
         }
         let (bar, template) = match total {
-            Some(total) => (
-                ProgressBar::new(total),
-                "{msg} {bar:30} {human_pos}/{human_len} records ({per_sec}, {eta} left)",
-            ),
+            Some(total) => (ProgressBar::new(total), "{msg} {bar:30} {human_pos}/{human_len} records ({per_sec}, {eta} left)"),
             None => (ProgressBar::new_spinner(), "{spinner} {msg} {human_pos} records ({per_sec}, {elapsed})"),
         };
         let style = ProgressStyle::with_template(template).expect("the template is a constant that a test reads");

@@ -8,20 +8,8 @@ use time::OffsetDateTime;
 use super::delimited;
 use super::number::NumberForm;
 
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
+const MONTHS: [&str; 12] =
+    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// The ways.
@@ -46,9 +34,9 @@ impl DateForm {
         if let Some(layout) = delimited(modifier, "go") {
             return Ok(Self::Go(layout.to_owned()));
         }
-        NumberForm::parse(modifier).map(Self::Number).map_err(|_| {
-            format!("{modifier:?} is no way to write a time: there are strftime[...], go[...] and those of numbers")
-        })
+        NumberForm::parse(modifier)
+            .map(Self::Number)
+            .map_err(|_| format!("{modifier:?} is no way to write a time: there are strftime[...], go[...] and those of numbers"))
     }
 
     /// Appends `timestamp_ms`; one outside the calendar as its number.
@@ -142,33 +130,8 @@ fn return_to(out: &mut String, pattern: &str, at: OffsetDateTime) -> std::fmt::R
 
 /// Go's layout elements, longer before shorter where one begins another.
 const LAYOUT: [&str; 27] = [
-    "January",
-    "Jan",
-    "Monday",
-    "Mon",
-    "MST",
-    "2006",
-    "Z07:00",
-    "Z0700",
-    "-07:00",
-    "-0700",
-    "-07",
-    "002",
-    "01",
-    "02",
-    "03",
-    "04",
-    "05",
-    "06",
-    "15",
-    "_2",
-    "PM",
-    "pm",
-    "1",
-    "2",
-    "3",
-    "4",
-    "5",
+    "January", "Jan", "Monday", "Mon", "MST", "2006", "Z07:00", "Z0700", "-07:00", "-0700", "-07", "002", "01", "02", "03", "04",
+    "05", "06", "15", "_2", "PM", "pm", "1", "2", "3", "4", "5",
 ];
 
 fn go(layout: &str, at: OffsetDateTime, out: &mut String) {
@@ -261,7 +224,10 @@ mod tests {
     fn strftime_conversions() {
         assert_eq!(written("strftime[%F]", AT), "2022-02-04");
         assert_eq!(written("strftime###[%F %T.%L]###", AT), "[2022-02-04 15:07:08.250]");
-        assert_eq!(written("strftime[%a %A %b %B %e %I %p %y %j %s %Z%z %%]", AT), "Fri Friday Feb February  4 03 PM 22 035 1643987228 UTC+0000 %");
+        assert_eq!(
+            written("strftime[%a %A %b %B %e %I %p %y %j %s %Z%z %%]", AT),
+            "Fri Friday Feb February  4 03 PM 22 035 1643987228 UTC+0000 %"
+        );
         assert_eq!(written("strftime[%c|%D|%R|%r]", AT), "Fri Feb  4 15:07:08 2022|02/04/22|15:07|03:07:08 PM");
         assert!(DateForm::parse("strftime[%Q]").is_err());
         assert!(DateForm::parse("strftime[%]").is_err());

@@ -97,9 +97,7 @@ impl Printer {
     pub fn parse(template: &str) -> Result<Self, String> {
         let pieces = tokens(template)?.into_iter().map(|token| match token {
             Token::Literal(bytes) => Ok(Piece::Literal(bytes)),
-            Token::Verb { name, modifier } => {
-                piece(name, modifier.as_deref()).map_err(|problem| format!("%{name}: {problem}"))
-            }
+            Token::Verb { name, modifier } => piece(name, modifier.as_deref()).map_err(|problem| format!("%{name}: {problem}")),
         });
         Ok(Self { pieces: pieces.collect::<Result<_, _>>()? })
     }
@@ -156,9 +154,7 @@ fn piece(name: char, modifier: Option<&str>) -> Result<Piece, String> {
         },
         'a' => attribute(modifier),
         'h' => headers(modifier),
-        _ => Err(String::from(
-            "unknown; there are %t %k %v %h %T %K %V %H %p %o %e %d %a %x %y %i %[ %| %] and %% %{ %}",
-        )),
+        _ => Err(String::from("unknown; there are %t %k %v %h %T %K %V %H %p %o %e %d %a %x %y %i %[ %| %] and %% %{ %}")),
     }
 }
 

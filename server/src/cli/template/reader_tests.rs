@@ -83,13 +83,10 @@ fn encoded_texts_are_decoded() {
 
 #[test]
 fn json_ends_itself() {
-    assert_eq!(values("%v{json}\\n", b"{\"a\":\"}\\\"\"}\n[1,[2]]\n\"x\"\n-1.5e3\nnull\n"), [
-        "{\"a\":\"}\\\"\"}",
-        "[1,[2]]",
-        "\"x\"",
-        "-1.5e3",
-        "null"
-    ]);
+    assert_eq!(
+        values("%v{json}\\n", b"{\"a\":\"}\\\"\"}\n[1,[2]]\n\"x\"\n-1.5e3\nnull\n"),
+        ["{\"a\":\"}\\\"\"}", "[1,[2]]", "\"x\"", "-1.5e3", "null"]
+    );
     assert_eq!(values("%k %v{json}\\n", b"k {\"a\": 1}"), ["k={\"a\": 1}"]);
     assert!(read("%v{json}\\n", b"{\"a\":\n").is_err());
     assert!(read("%v{json}\\n", b"nope\n").is_err());

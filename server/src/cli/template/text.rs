@@ -31,9 +31,7 @@ impl TextForm {
             "hex" => Ok(Self::Hex),
             "base64" => Ok(Self::Base64),
             "base64raw" => Ok(Self::Base64Raw),
-            other => Err(format!(
-                "{other:?} is no way to write text: there are hex, base64, base64raw and unpack[...]"
-            )),
+            other => Err(format!("{other:?} is no way to write text: there are hex, base64, base64raw and unpack[...]")),
         }
     }
 

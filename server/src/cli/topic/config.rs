@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::describe::{config_json, configs_as_text};
 use super::{report, say_failures, setting};
+use crate::cli::Failure;
 use crate::cli::connect::ConnectionArguments;
 use crate::cli::output::ListFormat;
 use crate::cli::table::title;
-use crate::cli::Failure;
 
 /// What `config` takes.
 #[derive(Args, Debug)]
@@ -115,9 +115,7 @@ pub(super) async fn run(connection: &ConnectionArguments, arguments: ConfigArgum
         ConfigCommand::Describe(describe) => return self::describe(connection, describe).await,
         ConfigCommand::Set(change) => (change.topic, with_values(AlterOperation::Set, change.settings), change.dry_run),
         ConfigCommand::Append(change) => (change.topic, with_values(AlterOperation::Append, change.settings), change.dry_run),
-        ConfigCommand::Subtract(change) => {
-            (change.topic, with_values(AlterOperation::Subtract, change.settings), change.dry_run)
-        }
+        ConfigCommand::Subtract(change) => (change.topic, with_values(AlterOperation::Subtract, change.settings), change.dry_run),
         ConfigCommand::Delete(delete) => (delete.topic, deletions(delete.settings), delete.dry_run),
     };
     change(connection, &[topic], alterations, dry_run).await
@@ -179,10 +177,12 @@ async fn describe(connection: &ConnectionArguments, arguments: DescribeArguments
             described.iter().map(section).collect::<Vec<_>>().join("\n")
         };
         let as_json = || -> Value {
-            let object = |(name, configs): &(String, Vec<_>)| json!({
-                "topic": name,
-                "configs": configs.iter().map(config_json).collect::<Value>(),
-            });
+            let object = |(name, configs): &(String, Vec<_>)| {
+                json!({
+                    "topic": name,
+                    "configs": configs.iter().map(config_json).collect::<Value>(),
+                })
+            };
             described.iter().map(object).collect()
         };
         arguments.format.write(as_text, as_json)?;

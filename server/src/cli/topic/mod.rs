@@ -97,7 +97,12 @@ fn say_failures<'a>(failed: impl Iterator<Item = (&'a String, &'a Error)>) -> Re
 }
 
 /// The topics meant by names, or by expressions of which one must match the whole name; internal ones only if asked for.
-pub(super) async fn matching(admin: &Admin, names: &[String], as_expressions: bool, internal: bool) -> Result<Vec<String>, Failure> {
+pub(super) async fn matching(
+    admin: &Admin,
+    names: &[String],
+    as_expressions: bool,
+    internal: bool,
+) -> Result<Vec<String>, Failure> {
     if !as_expressions {
         return Ok(names.to_vec());
     }
@@ -111,7 +116,8 @@ pub(super) async fn matching(admin: &Admin, names: &[String], as_expressions: bo
 /// The expressions, each for whole names.
 pub(super) fn expressions(texts: &[String]) -> Result<Vec<Regex>, Failure> {
     let expression = |text: &String| {
-        Regex::new(&format!("^(?:{text})$")).map_err(|problem| Failure::usage(format!("{text:?} is no regular expression: {problem}")))
+        Regex::new(&format!("^(?:{text})$"))
+            .map_err(|problem| Failure::usage(format!("{text:?} is no regular expression: {problem}")))
     };
     texts.iter().map(expression).collect()
 }
