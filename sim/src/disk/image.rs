@@ -33,7 +33,7 @@ impl SimDisk {
                 let mut bytes = flatten(data);
                 match random.below(3) {
                     0 => continue,
-                    1 => bytes.truncate(random.index(bytes.len() + 1)),
+                    1 => bytes.truncate(random.index(bytes.len() / 512 + 1) * 512),
                     _ => {}
                 }
                 let node = self.open.get(&file.0).map(|open| open.node);

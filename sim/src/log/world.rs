@@ -71,8 +71,6 @@ impl World {
     }
 
     fn violation(&mut self, text: String) {
-        let names: Vec<_> = self.disk.contents("").into_iter().map(|(name, content)| format!("{name} {}", content.len())).collect();
-        self.verdict.violations.push(format!("{names:#?}"));
         self.verdict.violations.push(text);
     }
 
@@ -88,7 +86,7 @@ impl World {
         for index in 0..self.models.len() {
             self.open_partition(index);
         }
-        if !self.random.one_in(4) {
+        if self.verdict.work.recoveries > 1 || !self.random.one_in(4) {
             self.end_turns();
             self.drive("creation", |world| world.models.iter().all(|model| model.created));
         }
@@ -191,6 +189,7 @@ impl World {
                 Ok(recovery) if self.random.one_in(8) => {
                     drop(recovery);
                     if self.random.one_in(2) {
+                        self.died_of_power = true;
                         self.disk.crash_power(&mut self.random);
                     }
                 }
@@ -201,6 +200,7 @@ impl World {
                         return None;
                     }
                     self.verdict.work.interrupted += 1;
+                    self.died_of_power = true;
                     self.disk.crash_power(&mut self.random);
                 }
             }
@@ -222,6 +222,7 @@ impl World {
             }
             return;
         };
+        self.models[index].created = true;
         let Some(view) = self.stores[store].0.view(slot) else { return };
         let (start, end, durable) = (view.log_start(), view.log_end(), view.durable().get());
         let floor = if self.died_of_power { model.durable } else { model.durable.max(model.written) };

@@ -10,7 +10,7 @@ mod position;
 mod ring;
 mod running;
 
-pub use file::{FILE_OVERHEAD_BYTES, JOURNAL_DIRECTORY, JournalFileName};
+pub use file::{FILE_OVERHEAD_BYTES, FileHeader, JOURNAL_DIRECTORY, JournalFileName};
 pub use frame::{Frame, FrameBuilder, JournalEntry, JournalId};
 pub use position::JournalPosition;
 pub(crate) use running::{Journal, JournalProgress, JournalSetup, QueuedAppend};

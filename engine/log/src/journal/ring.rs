@@ -1,7 +1,8 @@
 //! The journal's files as a ring: which is written, which may be used again.
 //!
 //! Invariants: files are filled one after another and used again strictly in that order, so that the frames on disk are always
-//! one unbroken run of sequences; a file is used again only when it has no holder and no write in flight.
+//! one unbroken run of sequences; a file is used again only when it has no holder and no write in flight, and after its header
+//! says, durably, that the frames it still has are dead: else what is half written over would look like damage.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -19,9 +20,7 @@ struct RingFile {
     end_sequence: u64,
     in_flight: u32,
     holders: BTreeSet<PartitionSlot>,
-    /// The oldest sequence that may still be found in it, of this generation.
-    oldest_on_disk: Option<u64>,
-    /// The first sequence of its current round.
+    /// The first sequence of its round; none if its header says that there is nothing in it.
     first_sequence: Option<u64>,
 }
 
@@ -41,12 +40,23 @@ pub(super) struct Ring {
     files: BTreeMap<u32, RingFile>,
     /// Files with frames that may be needed, oldest first; the last is being written.
     used: VecDeque<u32>,
+    /// Files nobody needs any more, whose headers do not say so yet.
+    idle: VecDeque<u32>,
     free: VecDeque<u32>,
+    /// The file being written has no room for what waits.
+    is_full: bool,
 }
 
 impl Ring {
     pub(super) const fn new(file_bytes: u64) -> Self {
-        Self { file_bytes, files: BTreeMap::new(), used: VecDeque::new(), free: VecDeque::new() }
+        Self {
+            file_bytes,
+            files: BTreeMap::new(),
+            used: VecDeque::new(),
+            idle: VecDeque::new(),
+            free: VecDeque::new(),
+            is_full: false,
+        }
     }
 
     /// A file is made and open; it may be written.
@@ -58,7 +68,6 @@ impl Ring {
             end_sequence: 0,
             in_flight: 0,
             holders: BTreeSet::new(),
-            oldest_on_disk: None,
             first_sequence: None,
         };
         self.files.insert(number, file);
@@ -73,19 +82,13 @@ impl Ring {
 
     /// Go on to the next file. Whether there was one.
     pub(super) fn advance(&mut self, sequence: u64) -> bool {
-        if self.free.is_empty() && self.used.len() == 1 {
-            // A ring of one file starts over where it stands.
-            let idle = |file: &RingFile| file.holders.is_empty() && file.in_flight == 0;
-            let again = self.used.front().copied().filter(|number| self.files.get(number).is_some_and(idle));
-            self.used.retain(|number| Some(*number) != again);
-            self.free.extend(again);
-        }
         let Some(number) = self.free.pop_front() else { return false };
         if let Some(file) = self.files.get_mut(&number) {
             file.write_at = BLOCK_BYTES as u64;
             file.first_sequence = Some(sequence);
             file.end_sequence = sequence;
         }
+        self.is_full = false;
         self.used.push_back(number);
         true
     }
@@ -109,12 +112,9 @@ impl Ring {
     }
 
     /// A frame is written.
-    pub(super) fn written(&mut self, number: u32, sequence: u64) {
+    pub(super) fn written(&mut self, number: u32) {
         if let Some(file) = self.files.get_mut(&number) {
             file.in_flight -= 1;
-            if file.first_sequence == Some(sequence) {
-                file.oldest_on_disk = Some(sequence);
-            }
         }
     }
 
@@ -130,19 +130,43 @@ impl Ring {
         self.reap();
     }
 
-    /// Use the oldest files again, as far as nobody needs them.
+    /// The oldest files, as far as nobody needs them, become idle. The file being written does only if there is no other place.
     fn reap(&mut self) {
-        while self.used.len() > 1
-            && let Some(number) = self.used.front().copied()
-            && self.files.get(&number).is_some_and(|file| file.holders.is_empty() && file.in_flight == 0)
-        {
+        let last = if self.free.is_empty() && self.idle.is_empty() { 0 } else { 1 };
+        while self.used.len() > 1 || (self.used.len() > last && self.is_full) {
+            let Some(number) = self.used.front().copied() else { break };
+            if !self.files.get(&number).is_some_and(|file| file.holders.is_empty() && file.in_flight == 0) {
+                break;
+            }
             self.used.pop_front();
+            self.idle.push_back(number);
+        }
+    }
+
+    /// The next idle file, whose header is to be written, and the sequence below which nothing is needed.
+    pub(super) fn take_idle(&mut self) -> Option<(Place, u64)> {
+        let number = self.idle.pop_front()?;
+        let file = self.files.get(&number)?;
+        let place = Place { file: number, handle: file.handle, offset: 0, durable_writes: file.durable_writes };
+        Some((place, file.end_sequence))
+    }
+
+    /// A file's header says that what is in it is dead: it may be written again.
+    pub(super) fn cleared(&mut self, number: u32) {
+        if let Some(file) = self.files.get_mut(&number) {
+            file.first_sequence = None;
             self.free.push_back(number);
         }
     }
 
     /// Use again what can be, after writes completed.
     pub(super) fn settle(&mut self) {
+        self.reap();
+    }
+
+    /// The current file has no room for the next frame.
+    pub(super) fn note_full(&mut self) {
+        self.is_full = true;
         self.reap();
     }
 
@@ -164,17 +188,18 @@ impl Ring {
 
     /// Whether a file is ready to follow the current one.
     pub(super) fn has_free(&self) -> bool {
-        !self.free.is_empty()
+        !self.free.is_empty() || !self.idle.is_empty()
     }
 
     /// The oldest sequence of this generation that may be found in any file.
     pub(super) fn oldest_on_disk(&self) -> Option<u64> {
-        self.files.values().filter_map(|file| file.oldest_on_disk).min()
+        self.files.values().filter_map(|file| file.first_sequence).min()
     }
 
     /// All handles, to be closed; the ring is empty afterwards.
     pub(super) fn take_handles(&mut self) -> Vec<FileHandle> {
         self.used.clear();
+        self.idle.clear();
         self.free.clear();
         core::mem::take(&mut self.files).into_values().map(|file| file.handle).collect()
     }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::ring::{Place, Ring};
-use super::{FrameBuilder, JournalFileName, JournalId, JournalPosition};
+use super::{FileHeader, FrameBuilder, JournalFileName, JournalId, JournalPosition};
 use crate::batch::StampedBatch;
 use crate::io::{AlignedBuffer, BLOCK_BYTES, FileHandle, FileOperation, Io, OperationId, Owner, SyncScope, WriteData, WriteMode};
 use crate::store::{PartitionSlot, StoreSettings};
@@ -80,6 +80,9 @@ pub(crate) struct Journal {
     flights: VecDeque<Flight>,
     marks: BTreeMap<PartitionSlot, VecDeque<Mark>>,
     spare: Vec<AlignedBuffer>,
+    clearing: Vec<(Place, u64)>,
+    /// Files that recovery left and that are not open yet.
+    unopened: usize,
     file_bytes: u64,
     next_file: u32,
     can_grow: bool,
@@ -102,6 +105,8 @@ impl Journal {
             flights: VecDeque::new(),
             marks: BTreeMap::new(),
             spare: Vec::new(),
+            clearing: Vec::new(),
+            unopened: setup.files.len(),
             file_bytes: settings.journal_file_bytes,
             next_file: setup.files.iter().max().map_or(0, |number| number + 1),
             can_grow: true,
@@ -137,7 +142,7 @@ impl Journal {
 
     /// Whether nothing waits and nothing is in flight.
     pub(crate) fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.flights.is_empty()
+        self.queue.is_empty() && self.flights.is_empty() && self.clearing.is_empty()
     }
 
     /// Write out what waits, as far as there is room. The operations asked for, with their frames.
@@ -164,8 +169,11 @@ impl Journal {
         if self.ring.room().is_some_and(|room| room >= needed) {
             return true;
         }
-        self.ring.settle();
-        self.ring.advance(self.next_sequence)
+        if self.ring.advance(self.next_sequence) {
+            return true;
+        }
+        self.ring.note_full();
+        false
     }
 
     fn build_frame(&mut self) -> (AlignedBuffer, Vec<(PartitionSlot, Offset)>) {
@@ -233,7 +241,7 @@ impl Journal {
             }
         }
         flight.done = true;
-        self.ring.written(flight.place.file, sequence);
+        self.ring.written(flight.place.file);
         JournalProgress::Journaled(self.pop_completed())
     }
 
@@ -247,6 +255,41 @@ impl Journal {
         }
         self.ring.settle();
         journaled
+    }
+
+    /// Ask for the headers of idle files to be written, so that they can be used again. The operations, with their files.
+    pub(crate) fn clear_idle(&mut self, owner: Owner, io: &mut Io) -> Vec<(OperationId, u32)> {
+        let mut operations = Vec::new();
+        while let Some((place, dead_below)) = self.ring.take_idle() {
+            let operation = self.clear(place, dead_below);
+            operations.push((io.ask(owner, operation), place.file));
+            self.clearing.push((place, dead_below));
+        }
+        operations
+    }
+
+    fn clear(&self, place: Place, dead_below: u64) -> FileOperation {
+        let name = JournalFileName { shard: self.shard, number: place.file };
+        let mut data = AlignedBuffer::default();
+        data.put(&name.header(&FileHeader { id: self.id, generation: self.generation, dead_below }));
+        FileOperation::Write { file: place.handle, offset: 0, data: WriteData::Aligned(data), mode: WriteMode::Queued }
+    }
+
+    /// A write of a header or the sync behind it has succeeded. Another operation, if it takes one.
+    pub(crate) fn cleared(&mut self, number: u32, bytes: Option<u64>, owner: Owner, io: &mut Io) -> Option<OperationId> {
+        let at = self.clearing.iter().position(|(place, _)| place.file == number)?;
+        let (place, dead_below) = self.clearing[at];
+        match bytes {
+            Some(bytes) if bytes < BLOCK_BYTES as u64 => Some(io.ask(owner, self.clear(place, dead_below))),
+            Some(_) if !place.durable_writes => {
+                Some(io.ask(owner, FileOperation::Sync { file: place.handle, scope: SyncScope::Data }))
+            }
+            _ => {
+                self.clearing.swap_remove(at);
+                self.ring.cleared(number);
+                None
+            }
+        }
     }
 
     /// The position below which the journal holds nothing of this partition at or past `offset`.
@@ -272,7 +315,8 @@ impl Journal {
 
     /// Partitions whose durable point should move so that the journal does not fill up.
     pub(crate) fn pressing(&self) -> Vec<PartitionSlot> {
-        let pressed = self.ring.used_bytes() * 2 > self.bytes_max || (!self.ring.has_free() && !self.may_grow());
+        let cornered = !self.ring.has_free() && self.clearing.is_empty() && !self.may_grow();
+        let pressed = self.ring.used_bytes() * 2 > self.bytes_max || cornered;
         if pressed { self.ring.oldest_holders() } else { Vec::new() }
     }
 
@@ -282,7 +326,11 @@ impl Journal {
 
     /// The file to be made next, if the journal should grow now.
     pub(crate) fn next_file(&mut self, at_least_bytes: u64) -> Option<JournalFileName> {
-        let wanted = self.ring.total_bytes() + self.file_bytes <= at_least_bytes || !self.ring.has_free();
+        if self.unopened > 0 {
+            return None;
+        }
+        let wanted =
+            self.ring.total_bytes() + self.file_bytes <= at_least_bytes || (!self.ring.has_free() && self.clearing.is_empty());
         if !wanted || !self.may_grow() {
             return None;
         }
@@ -293,11 +341,12 @@ impl Journal {
 
     /// The first block of a file.
     pub(crate) fn file_header(&self, name: JournalFileName) -> Bytes {
-        Bytes::from(name.header(&self.id))
+        Bytes::from(name.header(&FileHeader { id: self.id, generation: self.generation, dead_below: 0 }))
     }
 
     /// A file is ready to be written.
     pub(crate) fn add_file(&mut self, name: JournalFileName, handle: FileHandle, durable_writes: bool) {
+        self.unopened = self.unopened.saturating_sub(1);
         self.ring.add(name.number, handle, durable_writes);
     }
 

@@ -178,7 +178,8 @@ impl PartitionLog {
     /// Whether appends go through the journal. A log that is to become journaled is so from the first append on; one that is to
     /// leave the journal is journaled until D is recorded.
     pub(crate) fn is_journaled(&self) -> bool {
-        self.durability == Durability::Journaled || self.config.durability == Durability::Journaled
+        let coming = self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.wants.durability);
+        [Some(self.durability), Some(self.config.durability), coming].contains(&Some(Durability::Journaled))
     }
 
     /// A path in the partition's directory.
@@ -294,7 +295,9 @@ impl PartitionLog {
 
     /// The D that could be recorded now, given what the journal needs.
     pub(crate) fn current_point(&self, position: crate::journal::JournalPosition) -> DurablePoint {
-        let (segment_base, segment_bytes) = self.log_end_at;
+        // At the end of a segment that rolled, the place is the start of the next: the one before may go while this D stands.
+        let rolled = self.segments.contains_key(&self.log_end);
+        let (segment_base, segment_bytes) = if rolled { (self.log_end, 0) } else { self.log_end_at };
         let last = Offset(self.log_end.0 - 1);
         let epoch = self.epochs.epoch_for_offset(last).unwrap_or(self.point.epoch);
         DurablePoint { offset: self.log_end, position, epoch, segment_base, segment_bytes }

@@ -1,6 +1,7 @@
 //! The writes of a turn: gathered by segment, small pieces copied together, large ones passed on as they are.
 //!
-//! Invariants: writes are asked for in the order of their offsets; the log end moves only over completed ones at the front.
+//! Invariants: the writes outstanding are kept in the order of their offsets, in whatever order files opened and writes were asked
+//! for; the log end moves only over completed ones that follow it without a gap.
 
 use alloc::{sync::Arc, vec::Vec};
 use bytes::Bytes;
@@ -30,6 +31,7 @@ pub(crate) struct Write {
     position: u64,
     pieces: Vec<Bytes>,
     left: usize,
+    start: Offset,
     end: Offset,
     end_position: u64,
 }
@@ -47,6 +49,7 @@ struct Gathering {
     pieces: Vec<Bytes>,
     small: Vec<u8>,
     bytes: usize,
+    start: Option<Offset>,
     end: Offset,
 }
 
@@ -60,6 +63,7 @@ impl Gathering {
             self.pieces.push(batch.body().clone());
         }
         self.bytes += batch.total_bytes();
+        self.start.get_or_insert(batch.base_offset());
         self.end = batch.last_offset().next();
     }
 
@@ -94,8 +98,11 @@ impl PartitionLog {
                 let id = self.next_write;
                 self.next_write += 1;
                 let pieces = full.pieces.clone();
-                let write = Write { id, segment_base: base, position, pieces, left: full.bytes, end: full.end, end_position };
-                self.writes.push_back(write);
+                let (start, end) = (full.start.unwrap_or(full.end), full.end);
+                let left = full.bytes;
+                let write = Write { id, segment_base: base, position, pieces, left, start, end, end_position };
+                let place = self.writes.partition_point(|other| other.start < start);
+                self.writes.insert(place, write);
                 operations.push((write_operation(&file, position, full.pieces), id, Arc::clone(&file)));
             }
         }
@@ -129,7 +136,7 @@ impl PartitionLog {
     }
 
     fn settle_log_end(&mut self) {
-        while self.writes.front().is_some_and(|write| write.left == 0) {
+        while self.writes.front().is_some_and(|write| write.left == 0 && write.start == self.log_end) {
             if let Some(write) = self.writes.pop_front() {
                 self.log_end = write.end;
                 self.log_end_at = (write.segment_base, write.end_position);

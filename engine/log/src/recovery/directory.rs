@@ -22,6 +22,8 @@ pub(super) struct Directory {
     /// Segment files: base offset and size.
     pub(super) logs: Vec<(Offset, u64)>,
     pub(super) snapshots: Vec<Offset>,
+    /// Those of state and metadata that are there.
+    pub(super) small_files: Vec<&'static str>,
 }
 
 /// What a directory of the data directory is.
@@ -62,12 +64,15 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
     let Some((topic_name, partition)) = parsed else { return Ok(None) };
     let mut logs = Vec::new();
     let mut snapshots = Vec::new();
+    let mut small_files = Vec::new();
     for entry in disk.list(name)? {
         if let Some(base) = parse_file_name(&entry.name, "log") {
             logs.push((base, entry.length));
         } else if let Some(offset) = parse_file_name(&entry.name, "snapshot") {
             debug_assert_eq!(entry.name, ProducerSnapshot::file_name(offset));
             snapshots.push(offset);
+        } else {
+            small_files.extend([STATE_FILE_NAME, METADATA_FILE_NAME].into_iter().find(|name| *name == entry.name));
         }
     }
     let identity = match identity {
@@ -81,7 +86,7 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
     };
     let Some(identity) = identity else { return Ok(Some(Found::Unknown(String::from(name)))) };
     let name = String::from(name);
-    Ok(Some(Found::Partition(Directory { name, identity, topic_name, state, logs, snapshots })))
+    Ok(Some(Found::Partition(Directory { name, identity, topic_name, state, logs, snapshots, small_files })))
 }
 
 /// `<topic>-<partition>`.

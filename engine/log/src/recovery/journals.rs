@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::RecoveryReport;
 use crate::io::{BLOCK_BYTES, Disk, IoError};
-use crate::journal::{Frame, FrameBuilder, JOURNAL_DIRECTORY, JournalFileName, JournalId, JournalPosition};
+use crate::journal::{FileHeader, Frame, FrameBuilder, JOURNAL_DIRECTORY, JournalFileName, JournalId, JournalPosition};
 use crate::{LeaderEpoch, Offset, ShardId, TopicPartition};
 
 /// Where damaged and unclaimed things are kept.
@@ -59,9 +59,17 @@ pub(super) struct Journals {
     pub(super) files: Vec<FileFound>,
     /// By partition, in order.
     pub(super) entries: BTreeMap<TopicPartition, Vec<Located>>,
-    /// The highest generation of any frame.
+    /// The highest generation of any file or quarantined frame.
     pub(super) generation: u64,
     quarantine_files: Vec<String>,
+}
+
+/// The frames of one journal of one start.
+#[derive(Default)]
+struct Run {
+    frames: Vec<FoundFrame>,
+    /// Frames of a lower sequence are not needed, and may be half written over.
+    dead_below: u64,
 }
 
 struct FoundFrame {
@@ -79,16 +87,17 @@ pub(super) fn read(disk: &mut dyn Disk, clean: bool, report: &mut RecoveryReport
             journals.files.push(FileFound { name, length: entry.length });
         }
     }
+    let (readable, generation) = with_headers(disk, &journals.files)?;
+    journals.generation = journals.generation.max(generation);
     if !clean {
-        let mut runs: BTreeMap<(ShardId, u64), Vec<FoundFrame>> = BTreeMap::new();
-        for (file, id) in with_ids(disk, &journals.files)? {
-            for frame in read_frames(disk, &file.name.path(), file.length, BLOCK_BYTES as u64, &id, true)? {
-                runs.entry((file.name.shard, frame.position.generation)).or_default().push(frame);
-            }
+        let mut runs: BTreeMap<(ShardId, JournalId), Run> = BTreeMap::new();
+        for (file, header) in readable {
+            let run = runs.entry((file.name.shard, header.id)).or_default();
+            run.dead_below = run.dead_below.max(header.dead_below);
+            run.frames.extend(read_frames(disk, &file.name.path(), file.length, BLOCK_BYTES as u64, &header.id, true)?);
         }
-        for ((_, generation), frames) in runs {
-            journals.generation = journals.generation.max(generation);
-            for entry in through_the_end(frames, report) {
+        for run in runs.into_values() {
+            for entry in through_the_end(run, report) {
                 journals.entries.entry(entry.partition).or_default().push(entry);
             }
         }
@@ -106,27 +115,29 @@ pub(super) fn list_or_empty(disk: &mut dyn Disk, path: &str) -> Result<Vec<crate
     }
 }
 
-/// The id under which each file is to be read. One whose own header is bad is read under the ids of its shard's others.
-fn with_ids(disk: &mut dyn Disk, files: &[FileFound]) -> Result<Vec<(FileFound, JournalId)>, IoError> {
+/// What each file's header says, of those of the last start: files of earlier ones are given to the next only when all that
+/// they hold was replayed. A file whose own header is bad is read as its shard's others are.
+fn with_headers(disk: &mut dyn Disk, files: &[FileFound]) -> Result<(Vec<(FileFound, FileHeader)>, u64), IoError> {
     let mut headers = Vec::new();
     for file in files {
         let block = disk.read(&file.name.path(), 0, BLOCK_BYTES)?;
         headers.push((file.clone(), file.name.read_header(&block)));
     }
+    let newest = headers.iter().filter_map(|(_, header)| header.map(|header| header.generation)).max();
+    let is_newest = |header: &FileHeader| Some(header.generation) == newest;
     let mut readable = Vec::new();
-    for (file, id) in &headers {
-        match id {
-            Some(id) => readable.push((file.clone(), *id)),
-            None => {
-                let mut ids: Vec<JournalId> =
-                    headers.iter().filter(|(other, _)| other.name.shard == file.name.shard).filter_map(|(_, id)| *id).collect();
-                ids.sort_unstable();
-                ids.dedup();
-                readable.extend(ids.into_iter().map(|id| (file.clone(), id)));
+    for (file, header) in &headers {
+        if let Some(header) = header {
+            if is_newest(header) {
+                readable.push((file.clone(), *header));
             }
+            continue;
         }
+        let of_shard = headers.iter().filter(|(other, _)| other.name.shard == file.name.shard);
+        let other = of_shard.filter_map(|(_, header)| *header).find(is_newest);
+        readable.extend(other.map(|header| (file.clone(), FileHeader { dead_below: 0, ..header })));
     }
-    Ok(readable)
+    Ok((readable, newest.unwrap_or_default()))
 }
 
 /// The frames of a file. In a ring's file (`one_round`) those behind the highest position are an older round's, and left out.
@@ -183,11 +194,12 @@ fn read_frames(
 }
 
 /// The entries of one run's journal, up to where it ends.
-fn through_the_end(mut frames: Vec<FoundFrame>, report: &mut RecoveryReport) -> Vec<Located> {
+fn through_the_end(run: Run, report: &mut RecoveryReport) -> Vec<Located> {
+    let Run { mut frames, dead_below } = run;
+    frames.retain(|frame| frame.position.sequence >= dead_below);
     frames.sort_by_key(|frame| frame.position);
     let completed = frames.iter().map(|frame| frame.completed_through).max().unwrap_or_default();
-    // Older frames may have been written over since; but one is missing if it was never said to be complete.
-    let mut expected = frames.first().map_or(0, |frame| frame.position.sequence.min(completed));
+    let mut expected = dead_below;
     let mut entries = Vec::new();
     for frame in frames {
         let sequence = frame.position.sequence;
@@ -272,14 +284,14 @@ impl Journals {
         disk: &mut dyn Disk,
         shards: u16,
         file_bytes: u64,
-        id: &JournalId,
+        header: &FileHeader,
     ) -> Result<Vec<JournalFileName>, IoError> {
         disk.create_directory(JOURNAL_DIRECTORY)?;
         let mut usable = Vec::new();
         for file in &self.files {
             let path = file.name.path();
             if file.name.shard.0 < shards && file.length == file_bytes {
-                disk.write(&path, 0, &file.name.header(id))?;
+                disk.write(&path, 0, &file.name.header(header))?;
                 disk.sync(&path)?;
                 usable.push(file.name);
             } else {

@@ -14,7 +14,7 @@ use alloc::collections::BTreeSet;
 use alloc::{format, string::String, vec::Vec};
 
 use crate::io::{Disk, IoError};
-use crate::journal::{JournalId, JournalSetup};
+use crate::journal::{FileHeader, JournalId, JournalSetup};
 use crate::partition::PartitionLog;
 use crate::state::{PartitionState, STATE_FILE_NAME};
 use crate::store::{CLEAN_MARK_PREFIX, CleanMark, owner_of};
@@ -160,7 +160,8 @@ pub fn recover(disk: &mut dyn Disk, shards: u16, settings: &RecoverySettings, no
         .collect();
     report.unclaimed_entries = journals.quarantine_unclaimed(disk, &unclaimed, generation)?;
     remove_marks(disk, &marks)?;
-    let usable = journals.renew(disk, shards, settings.journal_file_bytes, &settings.journal_id)?;
+    let header = FileHeader { id: settings.journal_id, generation, dead_below: 0 };
+    let usable = journals.renew(disk, shards, settings.journal_file_bytes, &header)?;
     journals.drop_old_quarantine(disk, generation)?;
     bury(disk, &found)?;
     let mut occupied = BTreeSet::new();

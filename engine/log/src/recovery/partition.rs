@@ -67,7 +67,26 @@ pub(super) fn recover(
             rebuilt_state(disk, found)?
         }
     };
+    {
+        extern crate std;
+        std::eprintln!(
+            "RECOVER {} gen {} clean {} start {} state {:?} logs {:?}",
+            found.name,
+            context.generation,
+            context.clean,
+            state.log_start,
+            state.point,
+            found.logs
+        );
+    }
     let mut epochs = read_epochs(disk, found, &state)?;
+    if !context.clean {
+        // The process may have died while it made the partition: what is there was perhaps never synced.
+        for name in &found.small_files {
+            disk.sync(&format!("{}/{name}", found.name))?;
+        }
+        disk.sync_directory(&found.name)?;
+    }
     if !context.clean && state.durability == Durability::Replicated {
         // What the page cache shows was perhaps never on disk.
         for (base, _) in &found.logs {
@@ -91,6 +110,10 @@ pub(super) fn recover(
     }
     writer.cut(disk, report)?;
     let changed = writer.finish(disk)?;
+    {
+        extern crate std;
+        std::eprintln!("  end {} seg {} pos {}", writer.end, writer.segment_base, writer.position);
+    }
     caches_good &= !changed;
     let TailWriter { mut sealed, mut epochs, segment_base, position, end, index, made, .. } = writer;
     epochs.truncate_from_end(end);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::operations::Then;
 use super::script::{Step, write_file};
-use super::{DeleteRecords, Durability, Output, PartitionSlot, Pending, Store};
+use super::{DeleteRecords, Durability, LookupId, Output, PartitionSlot, Pending, Store};
 use crate::Offset;
 use crate::epoch::LeaderEpochs;
 use crate::io::{FileOperation, Io, OpenMode, SyncScope};
@@ -157,33 +157,37 @@ impl Store {
     /// The new log start is on stable storage: the segments before it go.
     fn log_start_recorded(&mut self, slot: PartitionSlot, wants: Wants, io: &mut Io, outputs: &mut Vec<Output>) {
         let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
-        let Some(log_start) = wants.log_start.filter(|offset| *offset > log.log_start) else {
-            return drop_segments(log, &mut self.doomed, &mut self.scripts, io);
-        };
-        log.log_start = log_start;
-        if log.epochs.truncate_from_start(log_start) {
-            log.epochs_changed = true;
+        if let Some(log_start) = wants.log_start.filter(|offset| *offset > log.log_start) {
+            log.log_start = log_start;
+            log.epochs_changed |= log.epochs.truncate_from_start(log_start);
+            outputs.push(Output::LogStartMoved { slot, log_start });
         }
-        outputs.push(Output::LogStartMoved { slot, log_start });
-        drop_segments(log, &mut self.doomed, &mut self.scripts, io);
+        let waiters = drop_segments(log, &mut self.doomed, &mut self.scripts, io);
+        for lookup in waiters {
+            self.advance_lookup(lookup, io, outputs);
+        }
     }
 }
 
 /// Remove the segments that lie wholly before the log's recorded start. Files that are being read stay open until they are not.
+/// The lookups that waited for one of them to be opened.
 fn drop_segments(
     log: &mut PartitionLog,
     doomed: &mut Vec<Arc<crate::io::SegmentFile>>,
     scripts: &mut super::Scripts<Then>,
     io: &mut Io,
-) {
+) -> Vec<LookupId> {
+    let mut waiters = Vec::new();
     while log.segments.len() > 1
         && let Some(first) = log.segments.first_entry()
         && first.get().next_offset <= log.log_start
         && first.get().stage == crate::segment::Stage::Sealed
     {
-        let segment = first.remove();
+        let mut segment = first.remove();
+        waiters.append(&mut segment.waiters);
         doomed.extend(segment.file().cloned());
         let steps = SUFFIXES.map(|suffix| Step::Unlink(log.segment_path(segment.base, suffix)));
         scripts.start(steps, Then::Unlinked, io);
     }
+    waiters
 }

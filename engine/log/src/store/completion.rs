@@ -42,6 +42,7 @@ impl Store {
             }
             (Pending::SidecarOpened { lookup, base }, Err(_)) => self.sidecar_read(lookup, base, None, io, outputs),
             (Pending::FreeSpace, Err(_)) => {}
+            (Pending::SegmentOpened { slot, base }, Err(error)) => self.segment_not_opened(slot, base, error, outputs),
             (_, Err(error)) => self.fail(error),
             (Pending::SegmentOpened { slot, base }, Ok(Outcome::Opened { file, .. })) => {
                 self.segment_opened(slot, base, file, io, outputs);
@@ -65,6 +66,7 @@ impl Store {
                 self.report(slot, outputs);
             }
             (Pending::Journal { sequence }, Ok(outcome)) => self.journal_done(sequence, &outcome, buffer, io, outputs),
+            (Pending::JournalHeader { number }, Ok(outcome)) => self.journal_header_done(number, &outcome, io),
             (Pending::FreeSpace, Ok(Outcome::Free { bytes })) => {
                 self.has_space = bytes >= self.settings.free_space_floor_bytes;
             }
@@ -113,6 +115,16 @@ impl Store {
                     }
                 }
             }
+        }
+    }
+
+    fn journal_header_done(&mut self, number: u32, outcome: &Outcome, io: &mut Io) {
+        let bytes = if let Outcome::Written { bytes } = outcome { Some(*bytes) } else { None };
+        if bytes == Some(0) {
+            return self.fail(IoError::INPUT_OUTPUT);
+        }
+        if let Some(operation) = self.journal.cleared(number, bytes, self.operations.owner, io) {
+            self.operations.expect(operation, Pending::JournalHeader { number });
         }
     }
 

@@ -175,6 +175,7 @@ impl Store {
 
     pub(super) fn renamed(&mut self, slot: PartitionSlot, to: String, now: Now, outputs: &mut Vec<Output>) {
         let JournalPosition { sequence, .. } = self.journal.next_position();
+        self.lookups.fail_of(slot, outputs);
         let Some(log) = self.log(slot) else { return };
         let mut files = Vec::from([String::from(METADATA_FILE_NAME), String::from(LeaderEpochs::FILE_NAME)]);
         files.extend(log.snapshots.iter().map(|offset| ProducerSnapshot::file_name(*offset)));

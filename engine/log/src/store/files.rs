@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 
 use super::{Output, PartitionSlot, Pending, Store};
 use crate::Offset;
-use crate::io::{FileHandle, FileOperation, Io, OpenMode, SegmentFile};
+use crate::io::{FileHandle, FileOperation, Io, IoError, OpenMode, SegmentFile};
+use crate::partition::Life;
 use crate::segment::SegmentHandle;
 
 /// Files looked at in one turn when too many are open.
@@ -55,6 +56,22 @@ impl Store {
         self.submit_writes(slot, base, io);
         for lookup in waiters {
             self.advance_lookup(lookup, io, outputs);
+        }
+    }
+
+    /// A segment's file could not be opened. That fails the log directory only if there is something to write to it; one that was
+    /// removed meanwhile is missed by nobody.
+    pub(super) fn segment_not_opened(&mut self, slot: PartitionSlot, base: Offset, error: IoError, outputs: &mut Vec<Output>) {
+        let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
+        let removing = log.life == Life::Removing;
+        let Some(segment) = log.segments.get_mut(&base) else { return };
+        segment.handle = SegmentHandle::Closed;
+        let waiters = core::mem::take(&mut segment.waiters);
+        if !segment.unsubmitted.is_empty() && !removing {
+            self.fail(error);
+        }
+        for lookup in waiters {
+            self.lookups.fail(lookup, outputs);
         }
     }
 

@@ -48,6 +48,10 @@ pub(crate) enum Pending {
     Journal {
         sequence: u64,
     },
+    /// The header of a journal file that is to be used again.
+    JournalHeader {
+        number: u32,
+    },
     FreeSpace,
 }
 

@@ -84,6 +84,9 @@ impl Store {
         for (operation, sequence) in self.journal.pump(owner, io) {
             self.operations.expect(operation, Pending::Journal { sequence });
         }
+        for (operation, number) in self.journal.clear_idle(owner, io) {
+            self.operations.expect(operation, Pending::JournalHeader { number });
+        }
     }
 
     /// Ask for the writes of a partition, and whatever they call for.
@@ -160,7 +163,7 @@ impl Store {
 
     /// Make another journal file if the ring needs one: filled with zeros, synced, its name too, before its first frame.
     fn grow_journal(&mut self, io: &mut Io) {
-        if self.journal_file_coming || self.is_stopping() {
+        if self.journal_file_coming || (self.is_stopping() && self.journal.queue_bytes() == 0) {
             return;
         }
         let Some(name) = self.journal.next_file(self.settings.journal_bytes_at_start) else { return };
