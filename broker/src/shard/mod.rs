@@ -93,8 +93,6 @@ pub struct Shard {
     pub(crate) stopping: stop::Stopping,
     #[cfg(control_early_ack)]
     held_writes: early::HeldWrites,
-    /// What the file system last said: total and free bytes.
-    pub(crate) disk_bytes: Option<(u64, u64)>,
 }
 
 impl Shard {
@@ -127,7 +125,6 @@ impl Shard {
             stopping: stop::Stopping::No,
             #[cfg(control_early_ack)]
             held_writes: early::HeldWrites::default(),
-            disk_bytes: None,
             settings,
         }
     }

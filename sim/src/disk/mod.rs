@@ -165,7 +165,7 @@ impl SimDisk {
             }
             FileOperation::RemoveDirectory { path } => self.names.remove_directory(&path).map(|()| Outcome::Done),
             FileOperation::Close { file } => self.open.remove(&file.0).map(|_| Outcome::Done).ok_or(IoError::INVALID),
-            FileOperation::FreeSpace => Ok(Outcome::Free { bytes: 1 << 40 }),
+            FileOperation::FreeSpace => Ok(Outcome::Free { bytes: 1 << 40, total_bytes: 1 << 41 }),
         };
         Completion { id, result, buffer }
     }
