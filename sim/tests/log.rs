@@ -2,7 +2,7 @@
 
 use flumen_sim::log::{Control, Work, run};
 
-const SEEDS: u64 = 1500;
+const SEEDS: u64 = 1000;
 
 fn add(total: &mut Work, work: Work) {
     total.appends += work.appends;

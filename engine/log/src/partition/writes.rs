@@ -63,7 +63,7 @@ impl Gathering {
             self.pieces.push(batch.body().clone());
         }
         self.bytes += batch.total_bytes();
-        self.start.get_or_insert(batch.base_offset());
+        self.start.get_or_insert_with(|| batch.base_offset());
         self.end = batch.last_offset().next();
     }
 

@@ -1,6 +1,6 @@
 //! Partition directories as they are found.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 
 use super::journals::list_or_empty;
 use crate::codec::decode_topic_id;
@@ -29,7 +29,7 @@ pub(super) struct Directory {
 /// What a directory of the data directory is.
 #[derive(Debug)]
 pub(super) enum Found {
-    Partition(Directory),
+    Partition(Box<Directory>),
     /// Of a partition that was removed; its identity, if the state tells it.
     Removed(String, Option<TopicPartition>),
     /// It looks like a partition's, holds segments, and does not say whose they are.
@@ -86,7 +86,8 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
     };
     let Some(identity) = identity else { return Ok(Some(Found::Unknown(String::from(name)))) };
     let name = String::from(name);
-    Ok(Some(Found::Partition(Directory { name, identity, topic_name, state, logs, snapshots, small_files })))
+    let directory = Directory { name, identity, topic_name, state, logs, snapshots, small_files };
+    Ok(Some(Found::Partition(Box::new(directory))))
 }
 
 /// `<topic>-<partition>`.

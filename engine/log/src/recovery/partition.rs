@@ -60,24 +60,18 @@ pub(super) fn recover(
     entries: &[Located],
     report: &mut RecoveryReport,
 ) -> Result<Outcome, IoError> {
-    let state = match &found.state {
+    let mut state = match &found.state {
         Some(state) => state.clone(),
         None => {
             report.states_rebuilt.push(found.identity);
             rebuilt_state(disk, found)?
         }
     };
-    {
-        extern crate std;
-        std::eprintln!(
-            "RECOVER {} gen {} clean {} start {} state {:?} logs {:?}",
-            found.name,
-            context.generation,
-            context.clean,
-            state.log_start,
-            state.point,
-            found.logs
-        );
+    let holds_point = found.logs.iter().any(|(base, _)| *base == state.point.segment_base);
+    if !holds_point && state.log_start >= state.point.offset {
+        // All before D was deleted, its segment with it: the log goes on with a new one.
+        state.point.segment_base = state.point.offset;
+        state.point.segment_bytes = 0;
     }
     let mut epochs = read_epochs(disk, found, &state)?;
     if !context.clean {
@@ -110,10 +104,6 @@ pub(super) fn recover(
     }
     writer.cut(disk, report)?;
     let changed = writer.finish(disk)?;
-    {
-        extern crate std;
-        std::eprintln!("  end {} seg {} pos {}", writer.end, writer.segment_base, writer.position);
-    }
     caches_good &= !changed;
     let TailWriter { mut sealed, mut epochs, segment_base, position, end, index, made, .. } = writer;
     epochs.truncate_from_end(end);

@@ -10,7 +10,7 @@ pub mod tail;
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 
 use crate::batch::{BatchHeader, StampedBatch};
-use crate::io::{FileHandle, SegmentFile};
+use crate::io::SegmentFile;
 use crate::store::{LogConfig, LookupId};
 use crate::{Offset, Timestamp};
 use index::SegmentIndex;
@@ -199,11 +199,6 @@ impl Segment {
             SegmentHandle::Open(file) => Some(file),
             SegmentHandle::Closed | SegmentHandle::Opening => None,
         }
-    }
-
-    /// The open file's handle.
-    pub(crate) fn raw_handle(&self) -> Option<FileHandle> {
-        self.file().map(|file| file.handle)
     }
 
     /// Whether nothing needs the file to stay open.

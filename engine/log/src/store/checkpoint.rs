@@ -90,7 +90,10 @@ impl Store {
         self.checkpoints_running += 1;
         let nothing_to_sync = syncs.is_empty();
         for (operation, file) in syncs {
-            self.operations.ask(operation, Pending::Synced { slot, file }, io);
+            match file {
+                Some(file) => self.operations.ask_on(file, operation, Pending::Synced { slot }, io),
+                None => self.operations.ask(operation, Pending::Synced { slot }, io),
+            }
         }
         if nothing_to_sync {
             self.record_state(slot, io);

@@ -36,7 +36,7 @@ impl Store {
             return;
         }
         match (pending, result) {
-            (Pending::Advice { .. }, _) => {}
+            (Pending::Advice, _) => {}
             (Pending::SegmentRead { lookup, .. } | Pending::SidecarRead { lookup, .. }, Err(_)) => {
                 self.lookup_unreadable(lookup, outputs);
             }
@@ -47,11 +47,10 @@ impl Store {
             (Pending::SegmentOpened { slot, base }, Ok(Outcome::Opened { file, .. })) => {
                 self.segment_opened(slot, base, file, io, outputs);
             }
-            (Pending::SegmentWrite { slot, write, file }, Ok(Outcome::Written { bytes })) => {
-                drop(file);
+            (Pending::SegmentWrite { slot, write }, Ok(Outcome::Written { bytes })) => {
                 self.segment_written(slot, write, bytes, io, outputs);
             }
-            (Pending::SegmentRead { lookup, base, position, .. }, Ok(Outcome::Read { data })) => {
+            (Pending::SegmentRead { lookup, base, position }, Ok(Outcome::Read { data })) => {
                 self.lookup_read(lookup, (base, position, data), io, outputs);
             }
             (Pending::SidecarOpened { lookup, base }, Ok(Outcome::Opened { file, length })) => {
@@ -61,7 +60,7 @@ impl Store {
                 self.close(handle, io);
                 self.sidecar_read(lookup, base, Some(data), io, outputs);
             }
-            (Pending::Synced { slot, .. }, Ok(_)) => {
+            (Pending::Synced { slot }, Ok(_)) => {
                 self.synced(slot, io);
                 self.report(slot, outputs);
             }
@@ -81,14 +80,14 @@ impl Store {
         match log.complete_write(write, bytes) {
             Err(()) => return self.fail(IoError::INPUT_OUTPUT),
             Ok(Some(rest)) => {
-                self.operations.ask(rest.operation, Pending::SegmentWrite { slot, write: rest.write, file: rest.file }, io);
+                self.operations.ask_on(rest.file, rest.operation, Pending::SegmentWrite { slot, write: rest.write }, io);
             }
             Ok(None) => {}
         }
         if let Some((file, offset, length)) = log.write_out() {
             let handle = file.handle;
             let operation = crate::io::FileOperation::WriteOut { file: handle, offset, length };
-            self.operations.ask(operation, Pending::Advice { file: Some(file) }, io);
+            self.operations.ask_on(file, operation, Pending::Advice, io);
         }
         self.seal_written(slot, io);
         self.report(slot, outputs);

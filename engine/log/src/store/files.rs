@@ -42,7 +42,7 @@ impl Store {
         let log = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut);
         let Some((log, made)) = log.and_then(|log| log.segments.get(&base).map(|segment| segment.made).map(|made| (log, made)))
         else {
-            return self.operations.ask(FileOperation::Close { file: handle }, Pending::Advice { file: None }, io);
+            return self.operations.ask(FileOperation::Close { file: handle }, Pending::Advice, io);
         };
         log.names_dirty |= !made;
         let mut waiters = Vec::new();
@@ -111,6 +111,6 @@ impl Store {
 
     /// Give a handle back that nothing uses.
     pub(super) fn close(&mut self, file: FileHandle, io: &mut Io) {
-        self.operations.ask(FileOperation::Close { file }, Pending::Advice { file: None }, io);
+        self.operations.ask(FileOperation::Close { file }, Pending::Advice, io);
     }
 }

@@ -9,7 +9,7 @@ use crate::Offset;
 use crate::io::{FileHandle, FileOperation, Io, OperationId, Owner, SegmentFile};
 use crate::journal::JournalFileName;
 
-/// What a completion is to be judged as. Those that hold a file keep it open until then.
+/// What a completion is to be judged as.
 #[derive(Debug)]
 pub(crate) enum Pending {
     SegmentOpened {
@@ -19,13 +19,11 @@ pub(crate) enum Pending {
     SegmentWrite {
         slot: PartitionSlot,
         write: u64,
-        file: Arc<SegmentFile>,
     },
     SegmentRead {
         lookup: LookupId,
         base: Offset,
         position: u64,
-        file: Arc<SegmentFile>,
     },
     SidecarOpened {
         lookup: LookupId,
@@ -39,12 +37,9 @@ pub(crate) enum Pending {
     /// One of the syncs of a checkpoint.
     Synced {
         slot: PartitionSlot,
-        file: Option<Arc<SegmentFile>>,
     },
     /// Nothing depends on it, not even on its success.
-    Advice {
-        file: Option<Arc<SegmentFile>>,
-    },
+    Advice,
     Journal {
         sequence: u64,
     },
@@ -72,7 +67,8 @@ pub(crate) enum Then {
 #[derive(Debug)]
 pub(crate) struct Operations {
     pub(crate) owner: Owner,
-    pending: BTreeMap<u64, Pending>,
+    /// With the file that an operation is on, which is not closed before its completion.
+    pending: BTreeMap<u64, (Pending, Option<Arc<SegmentFile>>)>,
 }
 
 impl Operations {
@@ -86,14 +82,20 @@ impl Operations {
         self.expect(id, pending);
     }
 
+    /// Ask for an operation on a segment's file.
+    pub(crate) fn ask_on(&mut self, file: Arc<SegmentFile>, kind: FileOperation, pending: Pending, io: &mut Io) {
+        let id = io.ask(self.owner, kind);
+        self.pending.insert(id.sequence, (pending, Some(file)));
+    }
+
     /// An operation was asked for elsewhere.
     pub(crate) fn expect(&mut self, id: OperationId, pending: Pending) {
-        self.pending.insert(id.sequence, pending);
+        self.pending.insert(id.sequence, (pending, None));
     }
 
     /// What this completion is for.
     pub(crate) fn take(&mut self, sequence: u64) -> Option<Pending> {
-        self.pending.remove(&sequence)
+        self.pending.remove(&sequence).map(|(pending, _)| pending)
     }
 
     /// Whether nothing is outstanding.

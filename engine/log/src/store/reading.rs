@@ -155,7 +155,7 @@ impl Store {
             Need::Read { base, position, length } => {
                 let Some(file) = log.segments.get(&base).and_then(|segment| segment.file()).cloned() else { return };
                 let read = FileOperation::Read { file: file.handle, offset: position, length };
-                self.operations.ask(read, Pending::SegmentRead { lookup: id, base, position, file }, io);
+                self.operations.ask_on(file, read, Pending::SegmentRead { lookup: id, base, position }, io);
             }
         }
     }

@@ -109,11 +109,11 @@ impl Store {
         let Some(file) = segment.file().cloned() else { return self.open_segment(slot, base, io) };
         segment.used = true;
         if let Some((offset, length)) = segment.allocation(segment_bytes) {
-            let pending = Pending::Advice { file: Some(Arc::clone(&file)) };
-            self.operations.ask(FileOperation::Allocate { file: file.handle, offset, length }, pending, io);
+            let allocate = FileOperation::Allocate { file: file.handle, offset, length };
+            self.operations.ask_on(Arc::clone(&file), allocate, Pending::Advice, io);
         }
         for (operation, write, file) in log.take_writes(base) {
-            self.operations.ask(operation, Pending::SegmentWrite { slot, write, file }, io);
+            self.operations.ask_on(file, operation, Pending::SegmentWrite { slot, write }, io);
         }
     }
 
@@ -126,7 +126,7 @@ impl Store {
             segment.tail = None;
             if let Some(file) = segment.file().cloned() {
                 let truncate = FileOperation::Truncate { file: file.handle, length: segment.bytes };
-                self.operations.ask(truncate, Pending::Advice { file: Some(file) }, io);
+                self.operations.ask_on(file, truncate, Pending::Advice, io);
             }
             let caches = segment_caches(segment);
             let memory_bytes = segment.index.as_ref().map_or(0, |index| index.memory_bytes());
