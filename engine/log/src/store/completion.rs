@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::Space;
 use super::operations::Then;
 use super::script::{Ended, Step};
 use super::{Output, PartitionSlot, Pending, Store};

@@ -205,7 +205,7 @@ impl Store {
     /// Bytes of batches from `from` up to `below`, if that is known without reading: both lie in the active segment, among the
     /// batches remembered. Otherwise there is more than anybody waits for.
     #[must_use]
-    pub fn bytes_between(&self, slot: PartitionSlot, from: Offset, below: Offset) -> Option<u64> {
+    pub fn bytes_between(&self, slot: PartitionSlot, from: crate::Offset, below: crate::Offset) -> Option<u64> {
         let tail = self.log(slot)?.active()?.tail.as_ref()?;
         let (start, _) = tail.batch_at(from)?;
         let end = tail.floor(u64::MAX, below)?;

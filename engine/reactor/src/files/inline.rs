@@ -2,7 +2,7 @@
 
 use std::{io::IoSlice, os::fd::BorrowedFd};
 
-use flumen_log::io::{IoError, WriteData};
+use flumen_log::io::{IoError, Outcome, WriteData};
 use rustix::{
     fs::{fstat, fstatvfs, ftruncate},
     io::{Errno, pwrite, pwritev},
