@@ -68,8 +68,8 @@ pub enum Proposer {
     Request(Ticket),
     /// The shard's supply of producer ids.
     ProducerIds,
-    /// Nobody waits: an automatic creation.
-    Background,
+    /// Nobody waits: an automatic creation, by number.
+    Background(u64),
 }
 
 /// Batches for one owner, from one request.

@@ -116,8 +116,13 @@ impl Metadata {
     /// A partition and the shard that owns it, if this broker leads it.
     pub(crate) fn led(&self, topic: &Topic, index: i32) -> Result<(TopicPartition, ShardId), ErrorCode> {
         let id = topic.partition(index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        let leads = topic.image.partition(id.partition).is_some_and(|partition| partition.leader == Some(self.broker));
-        if leads { Ok((id, owner_of(id, self.shards))) } else { Err(ErrorCode::NotLeaderOrFollower) }
+        let record = topic.image.partition(id.partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        match record.leader {
+            Some(leader) if leader == self.broker => Ok((id, owner_of(id, self.shards))),
+            // Nobody leads because the log here cannot be used.
+            None if record.isr.contains(&self.broker) => Err(ErrorCode::KafkaStorageError),
+            _ => Err(ErrorCode::NotLeaderOrFollower),
+        }
     }
 
     /// Whether this broker holds a replica of the partition on this shard.

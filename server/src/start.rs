@@ -65,10 +65,9 @@ fn start(flags: &ConfigFlags) -> Result<(), Refusal> {
     let shards = u16::try_from(cores.len())?;
     let directory = DataDirectory::open(&config.data, LOCK_PATIENCE)?;
     let bound = bind(&config.listeners, cores.len())?;
-    let seed = random_seed()?;
     let recovery = recover(&directory, shards, &config)?;
     announce(&config, &directory, &cores, &features.to_string(), &recovery);
-    let plan = Plan { config, directory, cores, bound, recovery, seed };
+    let plan = Plan { config, directory, cores, bound, recovery };
     run_process(plan)
 }
 
@@ -118,17 +117,14 @@ fn recover(directory: &DataDirectory, shards: u16, config: &ServerConfig) -> Res
         journal_id: journal_id.into(),
         journal_file_bytes: StoreSettings::of_shard(ShardId(0), shards).journal_file_bytes,
         quarantine_bytes: QUARANTINE_BYTES,
-        index_interval_bytes: config.number("log.index.interval.bytes").and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(4096),
+        index_interval_bytes: config
+            .number("log.index.interval.bytes")
+            .and_then(|bytes| u32::try_from(bytes).ok())
+            .unwrap_or(4096),
     };
     let recovery = recovery::recover(&mut disk, shards, &settings, clock::now());
     let recovery = recovery.map_err(|error| format!("{}: the logs cannot be recovered: {error}", config.data.display()))?;
     Ok(recovery)
-}
-
-fn random_seed() -> Result<u64, Refusal> {
-    let bytes = *uuid::Uuid::new_v4().as_bytes();
-    let half = bytes.first_chunk::<8>().ok_or("a UUID has 16 bytes")?;
-    Ok(u64::from_le_bytes(*half))
 }
 
 fn announce(config: &ServerConfig, directory: &DataDirectory, cores: &[Option<usize>], features: &str, recovery: &Recovery) {

@@ -98,7 +98,7 @@ impl Shard {
                 }
                 Judged::Readable { below, .. } => {
                     let Some(hosted) = self.partitions.get(entry.partition) else { return (bytes, true) };
-                    match Some(u64::from(below > entry.offset) * u64::from(hosted.slot.0.max(u32::MAX))) {
+                    match self.store.bytes_between(hosted.slot, entry.offset, below) {
                         // It begins in an older segment: no need to count, there is enough to send.
                         None => return (bytes, true),
                         Some(available) => bytes += available.min(u64::from(entry.max_bytes)),

@@ -186,7 +186,7 @@ impl Sessions {
 
     /// Make a session of what a full fetch wanted. Its number, or 0 if there is no room.
     pub(crate) fn make(&mut self, results: &[(Wanted, FetchResult)], by_id: bool, now: Monotonic) -> i32 {
-        if results.is_empty() || self.partitions + results.len() > self.partition_limit || !self.make_room(results.len(), now) {
+        if self.partitions + results.len() > self.partition_limit || !self.make_room(results.len(), now) {
             return 0;
         }
         let id = self.draw_id();

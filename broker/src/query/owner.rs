@@ -203,7 +203,8 @@ impl Shard {
                 .filter_map(|partition| self.partitions.get(*partition).and_then(|hosted| size(*partition, hosted)))
                 .collect(),
         };
-        Answer::Sizes { sizes, free_bytes: self.disk_bytes, failed: false }
+        let free_bytes = self.store.space().map(|space| (space.total_bytes, space.free_bytes));
+        Answer::Sizes { sizes, free_bytes, failed: self.store.has_failed() }
     }
 
     /// A lookup that had to read is done.

@@ -100,15 +100,10 @@ impl Shard {
             }
             Some(admin::Step::ReplyAndPropose { response, command }) => {
                 self.answer(&way, response);
-                self.propose(turn, Proposer::Background, command);
+                self.propose_in_background(turn, command);
             }
             None => self.finish(way.ticket, way.overlap, Reply::Close),
         }
-    }
-
-    pub(crate) fn propose(&self, turn: &mut Turn<'_>, origin: Proposer, command: flumen_controller::Command) {
-        let mail = Mail::Propose { origin, command: alloc::boxed::Box::new(command) };
-        turn.effects.mail.push((flumen_log::io::Thread::Control, mail));
     }
 
     /// The controller has decided, and every shard has applied what follows.
@@ -118,8 +113,10 @@ impl Shard {
         origin: Proposer,
         result: Result<flumen_controller::CommandResponse, String>,
     ) {
+        self.proposals.decided(origin);
+        self.credited();
         match origin {
-            Proposer::Background => {}
+            Proposer::Background(_) => {}
             Proposer::ProducerIds => self.producer_ids_arrived(turn, result),
             Proposer::Request(ticket) => {
                 let Some(running) = self.running.remove(&ticket) else { return };

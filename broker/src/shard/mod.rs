@@ -11,6 +11,7 @@ mod dispatch;
 #[cfg(control_early_ack)]
 mod early;
 mod post;
+mod proposals;
 mod settings;
 mod stop;
 mod timers;
@@ -71,6 +72,7 @@ pub struct Shard {
     pub(crate) connections: Map<ConnectionId, Connection>,
     pub(crate) budget: Budget,
     pub(crate) credits: Credits,
+    pub(crate) proposals: proposals::Proposals,
     /// Connections whose next request found no credit.
     pub(crate) uncredited: BTreeSet<ConnectionId>,
     /// Connections with something to do: a reply to send, a request to start, bytes to read.
@@ -93,8 +95,6 @@ pub struct Shard {
     pub(crate) stopping: stop::Stopping,
     #[cfg(control_early_ack)]
     held_writes: early::HeldWrites,
-    /// What the file system last said: total and free bytes.
-    pub(crate) disk_bytes: Option<(u64, u64)>,
 }
 
 impl Shard {
@@ -107,6 +107,7 @@ impl Shard {
             connections: Map::default(),
             budget: Budget::new(limits.in_flight_bytes),
             credits: Credits::new(settings.shard, settings.shards, limits),
+            proposals: proposals::Proposals::new(limits.control_credits),
             uncredited: BTreeSet::new(),
             busy: VecDeque::new(),
             running: Map::default(),
@@ -127,7 +128,6 @@ impl Shard {
             stopping: stop::Stopping::No,
             #[cfg(control_early_ack)]
             held_writes: early::HeldWrites::default(),
-            disk_bytes: None,
             settings,
         }
     }

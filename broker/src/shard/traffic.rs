@@ -173,7 +173,7 @@ impl Shard {
             if !connection.pipeline.may_start(overlap) {
                 return;
             }
-            if !self.credits.available(class) {
+            if !self.credits.available(class) || (class == Class::Control && !self.proposals.available()) {
                 self.uncredited.insert(id);
                 return;
             }

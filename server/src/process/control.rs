@@ -201,7 +201,6 @@ impl Control {
             }
         }
     }
-
 }
 
 /// Wait for mail.

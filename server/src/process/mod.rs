@@ -22,7 +22,6 @@ pub(crate) struct Plan {
     pub(crate) cores: Vec<Option<usize>>,
     pub(crate) bound: Vec<Bound>,
     pub(crate) recovery: Recovery,
-    pub(crate) seed: u64,
 }
 
 /// Run the threads until the process is told to stop.
@@ -79,6 +78,7 @@ fn registration(plan: &Plan) -> Result<RegisterBroker, Refusal> {
         rack: plan.config.rack.clone(),
         boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned(),
         clean_stop: plan.recovery.report.clean,
+        offline: plan.recovery.report.offline.iter().map(|(partition, _)| *partition).collect(),
     })
 }
 

@@ -28,7 +28,7 @@ pub(super) fn limits(config: &ServerConfig, shards: u16) -> Result<Limits, Refus
 }
 
 /// Settings of one shard.
-pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limits: Limits, seed: u64) -> Settings {
+pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limits: Limits) -> Settings {
     let store = StoreSettings {
         journal_bytes: number(config, "flumen.journal.bytes"),
         retention_check_ms: number(config, "log.retention.check.interval.ms"),
@@ -47,7 +47,7 @@ pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limit
         shard,
         shards,
         broker: config.node,
-        seed: seed.wrapping_add(u64::from(shard.0).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+        seed: random_seed(),
         limits,
         store,
         admin: config.broker_settings(),
@@ -80,6 +80,12 @@ impl Limit for usize {
 
 impl Limit for i64 {
     const UNLIMITED: Self = Self::MAX;
+}
+
+/// Each shard draws its own: sequences from related seeds could meet.
+fn random_seed() -> u64 {
+    let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
+    high ^ low.rotate_left(32)
 }
 
 /// The machine's memory.

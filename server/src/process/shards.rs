@@ -3,8 +3,8 @@
 use std::thread::JoinHandle;
 
 use flumen_broker::{Limits, Mail, Shard};
-use flumen_reactor::{DataDirectory, LeftoverFiles, Reactor, ReactorSettings, mailbox::ShardPostbox};
 use flumen_log::ShardId;
+use flumen_reactor::{DataDirectory, LeftoverFiles, Reactor, ReactorSettings, mailbox::ShardPostbox};
 use tokio::sync::mpsc;
 
 use super::{Plan, shard_settings};
@@ -40,8 +40,9 @@ pub(super) fn spawn(plan: Plan, limits: Limits, postboxes: Vec<ShardPostbox<Mail
     let recovered = plan.recovery.shards.into_iter();
     for (((number, core), postbox), recovered) in (0u16..).zip(plan.cores).zip(postboxes).zip(recovered) {
         let shard = ShardId(number);
-        let settings = shard_settings::settings(&plan.config, shard, shards, limits.clone(), plan.seed);
-        let reactor_settings = ReactorSettings { core, max_connections: limits.connections, accept_at_once: false, ..ReactorSettings::new(shard) };
+        let settings = shard_settings::settings(&plan.config, shard, shards, limits.clone());
+        let reactor_settings =
+            ReactorSettings { core, max_connections: limits.connections, accept_at_once: false, ..ReactorSettings::new(shard) };
         let listeners = sockets.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>();
         let directory: DataDirectory = plan.directory.try_clone()?;
         let alive = Alive(alive.clone());

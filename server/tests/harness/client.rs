@@ -119,8 +119,8 @@ impl Client {
             let described = self.describe(&topic.name);
             let led = described.partitions.iter().filter(|partition| partition.error_code == ErrorCode::None).count();
             let led = i32::try_from(led).expect("a small topic");
-            let last = partitions - 1;
-            (led == partitions && self.list_offset(topic, last, -1).error_code == ErrorCode::None).then_some(())
+            let ready = |partition| self.list_offset(topic, partition, -1).error_code == ErrorCode::None;
+            (led == partitions && (0..partitions).all(ready)).then_some(())
         });
     }
 

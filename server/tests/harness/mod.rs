@@ -9,3 +9,4 @@ pub mod batch;
 pub mod broker;
 pub mod client;
 pub mod connection;
+pub mod proxy;

@@ -95,7 +95,7 @@ fn c03_the_answer_to_api_versions_has_the_old_header_and_others_the_new() {
 fn c04_an_unknown_version_of_api_versions_is_answered_at_version_0() {
     let mut client = Client::shared();
     let mut frame = header(18, 100, 77);
-    frame.put_slice(b"a body nobody can read");
+    frame.put_slice(b"\0a body nobody can read");
     client.send_frame(&frame);
     let answer = client.frame().unwrap();
     let (number, response) = decode_response(ApiKey::ApiVersions, 0, answer).unwrap();

@@ -1,7 +1,7 @@
 //! Fetch: F01–F05, F07–F11, F13, F15.
 
 use crate::harness::batch::Batch;
-use crate::harness::broker::Broker;
+use crate::harness::broker::{Broker, external};
 use crate::harness::client::{Client, FETCH, Topic, batches, fetch_request, fresh, only_data, record_bytes};
 use crate::metadata::damaged_partition;
 use flumen_log::compression::Codec;
@@ -226,7 +226,10 @@ fn f13_zstd_needs_version_10() {
     let topic = client.topic_with("zstd", 1, &[("compression.type", "zstd")]);
     client.append(&topic, 0, &Batch::of(&["value"]).compressed(Codec::Zstd));
     let mut fetch = |version| only_data(client.ask(version, fetch_request(&topic.name, &[(0, 0)]))).error_code;
-    assert_eq!(fetch(9), ErrorCode::UnsupportedCompressionType);
+    if external().is_none() {
+        // Kafka 4.4 no longer looks, and sends what such a client cannot read.
+        assert_eq!(fetch(9), ErrorCode::UnsupportedCompressionType);
+    }
     assert_eq!(fetch(10), ErrorCode::None);
 }
 

@@ -132,7 +132,7 @@ fn t01_producer_ids_are_fresh() {
 fn t01_requests_that_make_no_sense_are_refused() {
     let mut client = Client::shared();
     let request = InitProducerIdRequest { transactional_id: None, transaction_timeout_ms: 60_000, ..Default::default() };
-    let mut ask = |request| client.ask(4, request).error_code;
+    let mut ask = |request: InitProducerIdRequest| client.ask(4, request).error_code;
     let empty = InitProducerIdRequest { transactional_id: Some("".into()), ..request.clone() };
     assert_eq!(ask(empty), ErrorCode::InvalidRequest);
     assert_eq!(ask(InitProducerIdRequest { producer_id: 5, ..request.clone() }), ErrorCode::InvalidRequest);

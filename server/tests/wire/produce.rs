@@ -1,6 +1,7 @@
 //! Produce: P01–P15, P24–P27.
 
 use crate::harness::batch::{Batch, CONTROL, LOG_APPEND_TIME, Record, TRANSACTIONAL, now_ms};
+use crate::harness::broker::external;
 use crate::harness::client::{
     Client, FETCH, PRODUCE, Topic, batches, fetch_request, fresh, only_data, only_partition, produce_request, until,
 };
@@ -60,6 +61,16 @@ fn p03_there_is_exactly_one_batch_of_magic_2() {
     for bytes in [&[][..], &two, &old] {
         assert_eq!(client.produce_bytes(&topic, 0, bytes).error_code, ErrorCode::InvalidRecord, "{} bytes", bytes.len());
     }
+}
+
+/// Apache Kafka never answers this one.
+#[test]
+fn p03_records_that_are_null_are_none() {
+    if external().is_some() {
+        return;
+    }
+    let mut client = Client::shared();
+    let topic = client.topic("null");
     let null = TopicProduceData {
         name: topic.name.clone(),
         partition_data: vec![PartitionProduceData { index: 0, records: None }],
@@ -132,8 +143,10 @@ fn p05_records_out_of_step_are_numbered_anew() {
     batch.records[1].offset_delta = 7;
     assert_eq!(client.append(&topic, 0, &batch), 0);
     assert_eq!(client.append(&topic, 0, &Batch::of(&["three"])), 2);
-    let read = client.read(&topic, 0, 0);
-    assert_eq!(read[0].records[1].offset_delta, 1);
+    if external().is_none() {
+        // Kafka does this for compressed batches only, and stores the others as they are.
+        assert_eq!(client.read(&topic, 0, 0)[0].records[1].offset_delta, 1);
+    }
 }
 
 #[test]
@@ -169,8 +182,13 @@ fn p07_create_time_is_the_producers() {
     let topic = client.topic("create-time");
     let result = client.produce(&topic, 0, &Batch::of(&["value"]));
     assert_eq!((result.error_code, result.log_append_time_ms), (ErrorCode::None, -1));
-    let batch = Batch { attributes: LOG_APPEND_TIME, ..Batch::of(&["value"]) };
-    assert_eq!(client.produce(&topic, 0, &batch).error_code, ErrorCode::InvalidTimestamp);
+    let timeless = Batch { attributes: LOG_APPEND_TIME, ..Batch::of(&["value"]).at(-1) };
+    assert_eq!(client.produce(&topic, 0, &timeless).error_code, ErrorCode::InvalidTimestamp);
+    if external().is_none() {
+        // Kafka lets this one pass by the nesting of two conditions.
+        let timed = Batch { attributes: LOG_APPEND_TIME, ..Batch::of(&["value"]) };
+        assert_eq!(client.produce(&topic, 0, &timed).error_code, ErrorCode::InvalidTimestamp);
+    }
 }
 
 #[test]
@@ -193,8 +211,9 @@ fn p09_a_batch_larger_than_allowed_is_refused() {
     let mut client = Client::shared();
     let topic = client.topic_with("large", 1, &[("max.message.bytes", "2000")]);
     let exactly = |bytes: usize| {
-        let overhead = Batch::sized(1500).encode().len() - 1500;
-        let batch = Batch::sized(bytes - overhead);
+        // The lengths before a value grow with it.
+        let batch = (60..90).map(|overhead| Batch::sized(bytes - overhead)).find(|batch| batch.encode().len() == bytes);
+        let batch = batch.expect("a value of the right size");
         assert_eq!(batch.encode().len(), bytes);
         batch
     };
@@ -267,19 +286,27 @@ fn p12_an_admin_client_may_write_internal_topics() {
     });
     client.connection = Connection::open(client.broker()).calling_itself(Some("__admin_client"));
     let unknown_version = Record { key: Some(vec![0x7f, 0xff]), value: None, ..Record::default() };
-    let result = client.produce(&offsets, 49, &Batch::with(vec![unknown_version]));
-    assert_eq!(result.error_code, ErrorCode::None);
+    let batch = Batch::with(vec![unknown_version]);
+    // A topic that has just been made may not be led on every shard yet; clients try again.
+    until("the partition's leader", || {
+        let error = client.produce(&offsets, 49, &batch).error_code;
+        assert!(matches!(error, ErrorCode::None | ErrorCode::NotLeaderOrFollower), "{error:?}");
+        (error == ErrorCode::None).then_some(())
+    });
 }
 
+/// A lone broker cannot show 19: the minimum counts only as many replicas as the partition has. That holds in Kafka 4.4 too.
 #[test]
-fn p13_too_few_in_sync_replicas_refuse_before_the_append() {
+fn p13_a_minimum_beyond_the_replicas_there_are_does_not_refuse() {
     let mut client = Client::shared();
     let topic = client.topic_with("min-isr", 1, &[("min.insync.replicas", "2")]);
-    let batch = Batch::of(&["value"]);
-    assert_eq!(client.produce(&topic, 0, &batch).error_code, ErrorCode::NotEnoughReplicas);
-    let one = ProduceRequest { acks: 1, ..produce_request(&topic.name, &[(0, &batch.encode())]) };
+    assert_eq!(client.append(&topic, 0, &Batch::of(&["all"])), 0);
+    let batch = Batch::of(&["one"]).encode();
+    let one = ProduceRequest { acks: 1, ..produce_request(&topic.name, &[(0, &batch)]) };
     let result = only_partition(client.ask(PRODUCE, one));
-    assert_eq!((result.error_code, result.base_offset), (ErrorCode::None, 0), "nothing was written before");
+    assert_eq!((result.error_code, result.base_offset), (ErrorCode::None, 1));
+    // What one replica has acknowledged from memory becomes visible when it is committed, here a moment later.
+    until("the high watermark", || (client.fetch(&topic, 0, 0).high_watermark == 2).then_some(()));
 }
 
 #[test]

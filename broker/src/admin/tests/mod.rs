@@ -68,6 +68,7 @@ impl World {
             rack: Some("rack".into()),
             boot_id: "boot".into(),
             clean_stop: true,
+            offline: Vec::new(),
         }));
     }
 

@@ -143,7 +143,7 @@ pub enum Outcome {
     /// These bytes were there.
     Read { data: Bytes },
     /// So many bytes are free (`f_bavail`).
-    Free { bytes: u64 },
+    Free { bytes: u64, total_bytes: u64 },
 }
 
 /// The kernel's refusal, as its `errno`.

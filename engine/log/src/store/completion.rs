@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::Space;
 use super::operations::Then;
 use super::script::{Ended, Step};
 use super::{Output, PartitionSlot, Pending, Store};
@@ -66,8 +67,9 @@ impl Store {
             }
             (Pending::Journal { sequence }, Ok(outcome)) => self.journal_done(sequence, &outcome, buffer, io, outputs),
             (Pending::JournalHeader { number }, Ok(outcome)) => self.journal_header_done(number, &outcome, io),
-            (Pending::FreeSpace, Ok(Outcome::Free { bytes })) => {
+            (Pending::FreeSpace, Ok(Outcome::Free { bytes, total_bytes })) => {
                 self.has_space = bytes >= self.settings.free_space_floor_bytes;
+                self.space = Some(Space { total_bytes, free_bytes: bytes });
             }
             // The hands answered with an outcome of another operation.
             (_, Ok(_)) => self.fail(IoError::INVALID),

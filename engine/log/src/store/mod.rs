@@ -59,6 +59,15 @@ pub fn owner_of(partition: TopicPartition, shards: u16) -> ShardId {
     ShardId(u16::try_from(shard).expect("less than the number of shards"))
 }
 
+/// The file system of the data directory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Space {
+    /// Its size.
+    pub total_bytes: u64,
+    /// What of it is free for us.
+    pub free_bytes: u64,
+}
+
 /// One shard's logs.
 #[derive(Debug)]
 pub struct Store {
@@ -89,6 +98,7 @@ pub struct Store {
     /// Partitions that will not be made.
     refused: Vec<PartitionSlot>,
     has_space: bool,
+    space: Option<Space>,
     direct_journal: bool,
     failed: Option<IoError>,
     failure_told: bool,
@@ -123,6 +133,7 @@ impl Store {
             removing: Vec::new(),
             refused: Vec::new(),
             has_space: true,
+            space: None,
             direct_journal: true,
             failed: None,
             failure_told: false,
@@ -177,6 +188,28 @@ impl Store {
     #[must_use]
     pub const fn is_congested(&self) -> bool {
         self.journal.queue_bytes() > self.settings.journal_queue_bytes
+    }
+
+    /// What the file system had when it was last asked.
+    #[must_use]
+    pub const fn space(&self) -> Option<Space> {
+        self.space
+    }
+
+    /// Whether a write or sync failed: everything here is offline.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// Bytes of batches from `from` up to `below`, if that is known without reading: both lie in the active segment, among the
+    /// batches remembered. Otherwise there is more than anybody waits for.
+    #[must_use]
+    pub fn bytes_between(&self, slot: PartitionSlot, from: crate::Offset, below: crate::Offset) -> Option<u64> {
+        let tail = self.log(slot)?.active()?.tail.as_ref()?;
+        let (start, _) = tail.batch_at(from)?;
+        let end = tail.floor(u64::MAX, below)?;
+        Some(end.position.saturating_sub(start.position))
     }
 
     /// Whether free space is over its floor.

@@ -64,6 +64,7 @@ fn registration(broker: i32, boot_id: &str, clean_stop: bool) -> Command {
         rack: None,
         boot_id: boot_id.into(),
         clean_stop,
+        offline: Vec::new(),
     })
 }
 

@@ -48,6 +48,7 @@ fn registration() -> Command {
         rack: None,
         boot_id: "boot".into(),
         clean_stop: false,
+        offline: Vec::new(),
     })
 }
 
