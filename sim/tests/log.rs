@@ -13,6 +13,7 @@ fn add(total: &mut Work, work: Work) {
     total.interrupted += work.interrupted;
     total.replayed += work.replayed;
     total.slices += work.slices;
+    total.removed += work.removed;
     total.starts_moved += work.starts_moved;
 }
 
@@ -29,6 +30,7 @@ fn what_was_called_durable_survives_any_crash() {
     println!("{total:?}");
     assert!(total.replayed > SEEDS, "{total:?}");
     assert!(total.interrupted > SEEDS / 10 && total.stops > SEEDS / 10, "{total:?}");
+    assert!(total.removed > SEEDS / 4, "{total:?}");
     assert!(total.starts_moved > SEEDS / 4, "{total:?}");
 }
 

@@ -27,6 +27,10 @@ pub struct Faults {
     pub short_write_one_in: u64,
     /// So many calls of [`flumen_log::io::Disk`] go through; then all fail, as if the power had gone.
     pub calls_left: Option<u64>,
+    /// Every write and sync fails.
+    pub broken: bool,
+    /// So little is free; plenty if `None`.
+    pub free_bytes: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -102,6 +106,16 @@ impl SimDisk {
         self.open.len()
     }
 
+    /// Complete the oldest that `wanted` accepts.
+    pub fn step_if(&mut self, wanted: impl Fn(&FileOperation) -> bool, random: &mut Random) -> Option<Completion> {
+        if !self.ready.is_empty() {
+            return Some(self.ready.remove(0));
+        }
+        let chosen = self.outstanding.iter().position(|outstanding| wanted(&outstanding.operation.kind))?;
+        let outstanding = self.outstanding.remove(chosen);
+        Some(self.execute(outstanding, random))
+    }
+
     /// Complete one of them, any.
     pub fn step(&mut self, random: &mut Random) -> Option<Completion> {
         if !self.ready.is_empty() {
@@ -130,6 +144,10 @@ impl SimDisk {
         let Outstanding { operation, file, directory } = outstanding;
         let id = operation.id;
         let mut buffer = None;
+        let changes = matches!(operation.kind, FileOperation::Write { .. } | FileOperation::Sync { .. });
+        if changes && self.faults.broken {
+            return Completion { id, result: Err(IoError::INPUT_OUTPUT), buffer };
+        }
         let result = match operation.kind {
             FileOperation::CreateDirectory { path } => self.names.create_directory(&path).map(|()| Outcome::Done),
             FileOperation::Open { path, mode } => self.open(&path, mode),
@@ -165,7 +183,7 @@ impl SimDisk {
             }
             FileOperation::RemoveDirectory { path } => self.names.remove_directory(&path).map(|()| Outcome::Done),
             FileOperation::Close { file } => self.open.remove(&file.0).map(|_| Outcome::Done).ok_or(IoError::INVALID),
-            FileOperation::FreeSpace => Ok(Outcome::Free { bytes: 1 << 40, total_bytes: 1 << 41 }),
+            FileOperation::FreeSpace => Ok(Outcome::Free { bytes: self.faults.free_bytes.unwrap_or(1 << 40), total_bytes: 1 << 41 }),
         };
         Completion { id, result, buffer }
     }

@@ -45,6 +45,8 @@ pub struct Work {
     pub replayed: u64,
     /// Slices read back and compared.
     pub slices: u64,
+    /// Partitions removed.
+    pub removed: u64,
     /// Log starts moved.
     pub starts_moved: u64,
 }

@@ -26,6 +26,8 @@ pub(super) struct Model {
     pub(super) identity: TopicPartition,
     pub(super) config: LogConfig,
     pub(super) created: bool,
+    /// Asked to be removed; whether it is, is not known yet.
+    pub(super) removing: bool,
     pub(super) batches: Vec<Stored>,
     /// Called durable.
     pub(super) durable: Offset,
@@ -42,12 +44,20 @@ impl Model {
             identity,
             config,
             created: false,
+            removing: false,
             batches: Vec::new(),
             durable: Offset::ZERO,
             written: Offset::ZERO,
             log_start: Offset::ZERO,
             epoch: LeaderEpoch::NONE,
         }
+    }
+
+    /// The partition of the same name that follows a removed one: another topic id, nothing in it.
+    pub(super) fn successor(&self) -> Self {
+        let mut topic = self.identity.topic;
+        topic.0[0] = topic.0[0].wrapping_add(1);
+        Self::new(TopicPartition { topic, ..self.identity }, self.config.clone())
     }
 
     pub(super) fn end(&self) -> Offset {

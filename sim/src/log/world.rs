@@ -88,7 +88,7 @@ impl World {
         }
         if self.verdict.work.recoveries > 1 || !self.random.one_in(4) {
             self.end_turns();
-            self.drive("creation", |world| world.models.iter().all(|model| model.created));
+            self.drive("creation", |world| world.models.iter().all(|model| model.created || model.removing));
         }
         for _ in 0..STEPS_PER_LIFE {
             self.act();
@@ -217,11 +217,16 @@ impl World {
     fn compare(&mut self, index: usize) {
         let model = self.models[index].clone();
         let Some((store, slot)) = self.place(index) else {
-            if model.created {
+            if model.removing {
+                self.models[index] = model.successor();
+            } else if model.created {
                 self.violation(format!("partition {index} is gone"));
             }
             return;
         };
+        if model.removing {
+            return;
+        }
         self.models[index].created = true;
         let Some(view) = self.stores[store].0.view(slot) else { return };
         let (start, end, durable) = (view.log_start(), view.log_end(), view.durable().get());
@@ -260,6 +265,12 @@ impl World {
 
     fn open_partition(&mut self, index: usize) {
         let placed = self.place(index);
+        if self.models[index].removing {
+            if let Some((store, slot)) = placed {
+                self.stores[store].0.remove(slot);
+            }
+            return;
+        }
         let model = &mut self.models[index];
         model.epoch = LeaderEpoch(model.epoch.0 + 1);
         let (identity, config, epoch) = (model.identity, model.config.clone(), model.epoch);
@@ -294,6 +305,7 @@ impl World {
                     self.take(store, outputs);
                 }
             }
+            18 if self.random.one_in(12) => self.remove(),
             18 => self.shorten(),
             _ => {
                 let index = self.random.index(self.models.len());
@@ -308,6 +320,9 @@ impl World {
 
     fn append(&mut self) {
         let index = self.random.index(self.models.len());
+        if self.models[index].removing {
+            return;
+        }
         let Some((store, slot)) = self.place(index) else { return };
         let records = 1 + self.random.below(3);
         let bytes_max = if self.random.one_in(10) { 3000 } else { 600 };
@@ -358,6 +373,23 @@ impl World {
         }
     }
 
+    /// Remove a partition; where it is gone, one of the same name and another topic id follows.
+    fn remove(&mut self) {
+        let index = self.random.index(self.models.len());
+        let Some((store, slot)) = self.place(index) else { return };
+        if self.models[index].created {
+            self.stores[store].0.remove(slot);
+            self.models[index].removing = true;
+        }
+    }
+
+    fn removed(&mut self, partition: TopicPartition) {
+        let Some(index) = self.models.iter().position(|model| model.identity == partition) else { return };
+        self.models[index] = self.models[index].successor();
+        self.verdict.work.removed += 1;
+        self.open_partition(index);
+    }
+
     fn switch_durability(&mut self, index: usize) {
         let Some((store, slot)) = self.place(index) else { return };
         let model = &mut self.models[index];
@@ -395,6 +427,7 @@ impl World {
             self.disk.submit(operation, &mut self.random);
         }
         let mut violations = Vec::new();
+        let mut removed = Vec::new();
         for output in outputs {
             match output {
                 Output::Created { slot, result } => {
@@ -431,10 +464,14 @@ impl World {
                     self.located.insert(lookup.0, result);
                 }
                 Output::DirectoryFailed { error } => violations.push(format!("the directory failed: {error}")),
-                Output::Removed { .. } | Output::Timestamp { .. } | Output::DurabilityChanged { .. } => {}
+                Output::Removed { partition } => removed.push(partition),
+                Output::Timestamp { .. } | Output::DurabilityChanged { .. } => {}
             }
         }
         self.verdict.violations.extend(violations);
+        for partition in removed {
+            self.removed(partition);
+        }
     }
 
     /// Complete operations until `done` says so.

@@ -34,6 +34,8 @@ pub(crate) enum Life {
     Ready,
     /// It is going away; operations may be outstanding.
     Removing,
+    /// Its state says that it is removed; nothing touches its directory any more.
+    Removed,
 }
 
 /// What the next recorded state should say besides D.

@@ -146,6 +146,12 @@ impl PartitionLog {
         self.settle_durable(Offset::ZERO);
     }
 
+    /// Whether no write is outstanding. Of a log that is being removed some may be done and yet not count, for what came before them
+    /// was dropped.
+    pub(crate) fn has_no_write_outstanding(&self) -> bool {
+        self.writes.iter().all(|write| write.left == 0)
+    }
+
     /// Sealing segments whose bytes are all written.
     pub(crate) fn sealable(&self) -> Vec<Offset> {
         let written = |base: Offset| self.writes.iter().all(|write| write.segment_base != base);

@@ -248,8 +248,11 @@ fn bury(disk: &mut dyn Disk, found: &[Found]) -> Result<(), IoError> {
         for file in disk.list(name)?.into_iter().filter(|file| !file.is_directory && file.name != STATE_FILE_NAME) {
             disk.unlink(&format!("{name}/{}", file.name))?;
         }
+        // While anything else is there, the state must be: it alone says that the rest is not wanted.
+        disk.sync_directory(name)?;
         disk.unlink(&format!("{name}/{STATE_FILE_NAME}"))?;
         disk.remove_directory(name)?;
+        disk.sync_directory("")?;
     }
     Ok(())
 }

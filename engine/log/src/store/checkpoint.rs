@@ -65,6 +65,9 @@ impl Store {
     /// Whether the checkpoint was started, or is not needed.
     fn start_checkpoint(&mut self, slot: PartitionSlot, io: &mut Io) -> bool {
         let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return true };
+        if log.life == Life::Removed {
+            return true;
+        }
         if log.checkpoint.is_some() || matches!(log.life, Life::Creating | Life::Blocked) {
             return false;
         }

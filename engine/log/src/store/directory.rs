@@ -145,7 +145,7 @@ impl Store {
         for slot in core::mem::take(&mut self.removing) {
             let Some(log) = self.log(slot) else { continue };
             let opening = log.segments.values().any(|segment| matches!(segment.handle, SegmentHandle::Opening));
-            let quiet = log.writes.is_empty() && log.checkpoint.is_none() && log.scripts == 0 && !opening;
+            let quiet = log.has_no_write_outstanding() && log.checkpoint.is_none() && log.scripts == 0 && !opening;
             match log.life {
                 Life::Blocked => {
                     outputs.push(Output::Removed { partition: log.identity });
@@ -159,6 +159,7 @@ impl Store {
                     self.checkpoints_due.insert(slot);
                 }
                 Life::Creating | Life::Ready | Life::Removing => self.removing.push(slot),
+                Life::Removed => {}
             }
         }
         self.start_blocked(io);
@@ -167,7 +168,9 @@ impl Store {
     /// The state says that the partition is removed: its directory gets the name that says so too.
     pub(super) fn rename_removed(&mut self, slot: PartitionSlot, io: &mut Io) {
         self.journal.release(slot, Offset(i64::MAX), self.journal.next_position());
-        let Some(log) = self.log(slot) else { return };
+        let Some(log) = self.log_mut(slot) else { return };
+        log.life = Life::Removed;
+        log.offline = true;
         let to = removed_name(log);
         let steps = [Step::Rename(log.directory.clone(), to.clone()), Step::SyncDirectory(String::new())];
         self.scripts.start(steps, Then::Renamed { slot, to }, io);
@@ -222,18 +225,22 @@ impl Store {
     /// Delete what removed partitions have left, when it is time and as far as the journal allows.
     pub(super) fn advance_graves(&mut self, now: Now, io: &mut Io) {
         let oldest = self.journal.oldest_on_disk();
-        for grave in &mut self.graves {
-            let path = |name: &String| Step::Unlink(format!("{}/{name}", grave.directory));
-            if !grave.emptied && grave.due <= now.monotonic {
-                self.scripts.start(grave.files.iter().map(path), Then::Unlinked, io);
-                grave.emptied = true;
-            }
+        let unlinks = |grave: &Grave| -> Vec<Step> {
+            grave.files.iter().map(|name| Step::Unlink(format!("{}/{name}", grave.directory))).collect()
+        };
+        for grave in self.graves.iter_mut().filter(|grave| !grave.emptied && grave.due <= now.monotonic) {
+            self.scripts.start(unlinks(grave), Then::Unlinked, io);
+            grave.emptied = true;
         }
         self.graves.retain(|grave| {
             let goes = grave.emptied && oldest >= grave.sequence;
             if goes {
-                let state = Step::Unlink(format!("{}/{STATE_FILE_NAME}", grave.directory));
-                self.scripts.start([state, Step::RemoveDirectory(grave.directory.clone())], Then::Unlinked, io);
+                // While anything else is there, the state must be: it alone says that the rest is not wanted.
+                let mut steps = unlinks(grave);
+                steps.push(Step::SyncDirectory(grave.directory.clone()));
+                steps.push(Step::Unlink(format!("{}/{STATE_FILE_NAME}", grave.directory)));
+                steps.push(Step::RemoveDirectory(grave.directory.clone()));
+                self.scripts.start(steps, Then::Unlinked, io);
             }
             !goes
         });

@@ -63,7 +63,7 @@ impl Store {
     /// removed meanwhile is missed by nobody.
     pub(super) fn segment_not_opened(&mut self, slot: PartitionSlot, base: Offset, error: IoError, outputs: &mut Vec<Output>) {
         let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
-        let removing = log.life == Life::Removing;
+        let removing = matches!(log.life, Life::Removing | Life::Removed);
         let Some(segment) = log.segments.get_mut(&base) else { return };
         segment.handle = SegmentHandle::Closed;
         let waiters = core::mem::take(&mut segment.waiters);
