@@ -35,16 +35,8 @@ fn in_order(home: &Path, mut step: impl FnMut(Option<Ending>) -> Option<FileOper
 fn all(home: &Path, steps: Vec<Step>) {
     let mut steps: VecDeque<Step> = steps.into();
     let mut file = None;
-    let mut ending = None;
-    let mut first = true;
-    in_order(home, move |last| {
-        if !first {
-            assert!(last.is_some());
-        }
-        first = false;
-        ending = last;
+    in_order(home, move |ending| {
         let mut step = steps.pop_front()?;
-        let ending = ending.take();
         if let Some((Ok(Outcome::Opened { file: opened, .. }), _)) = &ending {
             file = Some(*opened);
         }

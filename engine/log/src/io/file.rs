@@ -158,6 +158,8 @@ impl IoError {
     pub const NOT_FOUND: Self = Self { errno: 2 };
     /// `EIO`
     pub const INPUT_OUTPUT: Self = Self { errno: 5 };
+    /// `EEXIST`
+    pub const EXISTS: Self = Self { errno: 17 };
     /// `EINVAL`
     pub const INVALID: Self = Self { errno: 22 };
     /// `ENOSPC`

@@ -8,10 +8,7 @@ use rustix::{
     io::{Errno, pwrite, pwritev},
 };
 
-use crate::errno::io_error;
-
-/// The most pieces the kernel takes in one call.
-const MAX_VECTORS: usize = 1024;
+use crate::{errno::io_error, sys::MAX_VECTORS};
 
 /// One write, perhaps short.
 pub(super) fn write(file: BorrowedFd<'_>, offset: u64, data: &WriteData) -> Result<u64, IoError> {

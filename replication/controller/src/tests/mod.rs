@@ -27,7 +27,7 @@ impl ConfigRules for FewRules {
             let good = match key.as_str() {
                 "retention.ms" => value.parse::<i64>().is_ok(),
                 "cleanup.policy" => value.split(',').all(|item| ["delete", "compact"].contains(&item)),
-                "flumen.durability" => ["journaled", "replicated"].contains(&value.as_str()),
+                "flumen.durability" => ["synced", "replicated"].contains(&value.as_str()),
                 "note" => true,
                 _ => return Err(Refusal::new(Reason::InvalidConfig, format!("Unknown topic config name: {key}"))),
             };

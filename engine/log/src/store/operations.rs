@@ -1,0 +1,99 @@
+//! What each outstanding operation of a store is for.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::sync::Arc;
+
+use super::{LookupId, PartitionSlot};
+use crate::Offset;
+use crate::io::{FileHandle, FileOperation, Io, OperationId, Owner, SegmentFile};
+use crate::journal::JournalFileName;
+
+/// What a completion is to be judged as. Those that hold a file keep it open until then.
+#[derive(Debug)]
+pub(crate) enum Pending {
+    SegmentOpened {
+        slot: PartitionSlot,
+        base: Offset,
+    },
+    SegmentWrite {
+        slot: PartitionSlot,
+        write: u64,
+        file: Arc<SegmentFile>,
+    },
+    SegmentRead {
+        lookup: LookupId,
+        base: Offset,
+        position: u64,
+        file: Arc<SegmentFile>,
+    },
+    SidecarOpened {
+        lookup: LookupId,
+        base: Offset,
+    },
+    SidecarRead {
+        lookup: LookupId,
+        base: Offset,
+        handle: FileHandle,
+    },
+    /// One of the syncs of a checkpoint.
+    Synced {
+        slot: PartitionSlot,
+        file: Option<Arc<SegmentFile>>,
+    },
+    /// Nothing depends on it, not even on its success.
+    Advice {
+        file: Option<Arc<SegmentFile>>,
+    },
+    Journal {
+        sequence: u64,
+    },
+    FreeSpace,
+}
+
+/// What a script was for.
+#[derive(Debug)]
+pub(crate) enum Then {
+    Created { slot: PartitionSlot },
+    StateRecorded { slot: PartitionSlot },
+    Renamed { slot: PartitionSlot, to: String },
+    CacheWritten { slot: PartitionSlot },
+    Unlinked,
+    JournalFileMade { name: JournalFileName },
+    JournalFileOpened { name: JournalFileName, direct: bool },
+    Marked,
+}
+
+/// The operations outstanding that are not a script's.
+#[derive(Debug)]
+pub(crate) struct Operations {
+    pub(crate) owner: Owner,
+    pending: BTreeMap<u64, Pending>,
+}
+
+impl Operations {
+    pub(crate) const fn new(owner: Owner) -> Self {
+        Self { owner, pending: BTreeMap::new() }
+    }
+
+    /// Ask for an operation.
+    pub(crate) fn ask(&mut self, kind: FileOperation, pending: Pending, io: &mut Io) {
+        let id = io.ask(self.owner, kind);
+        self.expect(id, pending);
+    }
+
+    /// An operation was asked for elsewhere.
+    pub(crate) fn expect(&mut self, id: OperationId, pending: Pending) {
+        self.pending.insert(id.sequence, pending);
+    }
+
+    /// What this completion is for.
+    pub(crate) fn take(&mut self, sequence: u64) -> Option<Pending> {
+        self.pending.remove(&sequence)
+    }
+
+    /// Whether nothing is outstanding.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+}

@@ -1,0 +1,21 @@
+//! Kafka's behaviours that clients notice, asked for through the wire: one test a behaviour, its name beginning with the id of the
+//! line in `xtask/checklist.toml`.
+//!
+//! Unless a test says otherwise, Apache Kafka 4.4.0 passes it too (`FLUMEN_TEST_KAFKA=host:port`). Tests that restart, damage or set
+//! up a broker run against a Flumen of their own.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod admin;
+mod commits;
+mod configs;
+mod connections;
+mod fetches;
+mod idempotence;
+mod metadata;
+mod offsets;
+mod polls;
+mod produce;
+mod sessions;
+mod storage;
