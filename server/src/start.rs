@@ -114,7 +114,7 @@ fn recover(directory: &DataDirectory, shards: u16, config: &ServerConfig) -> Res
     let mut disk = BlockingDisk::new(directory)?;
     let journal_id = *uuid::Uuid::new_v4().as_bytes();
     let settings = RecoverySettings {
-        journal_id: journal_id.into(),
+        journal_id,
         journal_file_bytes: StoreSettings::of_shard(ShardId(0), shards).journal_file_bytes,
         quarantine_bytes: QUARANTINE_BYTES,
         index_interval_bytes: config

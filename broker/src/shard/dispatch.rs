@@ -10,7 +10,7 @@ use crate::{
     admin,
     connection::{Overlap, Reply},
     fetch::FetchGather,
-    mail::{Mail, Proposer, Ticket},
+    mail::{Proposer, Ticket},
     produce::ProduceGather,
     query::QueryGather,
 };

@@ -84,6 +84,8 @@ pub(super) struct Accumulator {
     numbers: u64,
     /// Bytes of settled batches, to be given back to the producer's memory.
     freed: usize,
+    /// Why nothing can be sent at present, as far as known: no connection, no producer id.
+    trouble: Option<Error>,
 }
 
 #[derive(Debug, Default)]
@@ -110,7 +112,7 @@ pub(super) struct Appended {
 impl Accumulator {
     pub(super) fn new(limits: Limits, idempotent: bool) -> Self {
         let identity = if idempotent { Identity::Wanted } else { Identity::Off };
-        Self { limits, identity, queues: BTreeMap::new(), cursor: None, numbers: 0, freed: 0 }
+        Self { limits, identity, queues: BTreeMap::new(), cursor: None, numbers: 0, freed: 0, trouble: None }
     }
 
     /// Adds a record. `bytes` is what it takes at most, and what it holds of the producer's memory.
@@ -185,6 +187,11 @@ impl Accumulator {
         }
     }
 
+    /// Notes why nothing can be sent at present: what expires meanwhile says so.
+    pub(super) fn note_trouble(&mut self, trouble: Error) {
+        self.trouble = Some(trouble);
+    }
+
     /// Takes up a new producer id.
     pub(super) fn identify(&mut self, id: ProducerId, epoch: ProducerEpoch) {
         self.identity = Identity::Known(id, epoch);
@@ -246,7 +253,7 @@ impl Accumulator {
                 queue.ready.extend(queue.open.take());
             }
             while let Some(batch) = queue.ready.pop_front_if(|batch| batch.created + timeout <= now) {
-                let last = batch.last_error.clone().map(Box::new);
+                let last = batch.last_error.clone().or_else(|| self.trouble.clone()).map(Box::new);
                 if batch.stamped {
                     broken.push(place.clone());
                 }
@@ -267,6 +274,7 @@ impl Accumulator {
         let failure = match outcome {
             Ok(taken) => {
                 self.freed += batch.reserved;
+                self.trouble = None;
                 return batch.verdict.settle(Ok(taken));
             }
             Err(failure) => failure,

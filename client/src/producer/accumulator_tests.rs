@@ -236,6 +236,18 @@ async fn what_waits_too_long_fails_with_the_last_reason() {
 }
 
 #[tokio::test]
+async fn what_never_left_says_what_was_in_the_way() {
+    let mut bench = Bench::new(false);
+    bench.append(0);
+    let refused = Error::Unreachable { address: String::from("h:1"), reason: String::from("refused") };
+    bench.accumulator.note_trouble(refused);
+    bench.now += limits().delivery_timeout;
+    bench.accumulator.expire(bench.now);
+    let problem = outcome(&bench.fates[0]).await.unwrap_err();
+    assert!(problem.to_string().contains("h:1"), "{problem}");
+}
+
+#[tokio::test]
 async fn nothing_leaves_before_there_is_an_id() {
     let mut accumulator = Accumulator::new(limits(), true);
     assert!(!accumulator.wants_identity(), "before there is anything to send");

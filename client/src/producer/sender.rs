@@ -184,6 +184,7 @@ impl Sender {
                     // Another leader may have been elected meanwhile.
                     Err(problem) => {
                         tracing::debug!(broker, %problem, "no connection");
+                        self.shared.core().accumulator.note_trouble(problem);
                         self.metadata.stale = true;
                     }
                 }
@@ -200,7 +201,10 @@ impl Sender {
                 let mut core = self.shared.core();
                 match outcome {
                     Ok((id, epoch)) => core.accumulator.identify(id, epoch),
-                    Err(error) if error.is_retriable() => tracing::debug!(%error, "no producer id"),
+                    Err(error) if error.is_retriable() => {
+                        tracing::debug!(%error, "no producer id");
+                        core.accumulator.note_trouble(error);
+                    }
                     Err(error) => core.accumulator.fail_all(&error),
                 }
                 drop(core);

@@ -54,10 +54,12 @@ impl Control {
         postbox: ControlPostbox<Mail>,
     ) -> Result<Self, Refusal> {
         let (decided_sender, decided) = mpsc::unbounded_channel();
+        #[expect(deprecated, reason = "the waiter owns its descriptor for as long as it is registered; the other way is unsafe")]
+        let readable = AsyncFd::new(postbox.waiter())?;
         Ok(Self {
             quorum,
             changes,
-            readable: AsyncFd::new(postbox.waiter())?,
+            readable,
             stop: postbox.stop_handle(),
             applied: vec![0; postbox.shards()],
             postbox,

@@ -247,7 +247,7 @@ fn p11_clients_send_no_control_batches() {
     let (producer_id, epoch) = client.producer_id();
     let control = Batch { attributes: CONTROL, ..Batch::of(&["value"]) };
     assert_eq!(client.produce(&topic, 0, &control).error_code, ErrorCode::InvalidRecord);
-    let unnumbered = Batch::of(&["value"]).from_producer(producer_id, epoch, -1);
+    let unnumbered = Batch::of(&["value"]).by_producer(producer_id, epoch, -1);
     assert_eq!(client.produce(&topic, 0, &unnumbered).error_code, ErrorCode::InvalidRecord);
 }
 
@@ -257,7 +257,7 @@ fn p11_transactional_batches_without_a_transaction_are_refused() {
     let mut client = Client::shared();
     let topic = client.topic("transactional");
     let (producer_id, epoch) = client.producer_id();
-    let batch = Batch { attributes: TRANSACTIONAL, ..Batch::of(&["value"]).from_producer(producer_id, epoch, 0) };
+    let batch = Batch { attributes: TRANSACTIONAL, ..Batch::of(&["value"]).by_producer(producer_id, epoch, 0) };
     let request = ProduceRequest { transactional_id: Some("id".into()), ..produce_request(&topic.name, &[(0, &batch.encode())]) };
     assert_ne!(only_partition(client.ask(PRODUCE, request)).error_code, ErrorCode::None);
     assert!(client.read_values(&topic, 0).is_empty());
