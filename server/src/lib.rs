@@ -1,5 +1,8 @@
-//! The broker: configuration, threads, wiring; and the command line.
+//! The broker process and the command line around it: configuration, threads, wiring. It turns effects into calls and decides
+//! nothing.
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod config;
+mod process;
 pub mod start;

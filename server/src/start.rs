@@ -1,11 +1,185 @@
-//! `flumen start`
-use std::process::ExitCode;
+//! `flumen start`: from a configuration to a running broker, and back to nothing.
+//!
+//! The order matters. What can refuse cheaply refuses first: configuration, kernel, directory lock, port. Then the logs are
+//! recovered, the metadata starts, this start is registered there (which raises the epoch of every partition), and only when
+//! every shard has applied that do connections get accepted.
 
-/// What `start` takes.
-#[derive(clap::Args, Debug)]
-pub struct StartArguments {}
+use std::{
+    fmt::Write as _,
+    net::{SocketAddr, TcpListener, ToSocketAddrs},
+    process::ExitCode,
+    time::Duration,
+};
 
-/// Runs a broker.
-pub fn run(_: StartArguments) -> ExitCode {
-    ExitCode::FAILURE
+use clap::Args;
+use flumen_log::{
+    ShardId,
+    recovery::{self, Damage, Recovery, RecoveryReport, RecoverySettings},
+    store::StoreSettings,
+};
+use flumen_reactor::{BlockingDisk, DataDirectory, clock, cores, file_limit, kernel, memory};
+use flumen_transport::listen;
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    config::{ConfigFlags, Listener, Placement, ServerConfig},
+    process::{Plan, run_process},
+};
+
+/// How long a data directory held by a dying process is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// Freed memory that is kept for the next large frame instead of being given back.
+const KEPT_BYTES: usize = 256 << 20;
+/// Most bytes of torn tails that are kept.
+const QUARANTINE_BYTES: u64 = 256 << 20;
+
+/// Start a broker. Without flags or a file it listens on 127.0.0.1:9092 and keeps its data in ./flumen-data.
+#[derive(Args, Clone, Debug)]
+pub struct StartArguments {
+    #[command(flatten)]
+    flags: ConfigFlags,
+}
+
+/// Why a broker did not start, or stopped: a sentence for a person.
+type Refusal = Box<dyn std::error::Error + Send + Sync>;
+
+/// Run a broker until it is told to stop.
+pub fn run(arguments: StartArguments) -> ExitCode {
+    let filter = EnvFilter::try_from_env("FLUMEN_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match start(&arguments.flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refusal) => {
+            eprintln!("flumen: {refusal}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(flags: &ConfigFlags) -> Result<(), Refusal> {
+    let config = ServerConfig::load(flags)?;
+    let features = kernel::probe()?;
+    file_limit::raise()?;
+    memory::keep_freed(KEPT_BYTES);
+    let cores = shard_cores(&config.placement)?;
+    let shards = u16::try_from(cores.len())?;
+    let directory = DataDirectory::open(&config.data, LOCK_PATIENCE)?;
+    let bound = bind(&config.listeners, cores.len())?;
+    let recovery = recover(&directory, shards, &config)?;
+    announce(&config, &directory, &cores, &features.to_string(), &recovery);
+    let plan = Plan { config, directory, cores, bound, recovery };
+    run_process(plan)
+}
+
+/// The core of each shard; none where there are more shards than cores.
+fn shard_cores(placement: &Placement) -> Result<Vec<Option<usize>>, Refusal> {
+    let available = cores::available()?;
+    let chosen = match placement {
+        Placement::EveryCore => available.into_iter().map(Some).collect(),
+        Placement::Cores(cores) => {
+            if let Some(missing) = cores.iter().find(|core| !available.contains(core)) {
+                return Err(format!("this process may not run on core {missing}: it may use {available:?}").into());
+            }
+            cores.iter().copied().map(Some).collect()
+        }
+        Placement::Shards(count) => {
+            (0..usize::from(*count)).map(|index| available.get(index % available.len()).copied()).collect()
+        }
+    };
+    Ok(chosen)
+}
+
+/// A listener with its sockets, one for each shard.
+pub(crate) struct Bound {
+    pub(crate) listener: Listener,
+    pub(crate) address: SocketAddr,
+    pub(crate) sockets: Vec<TcpListener>,
+}
+
+fn bind(listeners: &[Listener], shards: usize) -> Result<Vec<Bound>, Refusal> {
+    let mut bound = Vec::with_capacity(listeners.len());
+    for listener in listeners {
+        let host = if listener.bind.host.is_empty() { "0.0.0.0" } else { &listener.bind.host };
+        let wanted = (host, listener.bind.port).to_socket_addrs();
+        let wanted = wanted.map_err(|error| format!("listener {}: {host} is no address: {error}", listener.name))?;
+        let address = wanted.into_iter().next().ok_or_else(|| format!("listener {}: {host} has no address", listener.name))?;
+        let sockets = listen(address, shards)?;
+        let address = sockets.first().ok_or("there is no shard to listen")?.local_addr()?;
+        bound.push(Bound { listener: listener.clone(), address, sockets });
+    }
+    Ok(bound)
+}
+
+fn recover(directory: &DataDirectory, shards: u16, config: &ServerConfig) -> Result<Recovery, Refusal> {
+    let mut disk = BlockingDisk::new(directory)?;
+    let journal_id = *uuid::Uuid::new_v4().as_bytes();
+    let settings = RecoverySettings {
+        journal_id,
+        journal_file_bytes: StoreSettings::of_shard(ShardId(0), shards).journal_file_bytes,
+        quarantine_bytes: QUARANTINE_BYTES,
+        index_interval_bytes: config
+            .number("log.index.interval.bytes")
+            .and_then(|bytes| u32::try_from(bytes).ok())
+            .unwrap_or(4096),
+    };
+    let recovery = recovery::recover(&mut disk, shards, &settings, clock::now());
+    let recovery = recovery.map_err(|error| format!("{}: the logs cannot be recovered: {error}", config.data.display()))?;
+    Ok(recovery)
+}
+
+fn announce(config: &ServerConfig, directory: &DataDirectory, cores: &[Option<usize>], features: &str, recovery: &Recovery) {
+    let mut placed = String::new();
+    for core in cores {
+        let separator = if placed.is_empty() { "" } else { ", " };
+        let _ = match core {
+            Some(core) => write!(placed, "{separator}{core}"),
+            None => write!(placed, "{separator}any"),
+        };
+    }
+    let durability = match config.text("flumen.durability").as_deref() {
+        Some("replicated") => "acks=all means in the page cache of every in-sync replica (flumen.durability=replicated)",
+        _ => "acks=all means synced to disk (flumen.durability=synced)",
+    };
+    eprintln!("flumen: version {}, node {}", env!("CARGO_PKG_VERSION"), config.node);
+    eprintln!("flumen: data in {}", directory.path().display());
+    eprintln!("flumen: {} shard(s), on core {placed}", cores.len());
+    eprintln!("flumen: {durability}");
+    eprintln!("flumen: {features}");
+    announce_recovery(&recovery.report);
+}
+
+fn announce_recovery(report: &RecoveryReport) {
+    if report.clean {
+        eprintln!("flumen: {} partition(s), stopped in order last time", report.partitions);
+    } else if report.partitions > 0 {
+        eprintln!(
+            "flumen: {} partition(s) recovered after an unclean stop: {} batch(es) from the journal, {} byte(s) of torn tails cut",
+            report.partitions, report.replayed_batches, report.cut_bytes
+        );
+    }
+    for (partition, damage) in &report.offline {
+        let what = match damage {
+            Damage::Missing { segment } => format!("the segment of offset {segment} is missing"),
+            Damage::Bytes { segment, position } => format!("segment {segment} is bad at byte {position}"),
+        };
+        eprintln!(
+            "flumen: partition {} of topic id {} is damaged below what was durable ({what}): it is offline and left as it is",
+            partition.partition, partition.topic
+        );
+    }
+    for partition in &report.suspect_tails {
+        eprintln!(
+            "flumen: partition {} of topic id {}: possible loss: the journal does not follow its log",
+            partition.partition, partition.topic
+        );
+    }
+    if report.corrupt_frames > 0 {
+        eprintln!("flumen: {} journal frame(s) are corrupt; see quarantine/ in the data directory", report.corrupt_frames);
+    }
+    if report.unclaimed_entries > 0 {
+        eprintln!("flumen: {} journal entries have no log to go to; kept in quarantine/", report.unclaimed_entries);
+    }
+    for directory in &report.unknown_directories {
+        eprintln!("flumen: {directory} holds segments but does not say whose: left alone");
+    }
 }

@@ -1,3 +1,11 @@
-//! Under construction.
+//! The brains that ship, on a simulated disk and clock, one thread, one seed.
+//!
+//! Everything random comes from [`random::Random`], so a seed is a run. Links brains only. A safety run has a control, an oracle
+//! told to believe too early or a recovery robbed of its journal, that must report loss; otherwise the run proves nothing.
 #![no_std]
+#![forbid(unsafe_code)]
 extern crate alloc;
+
+pub mod disk;
+pub mod log;
+pub mod random;

@@ -10,7 +10,7 @@ pub(super) type Fault = (ErrorCode, Text);
 
 /// A refusal of the controller.
 pub(super) fn refused(refusal: &Refusal) -> Fault {
-    (ErrorCode::from(refusal.reason.code()), Text::from(refusal.message.as_str()))
+    (refusal.reason.code(), Text::from(refusal.message.as_str()))
 }
 
 /// An error and its sentence for no outcome at all, or one that is for another command.

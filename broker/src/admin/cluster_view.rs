@@ -68,7 +68,13 @@ impl<'a> ClusterView<'a> {
             leader_epoch: partition.leader_epoch.0,
             replicas: numbers(&partition.replicas),
             isr: numbers(&partition.isr),
-            offline: partition.replicas.iter().filter(|id| !lives(id)).map(|id| id.0).collect(),
+            // A partition that nobody leads is one that none of its in-sync replicas can serve.
+            offline: partition
+                .replicas
+                .iter()
+                .filter(|id| !lives(id) || (partition.leader.is_none() && partition.isr.contains(id)))
+                .map(|id| id.0)
+                .collect(),
         }
     }
 }

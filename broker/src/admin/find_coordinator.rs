@@ -78,13 +78,13 @@ fn group_coordinator<'a>(group: &str, context: &AdminContext<'a>) -> Option<(Bro
     Some((leader, view.live_endpoint(leader)?))
 }
 
-/// The partition of `__consumer_offsets` that keeps a group: Java's hash of its name, without the sign, modulo the number of
-/// partitions. `None` if there are none.
+/// The partition of `__consumer_offsets` that keeps a group: Java's hash of its name, without the sign (zero where it has no
+/// positive twin), modulo the number of partitions. `None` if there are none.
 #[must_use]
 pub fn coordinator_partition(group: &str, partitions: usize) -> Option<PartitionIndex> {
     let hash = group.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
     let count = i32::try_from(partitions).ok()?;
-    (hash & i32::MAX).checked_rem(count).map(PartitionIndex)
+    hash.checked_abs().unwrap_or(0).checked_rem(count).map(PartitionIndex)
 }
 
 fn single(found: Vec<Coordinator>) -> FindCoordinatorResponse {

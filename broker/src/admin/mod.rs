@@ -20,6 +20,8 @@ mod init_producer_id;
 mod internal_topics;
 mod metadata;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use api_versions::unsupported_version;
 pub use find_coordinator::coordinator_partition;
@@ -37,7 +39,7 @@ pub struct AdminContext<'a> {
     pub image: &'a MetadataImage,
     /// This broker.
     pub settings: &'a BrokerSettings,
-    /// Which of the broker's listeners the request came in on, in the order of `listeners`.
+    /// Which of the broker's listeners the request came in on, in the order of [`BrokerSettings::listeners`].
     pub listener: u16,
     /// Draws a random topic id.
     pub new_topic_id: &'a mut dyn FnMut() -> TopicId,

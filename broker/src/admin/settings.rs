@@ -11,7 +11,7 @@ use flumen_log::BrokerId;
 pub struct BrokerSettings {
     /// `node.id`.
     pub broker: BrokerId,
-    /// The names of its listeners, in the order of `listeners`.
+    /// The names of its listeners; a listener is known by its place here.
     pub listeners: Vec<String>,
     /// Everything set at the start: file, environment, flags.
     pub fixed: ConfigMap,

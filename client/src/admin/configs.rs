@@ -1,9 +1,9 @@
 //! Configurations of topics and brokers, read and changed.
 
+use flumen_protocol::Text;
 use flumen_protocol::alter_configs::{self, AlterConfigsRequest};
 use flumen_protocol::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
 use flumen_protocol::incremental_alter_configs::{AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest};
-use flumen_protocol::Text;
 
 use super::{Admin, missing};
 use crate::Error;
@@ -156,13 +156,16 @@ impl Admin {
                 include_documentation: documentation,
             };
             let answer = match broker {
-                Some(id) => self.cluster.retrying(|| async { self.cluster.broker(id).await?.call(request.clone()).await }).await?,
+                Some(id) => {
+                    self.cluster.retrying(|| async { self.cluster.broker(id).await?.call(request.clone()).await }).await?
+                }
                 None => self.cluster.call_any(request).await?,
             };
             for resource in part {
-                let found = answer.results.iter().find(|result| {
-                    result.resource_type == resource.kind() && *result.resource_name == resource.name()
-                });
+                let found = answer
+                    .results
+                    .iter()
+                    .find(|result| result.resource_type == resource.kind() && *result.resource_name == resource.name());
                 let outcome = match found {
                     None => Err(missing(&resource.name())),
                     Some(result) => Error::check(result.error_code, result.error_message.as_deref())
@@ -188,9 +191,10 @@ impl Admin {
         let request = IncrementalAlterConfigsRequest { resources: resources.collect(), validate_only };
         let answer = self.cluster.call_controller(request).await?;
         let outcome = |resource: &Resource| {
-            let found = answer.responses.iter().find(|response| {
-                response.resource_type == resource.kind() && *response.resource_name == resource.name()
-            });
+            let found = answer
+                .responses
+                .iter()
+                .find(|response| response.resource_type == resource.kind() && *response.resource_name == resource.name());
             match found {
                 None => Err(missing(&resource.name())),
                 Some(response) => Error::check(response.error_code, response.error_message.as_deref()),

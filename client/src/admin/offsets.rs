@@ -1,6 +1,6 @@
 //! Offsets by moment, and the removal of records before an offset.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use flumen_protocol::Text;
@@ -117,46 +117,56 @@ async fn by_leader<T, F>(
 where
     F: Future<Output = Result<BTreeMap<Place, Result<T, Error>>, Error>>,
 {
-    let mut outcomes: BTreeMap<Place, Result<T, Error>> = BTreeMap::new();
-    let left: std::sync::Mutex<BTreeSet<Place>> = std::sync::Mutex::new(wanted.keys().cloned().collect());
-    let settled = std::sync::Mutex::new(&mut outcomes);
-    let round = || async {
-        let mut brokers: BTreeMap<i32, Vec<(Place, i64)>> = BTreeMap::new();
-        let mut again = None;
-        let places: Vec<Place> = left.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter().cloned().collect();
-        let settle = |place: Place, outcome: Result<T, Error>| {
-            left.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&place);
-            settled.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(place, outcome);
-        };
-        for place in places {
-            match leader_of(cluster, &place).await {
-                Ok(broker) => brokers.entry(broker).or_default().push((place.clone(), wanted[&place])),
-                Err(problem) if problem.is_retriable() => again = Some(problem),
-                Err(problem) => settle(place, Err(problem)),
-            }
+    let mut left = wanted.clone();
+    let mut outcomes = BTreeMap::new();
+    let mut retry = cluster.retry();
+    while let Some(problem) = round(cluster, &mut left, &mut outcomes, &ask).await {
+        if let Err(problem) = retry.after(problem).await {
+            outcomes.extend(left.into_keys().map(|place| (place, Err(problem.clone()))));
+            break;
         }
-        for (broker, part) in brokers {
-            match ask(cluster.clone(), broker, part).await {
-                Ok(found) => {
-                    for (place, outcome) in found {
-                        match outcome {
-                            Err(problem) if problem.is_retriable() => again = Some(problem),
-                            outcome => settle(place, outcome),
-                        }
-                    }
-                }
-                Err(problem) => again = Some(problem),
-            }
-        }
-        again.map_or(Ok(()), Err)
-    };
-    let outcome = cluster.retrying(round).await;
-    let left = left.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for place in left {
-        let problem = outcome.as_ref().err().cloned().unwrap_or(Error::NoLeader { topic: place.0.to_string(), partition: place.1 });
-        outcomes.insert(place, Err(problem));
     }
     outcomes
+}
+
+/// One attempt at all that is left; says why some still is.
+async fn round<T, F>(
+    cluster: &Cluster,
+    left: &mut BTreeMap<Place, i64>,
+    outcomes: &mut BTreeMap<Place, Result<T, Error>>,
+    ask: &impl Fn(Cluster, i32, Vec<(Place, i64)>) -> F,
+) -> Option<Error>
+where
+    F: Future<Output = Result<BTreeMap<Place, Result<T, Error>>, Error>>,
+{
+    let mut again = None;
+    let mut found = Vec::new();
+    let mut brokers: BTreeMap<i32, Vec<(Place, i64)>> = BTreeMap::new();
+    for (place, value) in &*left {
+        match leader_of(cluster, place).await {
+            Ok(broker) => brokers.entry(broker).or_default().push((place.clone(), *value)),
+            Err(problem) => found.push((place.clone(), Err(problem))),
+        }
+    }
+    for (broker, part) in brokers {
+        match ask(cluster.clone(), broker, part.clone()).await {
+            Ok(answers) => found.extend(answers),
+            Err(problem) => found.extend(part.into_iter().map(|(place, _)| (place, Err(problem.clone())))),
+        }
+    }
+    for (place, outcome) in found {
+        match outcome {
+            Err(problem) if problem.is_retriable() => again = Some(problem),
+            outcome => {
+                left.remove(&place);
+                outcomes.insert(place, outcome);
+            }
+        }
+    }
+    // A partition that the answer left out is asked for again, as one whose leader is not known yet.
+    let unanswered =
+        || left.keys().next().map(|(topic, partition)| Error::NoLeader { topic: topic.to_string(), partition: *partition });
+    again.or_else(unanswered)
 }
 
 async fn leader_of(cluster: &Cluster, (topic, partition): &Place) -> Result<i32, Error> {
@@ -166,10 +176,8 @@ async fn leader_of(cluster: &Cluster, (topic, partition): &Place) -> Result<i32,
         None if (0..known.partition_count()).contains(partition) => {
             Err(Error::NoLeader { topic: topic.to_string(), partition: *partition })
         }
-        None => Err(Error::UnknownPartition {
-            topic: topic.to_string(),
-            partition: *partition,
-            partitions: known.partition_count(),
-        }),
+        None => {
+            Err(Error::UnknownPartition { topic: topic.to_string(), partition: *partition, partitions: known.partition_count() })
+        }
     }
 }

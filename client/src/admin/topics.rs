@@ -37,11 +37,7 @@ const DELETE_VERSION_WITH_STATES: i16 = 6;
 
 impl Admin {
     /// Makes topics, or with `validate_only` says whether they could be made.
-    pub async fn create_topics(
-        &self,
-        topics: &[NewTopic],
-        validate_only: bool,
-    ) -> Result<Outcomes<CreatedTopic>, Error> {
+    pub async fn create_topics(&self, topics: &[NewTopic], validate_only: bool) -> Result<Outcomes<CreatedTopic>, Error> {
         let config = |(name, value): &(String, String)| CreatableTopicConfig {
             name: Text::from(name.as_str()),
             value: Some(Text::from(value.as_str())),
@@ -53,8 +49,7 @@ impl Admin {
             configs: topic.configs.iter().map(config).collect(),
             ..Default::default()
         });
-        let request =
-            CreateTopicsRequest { topics: wanted.collect(), timeout_ms: self.timeout_ms(), validate_only };
+        let request = CreateTopicsRequest { topics: wanted.collect(), timeout_ms: self.timeout_ms(), validate_only };
         let names: Vec<String> = topics.iter().map(|topic| topic.name.clone()).collect();
         self.cluster
             .retrying(|| async {
@@ -96,28 +91,22 @@ impl Admin {
     }
 
     /// Raises the number of partitions of each topic to a total.
-    pub async fn create_partitions(
-        &self,
-        totals: &[(String, i32)],
-        validate_only: bool,
-    ) -> Result<Outcomes<()>, Error> {
+    pub async fn create_partitions(&self, totals: &[(String, i32)], validate_only: bool) -> Result<Outcomes<()>, Error> {
         let topic = |(name, count): &(String, i32)| CreatePartitionsTopic {
             name: Text::from(name.as_str()),
             count: *count,
             assignments: None,
         };
-        let request = CreatePartitionsRequest {
-            topics: totals.iter().map(topic).collect(),
-            timeout_ms: self.timeout_ms(),
-            validate_only,
-        };
+        let request =
+            CreatePartitionsRequest { topics: totals.iter().map(topic).collect(), timeout_ms: self.timeout_ms(), validate_only };
         let names: Vec<String> = totals.iter().map(|(name, _)| name.clone()).collect();
         self.cluster
             .retrying(|| async {
                 let answer = self.cluster.controller().await?.call(request.clone()).await?;
-                let outcomes = answer.results.iter().map(|topic| {
-                    (topic.name.to_string(), Error::check(topic.error_code, topic.error_message.as_deref()))
-                });
+                let outcomes = answer
+                    .results
+                    .iter()
+                    .map(|topic| (topic.name.to_string(), Error::check(topic.error_code, topic.error_message.as_deref())));
                 settled(&names, outcomes.collect())
             })
             .await

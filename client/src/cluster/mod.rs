@@ -186,7 +186,7 @@ impl Cluster {
     /// A connection to one broker.
     pub async fn broker(&self, id: i32) -> Result<Arc<Connection>, Error> {
         let address = self.metadata().broker(id).map(Broker::address);
-        let address = address.ok_or_else(|| Error::Broker { code: ErrorCode::BrokerNotAvailable, message: None })?;
+        let address = address.ok_or(Error::Broker { code: ErrorCode::BrokerNotAvailable, message: None })?;
         self.connection(&address).await
     }
 
@@ -230,28 +230,19 @@ impl Cluster {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let deadline = Instant::now() + self.inner.options.retry_timeout;
-        let mut backoff = Backoff::default();
+        let mut retry = self.retry();
         loop {
-            let problem = match attempt().await {
+            match attempt().await {
                 Ok(done) => return Ok(done),
-                Err(problem) => problem,
-            };
-            let wait = backoff.wait();
-            // Nobody at any known address: that is for whoever called to know, not to be waited out.
-            let hopeless = matches!(problem, Error::Unreachable { .. } | Error::NoBroker(_));
-            if !problem.is_retriable() || hopeless || Instant::now() + wait >= deadline {
-                return Err(problem);
-            }
-            tracing::debug!(%problem, ?wait, "trying again");
-            sleep(wait).await;
-            if problem.wants_metadata() {
-                let topics = self.metadata().topic_names();
-                let topics: Vec<&str> = topics.iter().map(AsRef::as_ref).collect();
-                // If this fails too, the next attempt meets the same cause.
-                let _ = self.refresh(&topics, false).await;
+                Err(problem) => retry.after(problem).await?,
             }
         }
+    }
+
+    /// Patience for one thing that may have to be tried more than once.
+    pub(crate) fn retry(&self) -> Retry<'_> {
+        let deadline = Instant::now() + self.inner.options.retry_timeout;
+        Retry { cluster: self, deadline, backoff: Backoff::default() }
     }
 
     fn is_connected(&self, address: &str) -> bool {
@@ -275,5 +266,33 @@ impl Cluster {
         let connection = Arc::new(connection);
         *slot = Some(Arc::clone(&connection));
         Ok(connection)
+    }
+}
+
+/// How often and how long one thing is tried.
+pub(crate) struct Retry<'a> {
+    cluster: &'a Cluster,
+    deadline: Instant,
+    backoff: Backoff,
+}
+
+impl Retry<'_> {
+    /// Waits until it is worth trying again, or gives the problem back if it is not.
+    pub(crate) async fn after(&mut self, problem: Error) -> Result<(), Error> {
+        let wait = self.backoff.wait();
+        // Nobody at any known address: that is for whoever called to know, not to be waited out.
+        let hopeless = matches!(problem, Error::Unreachable { .. } | Error::NoBroker(_));
+        if !problem.is_retriable() || hopeless || Instant::now() + wait >= self.deadline {
+            return Err(problem);
+        }
+        tracing::debug!(%problem, ?wait, "trying again");
+        sleep(wait).await;
+        if problem.wants_metadata() {
+            let topics = self.cluster.metadata().topic_names();
+            let topics: Vec<&str> = topics.iter().map(AsRef::as_ref).collect();
+            // If this fails too, the next attempt meets the same cause.
+            let _ = self.cluster.refresh(&topics, false).await;
+        }
+        Ok(())
     }
 }

@@ -161,10 +161,9 @@ impl Connection {
 
     /// The version in which `A` would be asked, of those up to `highest`.
     pub fn version_of<A: Api>(&self, highest: i16) -> Result<i16, Error> {
-        self.ranges.agreed(A::KEY, highest).ok_or_else(|| Error::Unsupported {
-            address: self.shared.address.clone(),
-            request: A::KEY.name(),
-        })
+        self.ranges
+            .agreed(A::KEY, highest)
+            .ok_or_else(|| Error::Unsupported { address: self.shared.address.clone(), request: A::KEY.name() })
     }
 
     /// Sends a request, in a version of at most `highest`, and returns at once; the answer is the reply's.
@@ -180,11 +179,8 @@ impl Connection {
         // Ids only have to differ among the requests in flight.
         state.correlation_id = correlation_id.wrapping_add(1);
         let frame = request.into().encode(version, correlation_id, Some(&self.options.client_id));
-        let frame = frame.map_err(|problem| Error::Inexpressible {
-            request: A::KEY.name(),
-            version,
-            reason: problem.to_string(),
-        })?;
+        let frame =
+            frame.map_err(|problem| Error::Inexpressible { request: A::KEY.name(), version, reason: problem.to_string() })?;
         let mut outgoing = Outgoing { frame, written: None };
         if answered {
             state.pending.insert(correlation_id, Pending { api: A::KEY, version, answer: sender });

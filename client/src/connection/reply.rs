@@ -52,11 +52,7 @@ impl<A: Api> Future for Reply<A> {
             }));
         }
         ready!(reply.deadline.as_mut().poll(context));
-        let late = Error::TimedOut {
-            address: reply.shared.address.clone(),
-            request: A::KEY.name(),
-            waited: reply.timeout,
-        };
+        let late = Error::TimedOut { address: reply.shared.address.clone(), request: A::KEY.name(), waited: reply.timeout };
         reply.shared.close_with(late.clone());
         Poll::Ready(Err(late))
     }

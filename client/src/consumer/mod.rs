@@ -434,10 +434,5 @@ impl Consumer {
 }
 
 fn endpoint(node: &flumen_protocol::fetch::NodeEndpoint) -> Broker {
-    Broker {
-        id: node.node_id,
-        host: node.host.to_string(),
-        port: node.port,
-        rack: node.rack.as_ref().map(ToString::to_string),
-    }
+    Broker { id: node.node_id, host: node.host.to_string(), port: node.port, rack: node.rack.as_ref().map(ToString::to_string) }
 }

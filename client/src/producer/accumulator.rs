@@ -84,6 +84,8 @@ pub(super) struct Accumulator {
     numbers: u64,
     /// Bytes of settled batches, to be given back to the producer's memory.
     freed: usize,
+    /// Why nothing can be sent at present, as far as known: no connection, no producer id.
+    trouble: Option<Error>,
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +96,8 @@ struct Queue {
     in_flight: Vec<(u64, Settlement)>,
     not_before: Option<Instant>,
     next_sequence: i32,
+    /// Whether a sequence under the present id was lost: nothing stamped with it is sent again.
+    broken: bool,
 }
 
 /// Where a record was put.
@@ -108,7 +112,7 @@ pub(super) struct Appended {
 impl Accumulator {
     pub(super) fn new(limits: Limits, idempotent: bool) -> Self {
         let identity = if idempotent { Identity::Wanted } else { Identity::Off };
-        Self { limits, identity, queues: BTreeMap::new(), cursor: None, numbers: 0, freed: 0 }
+        Self { limits, identity, queues: BTreeMap::new(), cursor: None, numbers: 0, freed: 0, trouble: None }
     }
 
     /// Adds a record. `bytes` is what it takes at most, and what it holds of the producer's memory.
@@ -177,10 +181,15 @@ impl Accumulator {
         match self.identity {
             Identity::Off | Identity::Known(..) => false,
             Identity::Wanted => self.queues.values().any(|queue| queue.open.is_some() || !queue.ready.is_empty()),
-            Identity::Retiring(..) => self.queues.values().all(|queue| {
-                queue.in_flight.is_empty() && queue.ready.iter().all(|batch| !batch.stamped)
-            }),
+            Identity::Retiring(..) => {
+                self.queues.values().all(|queue| queue.in_flight.is_empty() && queue.ready.iter().all(|batch| !batch.stamped))
+            }
         }
+    }
+
+    /// Notes why nothing can be sent at present: what expires meanwhile says so.
+    pub(super) fn note_trouble(&mut self, trouble: Error) {
+        self.trouble = Some(trouble);
     }
 
     /// Takes up a new producer id.
@@ -188,15 +197,12 @@ impl Accumulator {
         self.identity = Identity::Known(id, epoch);
         for queue in self.queues.values_mut() {
             queue.next_sequence = 0;
+            queue.broken = false;
         }
     }
 
     /// The batches that leave now, by broker. `route` names the broker that can take something for a partition now, if any.
-    pub(super) fn drain(
-        &mut self,
-        now: Instant,
-        route: &mut dyn FnMut(&Place) -> Option<i32>,
-    ) -> BTreeMap<i32, Vec<Sending>> {
+    pub(super) fn drain(&mut self, now: Instant, route: &mut dyn FnMut(&Place) -> Option<i32>) -> BTreeMap<i32, Vec<Sending>> {
         let mut leaving: BTreeMap<i32, (usize, Vec<Sending>)> = BTreeMap::new();
         let from = self.cursor.take().map_or(Bound::Unbounded, Bound::Excluded);
         let after: Vec<Place> = self.queues.range((from.clone(), Bound::Unbounded)).map(|(place, _)| place.clone()).collect();
@@ -247,7 +253,7 @@ impl Accumulator {
                 queue.ready.extend(queue.open.take());
             }
             while let Some(batch) = queue.ready.pop_front_if(|batch| batch.created + timeout <= now) {
-                let last = batch.last_error.clone().map(Box::new);
+                let last = batch.last_error.clone().or_else(|| self.trouble.clone()).map(Box::new);
                 if batch.stamped {
                     broken.push(place.clone());
                 }
@@ -268,6 +274,7 @@ impl Accumulator {
         let failure = match outcome {
             Ok(taken) => {
                 self.freed += batch.reserved;
+                self.trouble = None;
                 return batch.verdict.settle(Ok(taken));
             }
             Err(failure) => failure,
@@ -275,29 +282,30 @@ impl Accumulator {
         batch.attempts += 1;
         batch.doubtful |= failure.doubtful;
         batch.last_error = Some(failure.error.clone());
-        let is_first = queue.ready.front().is_none_or(|front| !front.stamped || front.number > batch.number);
-        let is_out_of_sequence = batch.stamped && is_sequence_error(&failure.error);
         let expired = batch.created + self.limits.delivery_timeout <= now;
-        if is_out_of_sequence && is_first && !batch.doubtful {
-            // The gap before it will never be filled; it was not written, and so may go under another sequence.
-            batch.unstamp();
-            queue.requeue(batch);
-            return self.break_sequence(place);
-        }
-        let hopeless = is_out_of_sequence && is_first;
-        if !hopeless && !expired && (is_out_of_sequence || failure.error.is_retriable()) {
+        let is_out_of_sequence = batch.stamped && is_sequence_error(&failure.error);
+        let may_retry = !expired && (is_out_of_sequence || failure.error.is_retriable());
+        // With nothing before it that could still be written, a sequence error is final: the gap will never be filled.
+        let breaks = is_out_of_sequence && queue.is_earliest(&batch);
+        if may_retry && !breaks && !(queue.broken && batch.stamped) {
             queue.not_before = Some(now + self.limits.retry_backoff);
             return queue.requeue(batch);
         }
-        self.freed += batch.reserved;
-        let error = match failure.error {
-            error if error.is_retriable() => {
-                Error::DeliveryTimedOut { timeout: self.limits.delivery_timeout, last: Some(Box::new(error)) }
-            }
-            error => error,
-        };
-        batch.verdict.settle(Err(error));
-        if batch.stamped {
+        let was_stamped = batch.stamped;
+        if may_retry && !batch.doubtful {
+            // It was not written, and so may go under another sequence.
+            batch.unstamp();
+            queue.requeue(batch);
+        } else {
+            self.freed += batch.reserved;
+            batch.verdict.settle(Err(match failure.error {
+                error if expired && error.is_retriable() => {
+                    Error::DeliveryTimedOut { timeout: self.limits.delivery_timeout, last: Some(Box::new(error)) }
+                }
+                error => error,
+            }));
+        }
+        if was_stamped {
             self.break_sequence(place);
         }
     }
@@ -308,6 +316,7 @@ impl Accumulator {
             self.identity = Identity::Retiring(id, epoch);
         }
         let Some(queue) = self.queues.get_mut(place) else { return };
+        queue.broken = true;
         for mut batch in std::mem::take(&mut queue.ready) {
             if batch.stamped && batch.doubtful {
                 // Under a new sequence it might be written twice.
@@ -388,6 +397,12 @@ impl Queue {
         self.in_flight.push((batch.number, batch.verdict.watch()));
         self.not_before = None;
         Some(Sending { place: place.clone(), batch, bytes })
+    }
+
+    /// Whether nothing that was sent before the batch is still unsettled.
+    fn is_earliest(&self, batch: &Batch) -> bool {
+        let waits = self.ready.iter().any(|earlier| earlier.stamped && earlier.number < batch.number);
+        !waits && self.in_flight.iter().all(|(number, _)| *number > batch.number)
     }
 
     /// Puts a batch back in its place.

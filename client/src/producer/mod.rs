@@ -147,11 +147,8 @@ impl Producer {
             codec: options.codec,
             level: options.level,
         };
-        let core = Core {
-            accumulator: Accumulator::new(limits, options.idempotent),
-            partitioner: options.partitioner,
-            closing: false,
-        };
+        let core =
+            Core { accumulator: Accumulator::new(limits, options.idempotent), partitioner: options.partitioner, closing: false };
         let settings = Settings {
             acks: options.acks,
             batch_bytes: limits.batch_bytes,

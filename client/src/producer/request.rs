@@ -10,8 +10,8 @@ use super::Acks;
 use super::accumulator::{Failure, Place};
 use super::batch::Batch;
 use super::outcome::Taken;
-use crate::cluster::{Broker, Cluster, Leader};
 use crate::Error;
+use crate::cluster::{Broker, Cluster, Leader};
 
 /// The first version that names topics by id.
 pub(super) const VERSION_WITH_IDS: i16 = 13;
@@ -55,12 +55,7 @@ pub(super) fn answers(
 }
 
 fn endpoint(node: &flumen_protocol::produce::NodeEndpoint) -> Broker {
-    Broker {
-        id: node.node_id,
-        host: node.host.to_string(),
-        port: node.port,
-        rack: node.rack.as_ref().map(ToString::to_string),
-    }
+    Broker { id: node.node_id, host: node.host.to_string(), port: node.port, rack: node.rack.as_ref().map(ToString::to_string) }
 }
 
 fn answer(partition: &PartitionProduceResponse) -> Result<Taken, Failure> {

@@ -184,6 +184,7 @@ impl Sender {
                     // Another leader may have been elected meanwhile.
                     Err(problem) => {
                         tracing::debug!(broker, %problem, "no connection");
+                        self.shared.core().accumulator.note_trouble(problem);
                         self.metadata.stale = true;
                     }
                 }
@@ -200,7 +201,10 @@ impl Sender {
                 let mut core = self.shared.core();
                 match outcome {
                     Ok((id, epoch)) => core.accumulator.identify(id, epoch),
-                    Err(error) if error.is_retriable() => tracing::debug!(%error, "no producer id"),
+                    Err(error) if error.is_retriable() => {
+                        tracing::debug!(%error, "no producer id");
+                        core.accumulator.note_trouble(error);
+                    }
                     Err(error) => core.accumulator.fail_all(&error),
                 }
                 drop(core);
@@ -256,11 +260,8 @@ impl Sender {
         let pause = self.identity_backoff.wait();
         self.events.spawn(async move {
             let outcome = async {
-                let request = InitProducerIdRequest {
-                    transactional_id: None,
-                    transaction_timeout_ms: i32::MAX,
-                    ..Default::default()
-                };
+                let request =
+                    InitProducerIdRequest { transactional_id: None, transaction_timeout_ms: i32::MAX, ..Default::default() };
                 let answer = cluster.any().await?.call(request).await?;
                 Error::check(answer.error_code, None)?;
                 Ok((ProducerId(answer.producer_id), ProducerEpoch(answer.producer_epoch)))
@@ -302,7 +303,7 @@ impl Shared {
         for sending in sendings {
             let (topic, partition) = &sending.place;
             let data = PartitionProduceData { index: *partition, records: Some(Records::Inline(sending.bytes.clone())) };
-            if let Some(known) = topic_data.iter_mut().find(|known| &*known.name == &**topic) {
+            if let Some(known) = topic_data.iter_mut().find(|known| *known.name == **topic) {
                 known.partition_data.push(data);
                 continue;
             }

@@ -24,11 +24,6 @@ impl<'a> Fields<'a> {
         self.take(LENGTH)?.try_into().ok()
     }
 
-    /// One byte.
-    pub(crate) fn u8(&mut self) -> Option<u8> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
     /// Four bytes.
     pub(crate) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
@@ -53,4 +48,28 @@ impl<'a> Fields<'a> {
     pub(crate) const fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
+}
+
+/// The topic id in Kafka's `partition.metadata`.
+pub(crate) fn decode_topic_id(text: &[u8]) -> Option<crate::TopicId> {
+    let text = core::str::from_utf8(text).ok()?;
+    let encoded = text.lines().find_map(|line| line.strip_prefix("topic_id:"))?.trim();
+    if encoded.len() != 22 {
+        return None;
+    }
+    let mut value: u128 = 0;
+    for (position, symbol) in encoded.bytes().enumerate() {
+        let group = match symbol {
+            b'A'..=b'Z' => symbol - b'A',
+            b'a'..=b'z' => symbol - b'a' + 26,
+            b'0'..=b'9' => symbol - b'0' + 52,
+            b'-' => 62,
+            b'_' => 63,
+            _ => return None,
+        };
+        // 21 groups of six bits, and one of which the two highest count.
+        let last = position == 21;
+        value = if last { (value << 2) | u128::from(group >> 4) } else { (value << 6) | u128::from(group) };
+    }
+    Some(crate::TopicId(value.to_be_bytes()))
 }

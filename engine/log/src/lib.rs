@@ -13,10 +13,13 @@ pub mod epoch;
 pub mod identity;
 pub mod io;
 pub mod journal;
+mod lookup;
 pub mod partition;
 pub mod producer;
 pub mod recovery;
+mod retention;
 pub mod segment;
+pub mod state;
 pub mod store;
 pub mod time;
 

@@ -2,8 +2,8 @@
 //!
 //! A [`Reactor`] carries out what a [`flumen_log::io::Machine`] asks for and tells it what came of it; it decides nothing.
 //! Beside it: the mailboxes between threads ([`mailbox`]), the data directory and its lock ([`DataDirectory`]), recovery's
-//! disk ([`BlockingDisk`]), and what must be known of the machine before any of it runs ([`kernel`], [`cores`],
-//! [`file_limit`]).
+//! disk ([`BlockingDisk`]), and what must be known of the machine, or set, before any of it runs ([`kernel`], [`cores`],
+//! [`file_limit`], [`memory`]).
 //!
 //! Invariants: an operation owns its buffers until its completion, and its file until the kernel has it; the operations
 //! live in a slab that is empty when the loop ends; no call on the loop's thread waits for a disk or a peer. `unsafe` is
@@ -18,6 +18,7 @@ pub mod file_limit;
 mod files;
 pub mod kernel;
 pub mod mailbox;
+pub mod memory;
 mod net;
 mod reactor;
 mod settings;

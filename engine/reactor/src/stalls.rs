@@ -52,6 +52,7 @@ pub struct Stalls {
     count: AtomicU64,
     worst_ns: AtomicU64,
     turns: AtomicU64,
+    cold_chunks: AtomicU64,
 }
 
 impl Stalls {
@@ -65,6 +66,16 @@ impl Stalls {
     #[must_use]
     pub fn worst(&self) -> Duration {
         Duration::from_nanos(self.worst_ns.load(Ordering::Relaxed))
+    }
+
+    /// Chunks of segments that were not in the page cache and were read in through the ring: stalls that were avoided.
+    #[must_use]
+    pub fn cold_chunks(&self) -> u64 {
+        self.cold_chunks.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_cold_chunk(&self) {
+        self.cold_chunks.fetch_add(1, Ordering::Relaxed);
     }
 
     /// All turns.

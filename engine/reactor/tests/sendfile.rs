@@ -12,9 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use flumen_log::io::{
-    ConnectionId, Event, FileHandle, FileOperation, FileSlice, NetEffect, OpenMode, Outcome, SegmentFile, SendPart,
-};
+use flumen_log::io::{ConnectionId, Event, FileOperation, FileSlice, NetEffect, OpenMode, Outcome, SegmentFile, SendPart};
 use harness::{Desk, Happening, Script, Shards};
 use rustix::fs::{Advice, fadvise};
 
@@ -26,7 +24,8 @@ fn home() -> tempfile::TempDir {
 }
 
 fn segment(home: &Path, length: usize) -> (PathBuf, Vec<u8>) {
-    let bytes: Vec<u8> = (0..length / 8).flat_map(|index| (index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes()).collect();
+    let bytes: Vec<u8> =
+        (0..length / 8).flat_map(|index| (index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes()).collect();
     let path = home.join("segment");
     let mut file = File::create(&path).unwrap();
     file.write_all(&bytes).unwrap();
@@ -125,6 +124,7 @@ fn slices_of_a_warm_file_arrive_whole_and_in_order() {
         expect(&mut client, &content[position..position + length]);
     }
     drop(client);
+    assert_eq!(shards.stalls[0].cold_chunks(), 0);
     shards.stop();
 }
 
@@ -144,6 +144,8 @@ fn a_cold_file_larger_than_any_socket_buffer() {
         forget(&path);
     }
     drop(clients);
+    // At least the chunks of the first pass; how far ahead the kernel reads is its business.
+    assert!(shards.stalls[0].cold_chunks() > 10, "{} chunks were cold", shards.stalls[0].cold_chunks());
     shards.stop();
 }
 
@@ -203,7 +205,6 @@ const LENDER: flumen_log::io::Thread = flumen_log::io::Thread::Shard(flumen_log:
 const BORROWER: flumen_log::io::Thread = flumen_log::io::Thread::Shard(flumen_log::ShardId(1));
 
 fn lender(path: PathBuf) -> Shared {
-    let mut handle: Option<FileHandle> = None;
     Script::new(Box::new(move |happening, desk| match happening {
         Happening::Start => {
             let path = path.to_str().unwrap().to_owned();
@@ -211,7 +212,6 @@ fn lender(path: PathBuf) -> Shared {
         }
         Happening::Event(Event::Completed(completion)) => match completion.result.unwrap() {
             Outcome::Opened { file, .. } => {
-                handle = Some(file);
                 desk.effects.mail.push((BORROWER, Some(Arc::new(SegmentFile { handle: file }))));
             }
             _ => *desk.finished = true,

@@ -67,7 +67,7 @@ pub fn listen(address: SocketAddr, shards: usize) -> Result<Vec<TcpListener>, Li
 fn listen_all(address: SocketAddr, shards: usize) -> std::io::Result<Vec<TcpListener>> {
     let first = bind(address, false)?;
     first.listen(BACKLOG)?;
-    let port = first.local_addr()?.as_socket().map_or(address.port(), |bound| bound.port());
+    let port = first.local_addr()?.as_socket().map_or_else(|| address.port(), |bound| bound.port());
     first.set_reuse_port(true)?;
     let mut listeners = vec![first.into()];
     for _ in 1..shards {

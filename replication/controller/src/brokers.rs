@@ -21,7 +21,7 @@ const IN_MEMORY: &str = "replicated";
 impl Draft<'_> {
     /// A broker has started: it may lead from now on, under epochs that nobody has used.
     pub(crate) fn register_broker(&mut self, registration: RegisterBroker) -> CommandResponse {
-        let RegisterBroker { broker, endpoints, rack, boot_id, clean_stop } = registration;
+        let RegisterBroker { broker, endpoints, rack, boot_id, clean_stop, offline } = registration;
         let before = self.image.brokers.get(&broker);
         // Another boot of the machine, with no stop in order before it: what was only in its memory is gone.
         let lost_memory = !clean_stop && before.is_some_and(|before| before.boot_id != boot_id);
@@ -30,8 +30,11 @@ impl Draft<'_> {
         let image = BrokerImage { id: broker, endpoints, rack, epoch: broker_epoch, boot_id, fenced: false };
         self.image.brokers.insert(broker, Arc::new(image));
         self.delta.brokers_changed.insert(broker);
-        self.change_partitions(|image, rules, topic, partition| {
-            if lost_memory && partition.isr.contains(&broker) && is_replicated(image, rules, topic) {
+        let damaged = |topic: &TopicImage, index| offline.contains(&TopicPartition { topic: topic.id, partition: index });
+        self.change_partitions(|image, rules, topic, index, partition| {
+            if damaged(topic, index) {
+                give_up(image, partition, broker)
+            } else if lost_memory && partition.isr.contains(&broker) && is_replicated(image, rules, topic) {
                 leave_in_sync_set(image, partition, broker)
             } else {
                 take_up(partition, broker)
@@ -47,27 +50,25 @@ impl Draft<'_> {
             Arc::make_mut(known).fenced = true;
         }
         self.delta.brokers_changed.insert(broker);
-        self.change_partitions(|image, _, _, partition| {
-            if !partition.isr.contains(&broker) {
-                return None;
-            }
-            if partition.isr.len() > 1 {
-                return leave_in_sync_set(image, partition, broker);
-            }
-            (partition.leader == Some(broker)).then(|| led_by(partition, None))
-        });
+        self.change_partitions(|image, _, _, _, partition| give_up(image, partition, broker));
         Ok(CommandResponse::Done)
     }
 
     /// Asks of every partition what becomes of it, and puts down those that change.
     fn change_partitions(
         &mut self,
-        mut change: impl FnMut(&MetadataImage, &dyn ConfigRules, &TopicImage, &PartitionImage) -> Option<PartitionImage>,
+        mut change: impl FnMut(
+            &MetadataImage,
+            &dyn ConfigRules,
+            &TopicImage,
+            PartitionIndex,
+            &PartitionImage,
+        ) -> Option<PartitionImage>,
     ) {
         let mut changed: Vec<(TopicId, PartitionIndex, PartitionImage)> = Vec::new();
         for topic in self.image.topics.values() {
             for (index, partition) in topic.numbered() {
-                changed.extend(change(self.image, self.rules, topic, partition).map(|next| (topic.id, index, next)));
+                changed.extend(change(self.image, self.rules, topic, index, partition).map(|next| (topic.id, index, next)));
             }
         }
         for (topic, partition, next) in changed {
@@ -91,6 +92,17 @@ fn take_up(partition: &PartitionImage, broker: BrokerId) -> Option<PartitionImag
     let leads = partition.leader == Some(broker);
     let can_lead = partition.leader.is_none() && partition.isr.contains(&broker);
     (leads || can_lead).then(|| led_by(partition, Some(broker)))
+}
+
+/// What is left when `broker` can serve the partition no more: the others lead it, or nobody.
+fn give_up(image: &MetadataImage, partition: &PartitionImage, broker: BrokerId) -> Option<PartitionImage> {
+    if !partition.isr.contains(&broker) {
+        return None;
+    }
+    if partition.isr.len() > 1 {
+        return leave_in_sync_set(image, partition, broker);
+    }
+    (partition.leader == Some(broker)).then(|| led_by(partition, None))
 }
 
 /// The partition without `broker` in its in-sync set; with it, as leader of the next epoch, if it is the last one.

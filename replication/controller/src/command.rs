@@ -66,6 +66,9 @@ pub struct RegisterBroker {
     pub boot_id: String,
     /// The broker stopped in order last time: everything it held is on disk.
     pub clean_stop: bool,
+    /// Partitions whose logs it found damaged: it cannot lead them.
+    #[serde(default)]
+    pub offline: Vec<TopicPartition>,
 }
 
 /// CreateTopics.

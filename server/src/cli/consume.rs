@@ -10,11 +10,12 @@ use flumen_client::admin::{EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, Place};
 use flumen_client::{Admin, Cluster, Consumer, ConsumerOptions, ConsumerRecord, Error, Fetched, Isolation, Position};
 
 use super::connect::ConnectionArguments;
+use super::json::JsonRecord;
 use super::moment::duration;
 use super::offset::{Range, Start, Stop};
 use super::progress::Progress;
 use super::template::print::{Printed, Printer};
-use super::{Failure, json, topic};
+use super::{Failure, topic};
 
 /// What `consume` takes.
 #[derive(Args, Debug)]
@@ -116,7 +117,7 @@ pub async fn run(arguments: ConsumeArguments) -> Result<(), Failure> {
     let starts = plan.spans.iter().filter(|(_, span)| !span.is_empty());
     consumer.assign(starts.map(|(place, span)| (place.clone(), Position::At(span.start)))).await?;
     let total = plan.total().map(|total| if arguments.num > 0 { total.min(arguments.num) } else { total });
-    let total = total.or(Some(arguments.num).filter(|num| *num > 0));
+    let total = total.or_else(|| Some(arguments.num).filter(|num| *num > 0));
     let mut run = Run {
         progress: Progress::start("Consumed", total, false),
         out: BufWriter::with_capacity(64 << 10, io::stdout()),
@@ -302,7 +303,7 @@ impl Run {
         match &self.arguments.format {
             Form::Template(printer) => printer.print(record, self.printed, &mut self.line),
             Form::Json => {
-                let object = json::record(record, self.arguments.meta_only);
+                let object = JsonRecord { record, meta_only: self.arguments.meta_only };
                 let written = if self.arguments.pretty_print {
                     serde_json::to_writer_pretty(&mut self.line, &object)
                 } else {

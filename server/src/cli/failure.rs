@@ -79,6 +79,7 @@ pub fn explain(problem: &Error) -> String {
         }
         Error::UnknownTopic(_) => "`flumen topic list` shows those there are, `flumen topic create` makes one.",
         Error::Broker { code, .. } => match code {
+            Code::UnknownTopicOrPartition => "`flumen topic list` shows those there are, `flumen topic create` makes one.",
             Code::TopicAlreadyExists => "`flumen topic describe` shows it, `flumen topic config set` changes its settings.",
             Code::InvalidReplicationFactor => {
                 "`flumen cluster info` shows how many brokers there are; -r says how many replicas."

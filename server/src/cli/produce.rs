@@ -21,6 +21,11 @@ use super::{Failure, output};
 /// Deliveries awaited at a time: beyond, reading pauses.
 const DELIVERIES_MAX: usize = 16 * 1024;
 
+/// A batch, unless --max-message-bytes says otherwise: large enough for throughput, small enough for any topic's limit.
+const BATCH_BYTES: usize = 128 << 10;
+/// The largest record that is tried; what a topic takes, its broker says.
+const RECORD_BYTES_MAX: usize = 16 << 20;
+
 /// What `produce` takes.
 #[derive(Args, Debug)]
 pub struct ProduceArguments {
@@ -127,14 +132,15 @@ pub async fn run(arguments: ProduceArguments) -> Result<(), Failure> {
 
 fn options(arguments: &ProduceArguments) -> ProducerOptions {
     let defaults = ProducerOptions::default();
-    let batch_bytes = arguments.max_message_bytes.unwrap_or(defaults.request_bytes_max).max(1);
+    let batch_bytes = arguments.max_message_bytes.unwrap_or(BATCH_BYTES).max(1);
     ProducerOptions {
         acks: arguments.acks,
         codec: arguments.compression,
         // Throughput comes from what piles up while requests are under way; one line should not wait for a second.
         linger: if io::stdin().is_terminal() { Duration::ZERO } else { defaults.linger },
-        batch_bytes: batch_bytes.min(defaults.request_bytes_max),
-        request_bytes_max: batch_bytes.max(16 << 20),
+        batch_bytes,
+        memory_bytes: defaults.memory_bytes.max(2 * batch_bytes),
+        request_bytes_max: batch_bytes.max(RECORD_BYTES_MAX),
         idempotent: arguments.acks == Acks::All,
         delivery_timeout: arguments.delivery_timeout.unwrap_or(defaults.delivery_timeout),
         create_topics: arguments.allow_auto_topic_creation,
@@ -259,6 +265,9 @@ impl Run {
         // The first says why; a thousand more would bury it.
         if self.failed == 0 {
             eprintln!("flumen: a record was not produced: {}", explain(problem));
+            if matches!(problem, Error::UnknownTopic(_)) && !self.arguments.allow_auto_topic_creation {
+                eprintln!("With --allow-auto-topic-creation the cluster makes it, if it is configured to.");
+            }
         }
         self.failed += 1;
     }

@@ -95,7 +95,7 @@ impl Batch {
     }
 
     /// The same from an idempotent producer.
-    pub fn from_producer(self, producer_id: i64, producer_epoch: i16, base_sequence: i32) -> Self {
+    pub fn by_producer(self, producer_id: i64, producer_epoch: i16, base_sequence: i32) -> Self {
         Self { producer_id, producer_epoch, base_sequence, ..self }
     }
 

@@ -67,7 +67,9 @@ fn serve(mut client: TcpStream, shared: &Shared) -> std::io::Result<()> {
         let request = frame(&mut client)?;
         broker.write_all(&request)?;
         let answer = frame(&mut broker)?;
-        if request.get(4..6) == Some(&PRODUCE) && (shared.produced.fetch_add(1, Ordering::Relaxed) + 1) % shared.every == 0 {
+        if request.get(4..6) == Some(&PRODUCE)
+            && (shared.produced.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(shared.every)
+        {
             shared.cut.fetch_add(1, Ordering::Relaxed);
             return client.shutdown(Shutdown::Both);
         }

@@ -2,6 +2,8 @@
 //!
 //! With `FLUMEN_TEST_KAFKA=host:port` the same tests run against Apache Kafka, except those that need a broker of their own.
 
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "a test is a crate of its own, and all of it is test")]
+
 #[path = "../harness/mod.rs"]
 mod harness;
 

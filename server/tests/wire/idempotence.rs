@@ -9,7 +9,7 @@ use flumen_protocol::init_producer_id::InitProducerIdRequest;
 
 /// One record of a producer.
 fn numbered(producer: (i64, i16), sequence: i32) -> Batch {
-    Batch::of(&[&format!("sequence {sequence}")]).from_producer(producer.0, producer.1, sequence)
+    Batch::of(&[&format!("sequence {sequence}")]).by_producer(producer.0, producer.1, sequence)
 }
 
 fn code(client: &mut Client, topic: &Topic, batch: &Batch) -> ErrorCode {
@@ -42,7 +42,7 @@ fn p17_a_gap_and_a_duplicate_too_old_are_out_of_order() {
         assert_eq!(code(&mut client, &topic, &numbered(producer, sequence)), ErrorCode::OutOfOrderSequenceNumber, "{sequence}");
     }
     // The same first sequence, but another last: not a duplicate.
-    let longer = Batch::of(&["a", "b"]).from_producer(producer.0, producer.1, 6);
+    let longer = Batch::of(&["a", "b"]).by_producer(producer.0, producer.1, 6);
     assert_eq!(code(&mut client, &topic, &longer), ErrorCode::OutOfOrderSequenceNumber);
     client.append(&topic, 0, &numbered(producer, 7));
 }
@@ -74,7 +74,7 @@ fn p20_sequences_wrap_to_zero() {
     let mut client = Client::shared();
     let topic = client.topic("wrap");
     let (producer_id, epoch) = client.producer_id();
-    let batch = |sequence| Batch::of(&["one", "two"]).from_producer(producer_id, epoch, sequence);
+    let batch = |sequence| Batch::of(&["one", "two"]).by_producer(producer_id, epoch, sequence);
     client.append(&topic, 0, &batch(i32::MAX - 3));
     client.append(&topic, 0, &batch(i32::MAX - 1));
     assert_eq!(client.append(&topic, 0, &batch(0)), 4);

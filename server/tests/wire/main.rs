@@ -4,6 +4,8 @@
 //! Unless a test says otherwise, Apache Kafka 4.4.0 passes it too (`FLUMEN_TEST_KAFKA=host:port`). Tests that restart, damage or set
 //! up a broker run against a Flumen of their own.
 
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "a test is a crate of its own, and all of it is test")]
+
 #[path = "../harness/mod.rs"]
 mod harness;
 

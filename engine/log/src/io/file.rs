@@ -143,7 +143,7 @@ pub enum Outcome {
     /// These bytes were there.
     Read { data: Bytes },
     /// So many bytes are free (`f_bavail`).
-    Free { bytes: u64 },
+    Free { bytes: u64, total_bytes: u64 },
 }
 
 /// The kernel's refusal, as its `errno`.
@@ -158,6 +158,8 @@ impl IoError {
     pub const NOT_FOUND: Self = Self { errno: 2 };
     /// `EIO`
     pub const INPUT_OUTPUT: Self = Self { errno: 5 };
+    /// `EEXIST`
+    pub const EXISTS: Self = Self { errno: 17 };
     /// `EINVAL`
     pub const INVALID: Self = Self { errno: 22 };
     /// `ENOSPC`

@@ -16,7 +16,18 @@ pub const JOURNAL_DIRECTORY: &str = "journal";
 pub const FILE_OVERHEAD_BYTES: u64 = (BLOCK_BYTES + FRAME_HEADER_BYTES + super::frame::ENTRY_HEADER_BYTES) as u64;
 
 const FILE_MAGIC: [u8; 8] = *b"flumenJ1";
-const HEADER_BYTES: usize = 48;
+const HEADER_BYTES: usize = 64;
+
+/// What a file's first block says about its frames.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct FileHeader {
+    /// The journal's id: frames that carry another are of another life of the file.
+    pub id: JournalId,
+    /// The start that gave it. Where files of several are found, what those of the older ones hold was all replayed.
+    pub generation: u64,
+    /// No frame of this journal with a lower sequence is needed by anybody, in this file or another.
+    pub dead_below: u64,
+}
 
 /// Names a journal file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -43,23 +54,25 @@ impl JournalFileName {
 
     /// The file's first block.
     #[must_use]
-    pub fn header(self, id: &JournalId) -> Vec<u8> {
+    pub fn header(self, header: &FileHeader) -> Vec<u8> {
         let mut block = Vec::with_capacity(BLOCK_BYTES);
         block.extend_from_slice(&FILE_MAGIC);
         block.extend_from_slice(&[0; 4]);
         block.extend_from_slice(&u32::from(self.shard.0).to_be_bytes());
         block.extend_from_slice(&self.number.to_be_bytes());
         block.extend_from_slice(&[0; 12]);
-        block.extend_from_slice(id);
+        block.extend_from_slice(&header.id);
+        block.extend_from_slice(&header.generation.to_be_bytes());
+        block.extend_from_slice(&header.dead_below.to_be_bytes());
         let checksum = crc32c::crc32c(&block[12..]);
         block[8..12].copy_from_slice(&checksum.to_be_bytes());
         block.resize(BLOCK_BYTES, 0);
         block
     }
 
-    /// The id in a file's first block; `None` if the block is not whole.
+    /// What a file's first block says; `None` if it is not whole.
     #[must_use]
-    pub fn read_header(self, block: &[u8]) -> Option<JournalId> {
+    pub fn read_header(self, block: &[u8]) -> Option<FileHeader> {
         let header = block.get(..HEADER_BYTES)?;
         let mut fields = Fields::new(header);
         let magic: [u8; 8] = fields.array()?;
@@ -69,6 +82,9 @@ impl JournalFileName {
         fields.take(12)?;
         let whole = magic == FILE_MAGIC && crc32c::crc32c(&header[12..]) == checksum;
         let ours = shard == u32::from(self.shard.0) && number == self.number;
-        if whole && ours { fields.array() } else { None }
+        if !whole || !ours {
+            return None;
+        }
+        Some(FileHeader { id: fields.array()?, generation: fields.u64()?, dead_below: fields.u64()? })
     }
 }

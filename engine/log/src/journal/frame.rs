@@ -13,11 +13,11 @@ use crate::io::{AlignedBuffer, BLOCK_BYTES};
 use crate::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
 
 /// Bytes of a frame before its entries.
-pub const FRAME_HEADER_BYTES: usize = 64;
+pub(super) const FRAME_HEADER_BYTES: usize = 64;
 /// Bytes of an entry before its batches.
-pub const ENTRY_HEADER_BYTES: usize = 48;
+pub(super) const ENTRY_HEADER_BYTES: usize = 48;
 /// What every frame starts with.
-pub const FRAME_MAGIC: [u8; 8] = *b"flumenJF";
+pub(super) const FRAME_MAGIC: [u8; 8] = *b"flumenJF";
 
 const CHECKSUM_AT: usize = 8;
 const LENGTH_AT: usize = 12;
@@ -117,6 +117,16 @@ fn frame_length(length: usize) -> u32 {
 }
 
 impl Frame {
+    /// How many bytes to read to parse the frame whose first block this is; `None` if it is none of this journal's.
+    #[must_use]
+    pub fn length_hint(block: &[u8], id: &JournalId) -> Option<usize> {
+        let mut fields = Fields::new(block);
+        let magic: [u8; 8] = fields.array()?;
+        fields.u32()?;
+        let length = usize::try_from(fields.u32()?).ok()?;
+        (magic == FRAME_MAGIC && fields.array::<16>()? == *id && length >= FRAME_HEADER_BYTES).then_some(length)
+    }
+
     /// The frame at the start of `bytes`, which may go on beyond it. `None` if there is none, or not all of it.
     #[must_use]
     pub fn parse(bytes: &Bytes, id: &JournalId) -> Option<Self> {

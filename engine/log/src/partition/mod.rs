@@ -1,33 +1,325 @@
-//! One partition's log.
+//! One partition's log: its segments and how far it is assigned, written, journaled and durable.
+//!
+//! Four ends, each at or behind the one before: `next_offset` is given out at the append; `log_end` follows over a contiguous
+//! prefix of completed segment writes; `journaled` over completed journal frames; `durable` is what is on stable storage, never
+//! past the log end. Does not ask for I/O itself, except for the writes that [`writes`] gathers: the store does.
 
-use alloc::{collections::BTreeMap, string::String};
+pub(crate) mod writes;
 
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    format,
+    string::String,
+    vec::Vec,
+};
+use bytes::Bytes;
+
+use crate::batch::{Origin, StampedBatch, TimestampType, ValidatedBatch};
 use crate::epoch::LeaderEpochs;
-use crate::producer::ProducerStates;
-use crate::store::{Durability, Durable, LogConfig};
-use crate::{Offset, TopicPartition};
+use crate::producer::{ProducerSnapshot, ProducerStates, ProducerVerdict, SnapshotStamp};
+use crate::segment::{Segment, Stage};
+use crate::state::{DurablePoint, PartitionState};
+use crate::store::{AppendError, Appended, Durability, Durable, LogConfig};
+use crate::{LeaderEpoch, Now, Offset, TopicPartition};
+use writes::Write;
+
+/// Where a partition is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Life {
+    /// Another partition's directory of the same name must go first.
+    Blocked,
+    /// Directory and state are being made.
+    Creating,
+    /// It takes appends.
+    Ready,
+    /// It is going away; operations may be outstanding.
+    Removing,
+    /// Its state says that it is removed; nothing touches its directory any more.
+    Removed,
+}
+
+/// What the next recorded state should say besides D.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Wants {
+    /// Move the log's start here.
+    pub(crate) log_start: Option<Offset>,
+    /// Mark the partition as removed.
+    pub(crate) removed: bool,
+    /// Let this durability be in force.
+    pub(crate) durability: Option<Durability>,
+    /// Record D even if nothing else is wanted.
+    pub(crate) point: bool,
+}
+
+impl Wants {
+    pub(crate) fn any(self) -> bool {
+        self != Self::default()
+    }
+}
+
+/// D on its way to the disk.
+#[derive(Debug)]
+pub(crate) struct Checkpoint {
+    pub(crate) point: DurablePoint,
+    pub(crate) wants: Wants,
+    /// Syncs outstanding; at zero the state is written.
+    pub(crate) syncs: usize,
+}
 
 /// One partition's log.
 #[derive(Debug)]
 pub struct PartitionLog {
     pub(crate) identity: TopicPartition,
     pub(crate) topic_name: String,
+    pub(crate) directory: String,
     pub(crate) config: LogConfig,
+    /// Whether the configuration is the broker's, not a default: before that retention does nothing.
+    pub(crate) configured: bool,
+    pub(crate) life: Life,
+    pub(crate) offline: bool,
+    /// In force; the configured one follows once D is recorded under it.
     pub(crate) durability: Durability,
     pub(crate) log_start: Offset,
-    pub(crate) log_end: Offset,
     pub(crate) next_offset: Offset,
+    pub(crate) log_end: Offset,
+    /// Where the log end lies: segment and position.
+    pub(crate) log_end_at: (Offset, u64),
+    pub(crate) journaled: Offset,
+    /// Every append from this offset on went to the journal.
+    pub(crate) journal_from: Offset,
     pub(crate) durable: Durable<Offset>,
+    pub(crate) high_watermark: Offset,
+    pub(crate) epoch: LeaderEpoch,
     pub(crate) epochs: LeaderEpochs,
+    /// Whether the epoch checkpoint file lags behind.
+    pub(crate) epochs_changed: bool,
     pub(crate) producers: ProducerStates,
-    pub(crate) segments: BTreeMap<Offset, ()>,
-    pub(crate) offline: bool,
+    /// By base offset; the last is active. Never empty.
+    pub(crate) segments: BTreeMap<Offset, Segment>,
+    pub(crate) writes: VecDeque<Write>,
+    pub(crate) next_write: u64,
+    /// The last recorded D.
+    pub(crate) point: DurablePoint,
+    pub(crate) state_counter: u64,
+    pub(crate) wants: Wants,
+    pub(crate) checkpoint: Option<Checkpoint>,
+    /// Names were made in the directory that no sync covers yet.
+    pub(crate) names_dirty: bool,
+    /// Offsets of producer snapshots on disk, oldest first.
+    pub(crate) snapshots: VecDeque<Offset>,
+    /// Files to be written when the turn ends: name and content. All are caches.
+    pub(crate) caches: Vec<(String, Bytes)>,
+    /// Whether anything was appended since the caches of the active segment were last written.
+    pub(crate) caches_stale: bool,
+    /// Scripts that write caches.
+    pub(crate) scripts: usize,
+    /// Whether it is in the store's list of logs to write at the end of the turn.
+    pub(crate) in_turn: bool,
+    /// Whether log end or durable moved since the store last said so.
+    pub(crate) advanced: bool,
 }
+
+/// What an append came to.
+pub(crate) enum AppendOutcome {
+    Appended(Appended, StampedBatch, Offset),
+    Duplicate(Appended),
+}
+
 impl PartitionLog {
-    pub(crate) fn size_bytes(&self) -> u64 {
-        unimplemented!()
+    /// The log of a partition that is about to be made.
+    pub(crate) fn new(identity: TopicPartition, topic_name: &str, config: LogConfig, point: DurablePoint) -> Self {
+        let segment = Segment::new(Offset::ZERO, config.index_interval_bytes);
+        Self {
+            identity,
+            topic_name: String::from(topic_name),
+            directory: crate::store::directory_name(topic_name, identity.partition),
+            durability: config.durability,
+            config,
+            configured: true,
+            life: Life::Creating,
+            offline: false,
+            log_start: Offset::ZERO,
+            next_offset: Offset::ZERO,
+            log_end: Offset::ZERO,
+            log_end_at: (Offset::ZERO, 0),
+            journaled: Offset::ZERO,
+            journal_from: Offset::ZERO,
+            durable: Durable::proven(Offset::ZERO),
+            high_watermark: Offset::ZERO,
+            epoch: LeaderEpoch::NONE,
+            epochs: LeaderEpochs::default(),
+            epochs_changed: false,
+            producers: ProducerStates::new(),
+            segments: BTreeMap::from([(Offset::ZERO, segment)]),
+            writes: VecDeque::new(),
+            next_write: 0,
+            point,
+            state_counter: 0,
+            wants: Wants::default(),
+            checkpoint: None,
+            names_dirty: false,
+            snapshots: VecDeque::new(),
+            caches: Vec::new(),
+            caches_stale: false,
+            scripts: 0,
+            in_turn: false,
+            advanced: false,
+        }
     }
+
+    /// Whether it takes appends.
     pub(crate) const fn is_ready(&self) -> bool {
-        true
+        matches!(self.life, Life::Ready) && !self.offline
+    }
+
+    /// Bytes of all segments.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.segments.values().map(|segment| segment.bytes).sum()
+    }
+
+    /// Whether appends go through the journal. A log that is to become journaled is so from the first append on; one that is to
+    /// leave the journal is journaled until D is recorded.
+    pub(crate) fn is_journaled(&self) -> bool {
+        let coming = self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.wants.durability);
+        [Some(self.durability), Some(self.config.durability), coming].contains(&Some(Durability::Journaled))
+    }
+
+    /// A path in the partition's directory.
+    pub(crate) fn path(&self, name: &str) -> String {
+        format!("{}/{name}", self.directory)
+    }
+
+    /// The path of one of a segment's files.
+    pub(crate) fn segment_path(&self, base: Offset, suffix: &str) -> String {
+        self.path(&crate::segment::file_name(base, suffix))
+    }
+
+    /// The last segment.
+    pub(crate) fn active(&self) -> Option<&Segment> {
+        self.segments.last_key_value().map(|(_, segment)| segment)
+    }
+
+    /// Append a batch, rolling first if need be. Nothing is written yet.
+    pub(crate) fn append(
+        &mut self,
+        batch: ValidatedBatch,
+        epoch: LeaderEpoch,
+        origin: Origin,
+        now: Now,
+    ) -> Result<AppendOutcome, AppendError> {
+        if epoch < self.epoch {
+            return Err(AppendError::StaleEpoch);
+        }
+        let header = *batch.header();
+        let stamps = header.attributes.timestamp_type() == TimestampType::LogAppendTime;
+        if let ProducerVerdict::Duplicate(original) = self.producers.check(&header, origin).map_err(AppendError::Sequence)? {
+            let append_time = stamps.then_some(original.timestamp);
+            let base_offset = original.base_offset();
+            let duplicate = Appended { base_offset, last_offset: original.last_offset, append_time, duplicate: true };
+            return Ok(AppendOutcome::Duplicate(duplicate));
+        }
+        let bytes = batch.total_bytes();
+        let bytes_max = usize::try_from(self.config.segment_bytes).unwrap_or(usize::MAX);
+        if bytes > bytes_max {
+            return Err(AppendError::TooLarge { bytes_max });
+        }
+        if self.next_offset.0.checked_add(i64::from(header.last_offset_delta) + 1).is_none() {
+            return Err(AppendError::OffsetOverflow);
+        }
+        self.begin_epoch(epoch);
+        let stamped = batch.stamp(self.next_offset, epoch);
+        let last_offset = stamped.last_offset();
+        let config = &self.config;
+        let rolls = self
+            .segments
+            .last_key_value()
+            .is_some_and(|(_, active)| active.must_roll(config, bytes as u64, last_offset, header.max_timestamp, now.wall));
+        if rolls {
+            self.roll();
+        }
+        self.producers.record(stamped.header(), now.wall);
+        let mut active = self.segments.last_entry().expect("a log always has its active segment");
+        active.get_mut().append(stamped.clone());
+        let segment_base = *active.key();
+        let append_time = stamps.then_some(header.max_timestamp);
+        let appended = Appended { base_offset: self.next_offset, last_offset, append_time, duplicate: false };
+        self.next_offset = last_offset.next();
+        self.caches_stale = true;
+        Ok(AppendOutcome::Appended(appended, stamped, segment_base))
+    }
+
+    /// From the next offset on the batches are of this epoch.
+    pub(crate) fn begin_epoch(&mut self, epoch: LeaderEpoch) {
+        self.epoch = self.epoch.max(epoch);
+        if self.epochs.assign(epoch, self.next_offset) {
+            self.epochs_changed = true;
+        }
+    }
+
+    /// Start a new segment at the next offset; the one before is written out and grows no more.
+    pub(crate) fn roll(&mut self) {
+        if let Some(mut active) = self.segments.last_entry() {
+            let active = active.get_mut();
+            active.stage = Stage::Sealing;
+            if let Some(index) = &mut active.index {
+                index.seal();
+            }
+        }
+        let next = Segment::new(self.next_offset, self.config.index_interval_bytes);
+        self.segments.insert(self.next_offset, next);
+        self.snapshot_producers();
+    }
+
+    /// Have the producer states of this moment written.
+    pub(crate) fn snapshot_producers(&mut self) {
+        let stamp = SnapshotStamp::at(self.next_offset, &self.epochs);
+        let content = ProducerSnapshot::encode(&self.producers, stamp);
+        self.caches.push((ProducerSnapshot::file_name(self.next_offset), Bytes::from(content)));
+        if self.snapshots.back() != Some(&self.next_offset) {
+            self.snapshots.push_back(self.next_offset);
+        }
+    }
+
+    /// The state to be recorded with this D.
+    pub(crate) fn next_state(&mut self, point: DurablePoint, wants: Wants) -> PartitionState {
+        self.state_counter += 1;
+        PartitionState {
+            counter: self.state_counter,
+            partition: self.identity,
+            topic_name: self.topic_name.clone(),
+            removed: wants.removed,
+            durability: wants.durability.unwrap_or(self.durability),
+            point,
+            log_start: wants.log_start.map_or(self.log_start, |offset| offset.max(self.log_start)),
+            epochs: PartitionState::newest(&self.epochs),
+        }
+    }
+
+    /// The D that could be recorded now, given what the journal needs.
+    pub(crate) fn current_point(&self, position: crate::journal::JournalPosition) -> DurablePoint {
+        // At the end of a segment that rolled, the place is the start of the next: the one before may go while this D stands.
+        let rolled = self.segments.contains_key(&self.log_end);
+        let (segment_base, segment_bytes) = if rolled { (self.log_end, 0) } else { self.log_end_at };
+        let last = Offset(self.log_end.0 - 1);
+        let epoch = self.epochs.epoch_for_offset(last).unwrap_or(self.point.epoch);
+        DurablePoint { offset: self.log_end, position, epoch, segment_base, segment_bytes }
+    }
+
+    /// The journal has everything below `end` on stable storage.
+    pub(crate) fn note_journaled(&mut self, end: Offset) {
+        self.journaled = self.journaled.max(end);
+        self.settle_durable(Offset::ZERO);
+    }
+
+    /// `synced`: what a sync, completed just now, proves beyond the journal.
+    pub(crate) fn settle_durable(&mut self, synced: Offset) {
+        let by_sync = self.durable.get().max(synced);
+        // What the journal has counts only if nothing is missing between it and what syncs have proven.
+        let reached = if by_sync >= self.journal_from { by_sync.max(self.journaled) } else { by_sync };
+        let reached = reached.min(self.log_end);
+        if reached > self.durable.get() {
+            self.durable = Durable::proven(reached);
+            self.advanced = true;
+        }
     }
 }

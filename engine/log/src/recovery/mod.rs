@@ -1,16 +1,34 @@
 //! From what is on disk to what a store starts with.
+//!
+//! The order is what makes it safe to crash anywhere in between: read every journal, whatever the number of shards was; replay
+//! into the segments; sync; record every new D; only then make the journals' frames void and delete what was waiting for that.
+//! Nothing is ever deleted because something else is missing. Runs once, before the shards, through [`Disk`].
 
-use alloc::vec::Vec;
+mod directory;
+mod journals;
+mod partition;
+mod reader;
+mod tail;
+
+use alloc::collections::BTreeSet;
+use alloc::{format, string::String, vec::Vec};
 
 use crate::io::{Disk, IoError};
-use crate::journal::JournalId;
-use crate::{Now, TopicPartition};
+use crate::journal::{FileHeader, JournalId, JournalSetup};
+use crate::partition::PartitionLog;
+use crate::state::{PartitionState, STATE_FILE_NAME};
+use crate::store::{CLEAN_MARK_PREFIX, CleanMark, owner_of};
+use crate::{Now, Offset, ShardId, TopicPartition};
+use directory::{Directory, Found};
+use partition::{Context, Outcome};
 
 /// What recovery is told from outside.
 #[derive(Clone, Debug)]
 pub struct RecoverySettings {
     /// Random, new for each start: frames written under another id are void.
     pub journal_id: JournalId,
+    /// Journal files of another size are not used again.
+    pub journal_file_bytes: u64,
     /// Most bytes of torn tails kept in `quarantine/`.
     pub quarantine_bytes: u64,
     /// Entries of rebuilt indexes are at least this far apart.
@@ -19,19 +37,59 @@ pub struct RecoverySettings {
 
 /// What one shard's store starts with. Opaque; handed to [`crate::store::Store::new`].
 #[derive(Debug)]
-pub struct ShardRecovery {}
+pub struct ShardRecovery {
+    pub(crate) journal: JournalSetup,
+    pub(crate) partitions: Vec<PartitionLog>,
+    /// Directories that look like a partition's and whose owner is not known: never to be written to.
+    pub(crate) occupied: BTreeSet<String>,
+}
+
+/// What is wrong with a log before its durable point.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Damage {
+    /// A segment that holds this offset is missing.
+    Missing {
+        /// The offset.
+        segment: Offset,
+    },
+    /// No valid batch where one should be, or the file ends there.
+    Bytes {
+        /// The segment's base offset.
+        segment: Offset,
+        /// Where in its file.
+        position: u64,
+    },
+}
 
 /// What was found and done, for the log and for operators.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RecoveryReport {
     /// Every shard of the last run had stopped cleanly.
     pub clean: bool,
     /// Partitions found.
     pub partitions: usize,
+    /// Journal frames that count.
+    pub frames: u64,
+    /// Frames that had been written and are bad or missing now: corruption.
+    pub corrupt_frames: u64,
     /// Batches written from the journal into segments.
     pub replayed_batches: u64,
+    /// Batches past D that the journal does not have and the segments do.
+    pub kept_batches: u64,
+    /// Bytes cut off behind the ends of logs.
+    pub cut_bytes: u64,
+    /// Bytes of those that were copied to quarantine.
+    pub quarantined_bytes: u64,
+    /// Journal entries that belong to no log that could take them; kept in quarantine, offered again at the next start.
+    pub unclaimed_entries: u64,
     /// Partitions left as found because of damage before their durable point.
-    pub offline: Vec<TopicPartition>,
+    pub offline: Vec<(TopicPartition, Damage)>,
+    /// Partitions whose journal entries did not follow their log: something that was durable is missing. Possible loss.
+    pub suspect_tails: Vec<TopicPartition>,
+    /// Partitions of which both copies of the state were bad.
+    pub states_rebuilt: Vec<TopicPartition>,
+    /// Directories with segments that do not say whose they are; left alone.
+    pub unknown_directories: Vec<String>,
 }
 
 /// Everything recovered.
@@ -44,17 +102,157 @@ pub struct Recovery {
 }
 
 /// Why the log directory cannot be used now.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RecoveryError {
-    /// The kernel refused something.
+    /// The kernel refused something. With [`IoError::is_no_space`] the directory can be tried again once there is room.
     Io(IoError),
 }
+
+impl From<IoError> for RecoveryError {
+    fn from(error: IoError) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl core::fmt::Display for RecoveryError {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self::Io(error) = self;
+        write!(formatter, "the log directory cannot be recovered: {error}")
+    }
+}
+
+impl core::error::Error for RecoveryError {}
 
 /// Recover a log directory. Doing it twice, or again after a crash in the middle, gives the same logs.
 ///
 /// # Errors
-/// The disk failed; nothing that is needed for another attempt was touched.
-#[allow(unused_variables, clippy::unimplemented)]
+/// The disk failed, or is full; nothing that is needed for another attempt was touched.
 pub fn recover(disk: &mut dyn Disk, shards: u16, settings: &RecoverySettings, now: Now) -> Result<Recovery, RecoveryError> {
-    unimplemented!()
+    let marks = read_marks(disk)?;
+    let clean_generation = clean_generation(&marks);
+    let mut report = RecoveryReport { clean: clean_generation.is_some(), ..RecoveryReport::default() };
+    let found = directory::find(disk)?;
+    let journals = journals::read(disk, report.clean, &mut report)?;
+    let generation = next_generation(&marks, &found, journals.generation);
+    let context = Context { settings, clean: report.clean, generation, now };
+    let mut logs = Vec::new();
+    let mut states = Vec::new();
+    let mut claimed = BTreeSet::new();
+    for directory in found.iter().filter_map(partition_directory) {
+        report.partitions += 1;
+        let entries = journals.entries.get(&directory.identity).map(Vec::as_slice).unwrap_or_default();
+        match partition::recover(disk, &context, directory, entries, &mut report)? {
+            Outcome::Log(log, state) => {
+                claimed.insert(log.identity);
+                states.extend(state.map(|state| (directory.name.clone(), state)));
+                logs.push(log);
+            }
+            Outcome::Offline(log) => logs.push(log),
+        }
+    }
+    record_points(disk, &states)?;
+    let removed: BTreeSet<TopicPartition> = found.iter().filter_map(removed_identity).collect();
+    let unclaimed: Vec<TopicPartition> = journals
+        .entries
+        .keys()
+        .copied()
+        .filter(|partition| !claimed.contains(partition) && !removed.contains(partition))
+        .collect();
+    report.unclaimed_entries = journals.quarantine_unclaimed(disk, &unclaimed, generation)?;
+    remove_marks(disk, &marks)?;
+    let header = FileHeader { id: settings.journal_id, generation, dead_below: 0 };
+    let usable = journals.renew(disk, shards, settings.journal_file_bytes, &header)?;
+    journals.drop_old_quarantine(disk, generation)?;
+    bury(disk, &found)?;
+    let mut occupied = BTreeSet::new();
+    for entry in &found {
+        if let Found::Unknown(name) = entry {
+            occupied.insert(name.clone());
+            report.unknown_directories.push(name.clone());
+        }
+    }
+    let mut parts: Vec<ShardRecovery> = (0..shards)
+        .map(|shard| {
+            let files = usable.iter().filter(|name| name.shard == ShardId(shard)).map(|name| name.number).collect();
+            let journal = JournalSetup { id: settings.journal_id, generation, files };
+            ShardRecovery { journal, partitions: Vec::new(), occupied: occupied.clone() }
+        })
+        .collect();
+    for log in logs {
+        let owner = owner_of(log.identity, shards);
+        if let Some(part) = parts.get_mut(usize::from(owner.0)) {
+            part.partitions.push(log);
+        }
+    }
+    Ok(Recovery { shards: parts, report })
+}
+
+fn partition_directory(found: &Found) -> Option<&Directory> {
+    if let Found::Partition(directory) = found { Some(directory) } else { None }
+}
+
+fn removed_identity(found: &Found) -> Option<TopicPartition> {
+    if let Found::Removed(_, identity) = found { *identity } else { None }
+}
+
+/// The marks of clean stops: name and, if it is whole, content.
+fn read_marks(disk: &mut dyn Disk) -> Result<Vec<(String, Option<CleanMark>)>, IoError> {
+    let mut marks = Vec::new();
+    for entry in journals::list_or_empty(disk, "")? {
+        if !entry.is_directory && entry.name.starts_with(CLEAN_MARK_PREFIX) {
+            let bytes = disk.read(&entry.name, 0, 64)?;
+            marks.push((entry.name, CleanMark::decode(&bytes)));
+        }
+    }
+    Ok(marks)
+}
+
+/// The generation of the last run, if every one of its shards left its mark.
+fn clean_generation(marks: &[(String, Option<CleanMark>)]) -> Option<u64> {
+    let first = marks.iter().find_map(|(_, mark)| *mark)?;
+    let of_that_run = |mark: &CleanMark| mark.generation == first.generation && mark.shards == first.shards;
+    let all_agree = marks.iter().all(|(_, mark)| mark.as_ref().is_some_and(of_that_run));
+    let shards: BTreeSet<ShardId> = marks.iter().filter_map(|(_, mark)| mark.map(|mark| mark.shard)).collect();
+    (all_agree && shards.len() == usize::from(first.shards)).then_some(first.generation)
+}
+
+/// Above any that was found, wherever.
+fn next_generation(marks: &[(String, Option<CleanMark>)], found: &[Found], journals: u64) -> u64 {
+    let by_marks = marks.iter().filter_map(|(_, mark)| mark.map(|mark| mark.generation));
+    let by_states = found
+        .iter()
+        .filter_map(partition_directory)
+        .filter_map(|directory| directory.state.as_ref().map(|state| state.point.position.generation));
+    by_marks.chain(by_states).max().unwrap_or_default().max(journals) + 1
+}
+
+/// Before the first write of the run. Synced, or an old mark could come back.
+fn remove_marks(disk: &mut dyn Disk, marks: &[(String, Option<CleanMark>)]) -> Result<(), IoError> {
+    for (name, _) in marks {
+        disk.unlink(name)?;
+    }
+    if marks.is_empty() { Ok(()) } else { disk.sync_directory("") }
+}
+
+fn record_points(disk: &mut dyn Disk, states: &[(String, PartitionState)]) -> Result<(), IoError> {
+    for (directory, state) in states {
+        partition::record(disk, directory, state)?;
+    }
+    Ok(())
+}
+
+/// No journal holds anything of removed partitions any more: what they have left goes, the state last.
+fn bury(disk: &mut dyn Disk, found: &[Found]) -> Result<(), IoError> {
+    for entry in found {
+        let Found::Removed(name, _) = entry else { continue };
+        for file in disk.list(name)?.into_iter().filter(|file| !file.is_directory && file.name != STATE_FILE_NAME) {
+            disk.unlink(&format!("{name}/{}", file.name))?;
+        }
+        // While anything else is there, the state must be: it alone says that the rest is not wanted.
+        disk.sync_directory(name)?;
+        disk.unlink(&format!("{name}/{STATE_FILE_NAME}"))?;
+        disk.remove_directory(name)?;
+        disk.sync_directory("")?;
+    }
+    Ok(())
 }

@@ -1,23 +1,54 @@
 //! One shard's journal and every partition log it owns, as one machine.
+//!
+//! A store asks for file operations and is told how they ended; it has no files, no clock and no thread. Its rules:
+//! - offsets are given out at the append; the log end moves only over a contiguous prefix of completed segment writes;
+//! - durable moves only over a contiguous prefix of completed journal frames (or a completed sync) and never past the log end;
+//! - everything but an append waits for D to be recorded, synced, before it touches a file or is answered;
+//! - a write or sync that fails, fails the log directory: nothing is retried, nothing more is acknowledged.
+//!
+//! The caller hands every completion with the store's owner to [`Store::complete`], calls [`Store::end_turn`] once a turn, and
+//! [`Store::tick`] when [`Store::next_deadline`] has passed.
 
+mod append;
+mod checkpoint;
+mod completion;
+mod directory;
 mod durable;
+mod files;
+mod operations;
 mod output;
+mod reading;
+mod script;
 mod settings;
+mod stop;
+mod turn;
 mod view;
 
 pub use durable::Durable;
 pub use output::{
     AppendError, Appended, DeleteRecords, Located, LookupId, Output, PartitionSlot, TimestampLookup, TimestampOffset,
 };
+pub(crate) use settings::directory_name;
 pub use settings::{Durability, LogConfig, StoreSettings};
 pub use view::LogView;
 
-use alloc::vec::Vec;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::{string::String, sync::Arc, vec::Vec};
 
-use crate::batch::{Origin, ValidatedBatch};
-use crate::io::{Completion, Io, Owner};
+use crate::io::{IoError, Owner, SegmentFile};
+use crate::journal::{Journal, JournalFileName};
+use crate::lookup::Lookups;
+use crate::partition::PartitionLog;
 use crate::recovery::ShardRecovery;
-use crate::{LeaderEpoch, Monotonic, Now, Offset, ShardId, Timestamp, TopicPartition};
+use crate::{Monotonic, ShardId, TopicPartition};
+use directory::Grave;
+pub(crate) use directory::{METADATA_FILE_NAME, REMOVED_SUFFIX};
+use operations::{Operations, Then};
+use script::Scripts;
+use stop::Stop;
+pub(crate) use stop::{CLEAN_MARK_PREFIX, CleanMark};
+
+pub(crate) use operations::Pending;
 
 /// The shard that owns a partition: consecutive partitions of a topic land on consecutive shards.
 #[must_use]
@@ -28,141 +59,189 @@ pub fn owner_of(partition: TopicPartition, shards: u16) -> ShardId {
     ShardId(u16::try_from(shard).expect("less than the number of shards"))
 }
 
+/// The file system of the data directory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Space {
+    /// Its size.
+    pub total_bytes: u64,
+    /// What of it is free for us.
+    pub free_bytes: u64,
+}
+
 /// One shard's logs.
 #[derive(Debug)]
-pub struct Store {}
+pub struct Store {
+    settings: StoreSettings,
+    operations: Operations,
+    scripts: Scripts<Then>,
+    journal: Journal,
+    generation: u64,
+    /// Journal files that are there but not open yet.
+    journal_files: VecDeque<JournalFileName>,
+    journal_file_coming: bool,
+    partitions: Vec<Option<PartitionLog>>,
+    by_identity: BTreeMap<TopicPartition, PartitionSlot>,
+    /// Directories that look like a partition's and whose state could not be read: never written to.
+    occupied: BTreeSet<String>,
+    /// Partitions with something to write when the turn ends.
+    turn: Vec<PartitionSlot>,
+    checkpoints_due: BTreeSet<PartitionSlot>,
+    checkpoints_running: usize,
+    lookups: Lookups,
+    /// Files of segments that are gone, until nobody reads them any more.
+    doomed: Vec<Arc<SegmentFile>>,
+    /// Segments with an open file, in the order in which closing looks at them.
+    open: VecDeque<(PartitionSlot, crate::Offset)>,
+    graves: Vec<Grave>,
+    /// Partitions that are to be removed once nothing of theirs is outstanding.
+    removing: Vec<PartitionSlot>,
+    /// Partitions that will not be made.
+    refused: Vec<PartitionSlot>,
+    has_space: bool,
+    space: Option<Space>,
+    direct_journal: bool,
+    failed: Option<IoError>,
+    failure_told: bool,
+    stop: Stop,
+    next_retention: Monotonic,
+    next_free_space: Monotonic,
+}
 
-#[allow(unused_variables, clippy::missing_const_for_fn, clippy::unimplemented)]
 impl Store {
     /// A store over what recovery left. `owner` names its operations; completions with that owner go to [`Store::complete`].
     #[must_use]
     pub fn new(settings: StoreSettings, recovered: ShardRecovery, owner: Owner) -> Self {
-        unimplemented!()
+        let shard = settings.shard;
+        let file_name = |number: &u32| JournalFileName { shard, number: *number };
+        let mut store = Self {
+            operations: Operations::new(owner),
+            scripts: Scripts::new(owner),
+            journal: Journal::new(&settings, &recovered.journal),
+            generation: recovered.journal.generation,
+            journal_files: recovered.journal.files.iter().map(file_name).collect(),
+            journal_file_coming: false,
+            partitions: Vec::new(),
+            by_identity: BTreeMap::new(),
+            occupied: recovered.occupied,
+            turn: Vec::new(),
+            checkpoints_due: BTreeSet::new(),
+            checkpoints_running: 0,
+            lookups: Lookups::new(settings.index_cache_bytes),
+            doomed: Vec::new(),
+            open: VecDeque::new(),
+            graves: Vec::new(),
+            removing: Vec::new(),
+            refused: Vec::new(),
+            has_space: true,
+            space: None,
+            direct_journal: true,
+            failed: None,
+            failure_told: false,
+            stop: Stop::Running,
+            next_retention: Monotonic(0),
+            next_free_space: Monotonic(0),
+            settings,
+        };
+        for log in recovered.partitions {
+            store.insert(log);
+        }
+        store
     }
+
+    fn insert(&mut self, log: PartitionLog) -> PartitionSlot {
+        let slot = PartitionSlot(u32::try_from(self.partitions.len()).expect("partitions are limited far below 2^32"));
+        self.by_identity.insert(log.identity, slot);
+        self.partitions.push(Some(log));
+        slot
+    }
+
     /// The partitions here, recovered or created since.
     pub fn partitions(&self) -> impl Iterator<Item = (PartitionSlot, LogView<'_>)> {
-        core::iter::empty()
+        self.by_identity.values().filter_map(|slot| self.view(*slot).map(|view| (*slot, view)))
     }
+
     /// Where a partition is, if it is here.
     #[must_use]
     pub fn slot_of(&self, partition: TopicPartition) -> Option<PartitionSlot> {
-        unimplemented!()
+        self.by_identity.get(&partition).copied()
     }
+
     /// A partition's log as it is now. `None` once it was removed.
     #[must_use]
     pub fn view(&self, slot: PartitionSlot) -> Option<LogView<'_>> {
-        unimplemented!()
+        self.log(slot).map(|log| LogView { log })
     }
-    /// Make a partition's directory and state; [`Output::Created`] follows.
-    pub fn create(
-        &mut self,
-        partition: TopicPartition,
-        topic_name: &str,
-        config: LogConfig,
-        now: Now,
-        io: &mut Io,
-    ) -> PartitionSlot {
-        unimplemented!()
+
+    fn log(&self, slot: PartitionSlot) -> Option<&PartitionLog> {
+        self.partitions.get(slot.0 as usize)?.as_ref()
     }
-    /// Give a partition its configuration. A recovered partition must get one before its retention runs.
-    pub fn configure(&mut self, slot: PartitionSlot, config: LogConfig, io: &mut Io) {
-        unimplemented!()
+
+    fn log_mut(&mut self, slot: PartitionSlot) -> Option<&mut PartitionLog> {
+        self.partitions.get_mut(slot.0 as usize)?.as_mut()
     }
-    /// Remove a partition; [`Output::Removed`] follows.
-    pub fn remove(&mut self, slot: PartitionSlot, now: Now, io: &mut Io) {
-        unimplemented!()
+
+    fn slots(&self) -> Vec<PartitionSlot> {
+        self.by_identity.values().copied().collect()
     }
-    /// This broker leads the partition in `epoch` from the next offset on.
-    pub fn begin_epoch(&mut self, slot: PartitionSlot, epoch: LeaderEpoch) {
-        unimplemented!()
-    }
-    /// How far the log is replicated: retention and DeleteRecords stay below it.
-    pub fn set_high_watermark(&mut self, slot: PartitionSlot, high_watermark: Offset) {
-        unimplemented!()
-    }
-    /// Append a batch: it has its offsets at once, and is written by [`Store::end_turn`].
-    ///
-    /// # Errors
-    /// Nothing was appended.
-    pub fn append(
-        &mut self,
-        slot: PartitionSlot,
-        batch: ValidatedBatch,
-        epoch: LeaderEpoch,
-        origin: Origin,
-        now: Now,
-    ) -> Result<Appended, AppendError> {
-        unimplemented!()
-    }
-    /// Write out what the turn appended: one journal write for all partitions, one write for each segment.
-    pub fn end_turn(&mut self, now: Now, io: &mut Io, outputs: &mut Vec<Output>) {
-        unimplemented!()
-    }
-    /// Take the end of an operation of this store's.
-    pub fn complete(&mut self, completion: Completion, now: Now, io: &mut Io, outputs: &mut Vec<Output>) {
-        unimplemented!()
-    }
-    /// Do what time brings: retention, expiry, deferred deletion. To be called once [`Store::next_deadline`] has passed.
-    pub fn tick(&mut self, now: Now, io: &mut Io, outputs: &mut Vec<Output>) {
-        unimplemented!()
-    }
-    /// When [`Store::tick`] is due.
+
+    /// Whether the journal is behind: stop taking appends for a while. They are taken all the same, and wait in memory.
     #[must_use]
-    pub fn next_deadline(&self) -> Option<Monotonic> {
-        unimplemented!()
+    pub const fn is_congested(&self) -> bool {
+        self.journal.queue_bytes() > self.settings.journal_queue_bytes
     }
-    /// Find the bytes from `from` on and below `below` (the high watermark or the last stable offset), whole batches, at most
-    /// `max_bytes` of them, but at least one batch if `at_least_one`. One call answers with bytes of one segment.
-    pub fn locate(
-        &mut self,
-        slot: PartitionSlot,
-        from: Offset,
-        below: Offset,
-        max_bytes: u32,
-        at_least_one: bool,
-        io: &mut Io,
-    ) -> Located {
-        unimplemented!()
-    }
-    /// The first record below `below` whose timestamp is `timestamp` or later (L02).
-    pub fn offset_for_timestamp(
-        &mut self,
-        slot: PartitionSlot,
-        timestamp: Timestamp,
-        below: Offset,
-        io: &mut Io,
-    ) -> TimestampLookup {
-        unimplemented!()
-    }
-    /// The first record below `below` that has the greatest timestamp (L03).
-    pub fn max_timestamp(&mut self, slot: PartitionSlot, below: Offset, io: &mut Io) -> TimestampLookup {
-        unimplemented!()
-    }
-    /// Forget a lookup that nobody waits for any more.
-    pub fn cancel(&mut self, lookup: LookupId) {
-        unimplemented!()
-    }
-    /// Move the log's start to `offset` (D04).
-    pub fn delete_records(&mut self, slot: PartitionSlot, offset: Offset, io: &mut Io) -> DeleteRecords {
-        unimplemented!()
-    }
-    /// Whether the journal is behind: stop taking appends for a while.
+
+    /// What the file system had when it was last asked.
     #[must_use]
-    pub fn is_congested(&self) -> bool {
-        unimplemented!()
+    pub const fn space(&self) -> Option<Space> {
+        self.space
     }
+
+    /// Whether a write or sync failed: everything here is offline.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// Bytes of batches from `from` up to `below`, if that is known without reading: both lie in the active segment, among the
+    /// batches remembered. Otherwise there is more than anybody waits for.
+    #[must_use]
+    pub fn bytes_between(&self, slot: PartitionSlot, from: crate::Offset, below: crate::Offset) -> Option<u64> {
+        let tail = self.log(slot)?.active()?.tail.as_ref()?;
+        let (start, _) = tail.batch_at(from)?;
+        let end = tail.floor(u64::MAX, below)?;
+        Some(end.position.saturating_sub(start.position))
+    }
+
     /// Whether free space is over its floor.
     #[must_use]
-    pub fn has_space(&self) -> bool {
-        unimplemented!()
+    pub const fn has_space(&self) -> bool {
+        self.has_space
     }
-    /// Take no more appends, make everything durable and leave the mark of a clean stop.
-    pub fn stop(&mut self, now: Now, io: &mut Io) {
-        unimplemented!()
-    }
-    /// After [`Store::stop`]: whether all is done and nothing is outstanding.
+
+    /// Why the log directory failed, if it did.
     #[must_use]
-    pub fn is_stopped(&self) -> bool {
-        unimplemented!()
+    pub const fn failure(&self) -> Option<IoError> {
+        self.failed
+    }
+
+    /// A write or sync failed: from now on nothing is acknowledged.
+    fn fail(&mut self, error: IoError) {
+        if self.failed.is_none() {
+            self.failed = Some(error);
+            for log in self.partitions.iter_mut().flatten() {
+                log.offline = true;
+            }
+        }
+    }
+
+    /// Put the failure and what became of lookups among the outputs, once.
+    fn tell_failure(&mut self, outputs: &mut Vec<Output>) {
+        if let Some(error) = self.failed
+            && !self.failure_told
+        {
+            self.failure_told = true;
+            outputs.push(Output::DirectoryFailed { error });
+            self.lookups.fail_all(outputs);
+        }
     }
 }

@@ -157,11 +157,6 @@ pub enum Output {
         /// Which.
         slot: PartitionSlot,
     },
-    /// A partition's bytes turned out unreadable or invalid; it is offline, the rest goes on.
-    PartitionFailed {
-        /// Which.
-        slot: PartitionSlot,
-    },
     /// A write or sync failed: nothing is retried, every partition of the store is offline.
     DirectoryFailed {
         /// What the kernel said.

@@ -2,16 +2,13 @@
 
 use std::{io::IoSlice, os::fd::BorrowedFd};
 
-use flumen_log::io::{IoError, WriteData};
+use flumen_log::io::{IoError, Outcome, WriteData};
 use rustix::{
     fs::{fstat, fstatvfs, ftruncate},
     io::{Errno, pwrite, pwritev},
 };
 
-use crate::errno::io_error;
-
-/// The most pieces the kernel takes in one call.
-const MAX_VECTORS: usize = 1024;
+use crate::{errno::io_error, sys::MAX_VECTORS};
 
 /// One write, perhaps short.
 pub(super) fn write(file: BorrowedFd<'_>, offset: u64, data: &WriteData) -> Result<u64, IoError> {
@@ -38,8 +35,11 @@ pub(super) fn truncate(file: BorrowedFd<'_>, length: u64) -> Result<(), IoError>
 }
 
 /// What the file system has free for processes without privilege; it keeps count, so nothing is read.
-pub(super) fn free_bytes(directory: BorrowedFd<'_>) -> Result<u64, IoError> {
-    again(|| fstatvfs(directory)).map(|status| status.f_bavail.saturating_mul(status.f_frsize))
+pub(super) fn space(directory: BorrowedFd<'_>) -> Result<Outcome, IoError> {
+    again(|| fstatvfs(directory)).map(|status| Outcome::Free {
+        bytes: status.f_bavail.saturating_mul(status.f_frsize),
+        total_bytes: status.f_blocks.saturating_mul(status.f_frsize),
+    })
 }
 
 /// Again while a signal interrupts it.

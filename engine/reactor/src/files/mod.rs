@@ -65,8 +65,8 @@ impl Files {
                 return self.tell(id, result.map(|()| Outcome::Done), None);
             }
             FileOperation::FreeSpace => {
-                let result = inline::free_bytes(self.directory.as_fd());
-                return self.tell(id, result.map(|bytes| Outcome::Free { bytes }), None);
+                let result = inline::space(self.directory.as_fd());
+                return self.tell(id, result, None);
             }
             FileOperation::Close { file } => {
                 let open = self.open_file(file).take().expect("only a file this shard opened is closed by it, once");

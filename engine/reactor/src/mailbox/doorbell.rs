@@ -23,13 +23,12 @@ pub(crate) struct Doorbell {
 }
 
 impl Doorbell {
-    pub(super) fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            sleep: Sleep::default(),
-            stop: AtomicBool::new(false),
-            eventfd: eventfd(0, EventfdFlags::CLOEXEC)?,
-            ring: OnceLock::new(),
-        })
+    /// The bell of a thread that waits in a ring, which takes the eventfd's count by a read that waits, or of one that
+    /// waits for readability and must never wait in a read.
+    pub(super) fn new(waits_in_ring: bool) -> std::io::Result<Self> {
+        let mut flags = EventfdFlags::CLOEXEC;
+        flags.set(EventfdFlags::NONBLOCK, !waits_in_ring);
+        Ok(Self { sleep: Sleep::default(), stop: AtomicBool::new(false), eventfd: eventfd(0, flags)?, ring: OnceLock::new() })
     }
 
     /// Make messages to `ring` another way to wake this thread.
@@ -48,7 +47,7 @@ impl Doorbell {
         while let Err(rustix::io::Errno::INTR) = rustix::io::write(&self.eventfd, &1_u64.to_ne_bytes()) {}
     }
 
-    /// Take back all wake-ups by eventfd. Blocks if there was none.
+    /// Take back all wake-ups by eventfd, if there are any.
     pub(super) fn reset(&self) {
         let mut count = [0; 8];
         while let Err(rustix::io::Errno::INTR) = rustix::io::read(&self.eventfd, &mut count) {}

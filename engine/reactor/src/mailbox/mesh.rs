@@ -16,7 +16,10 @@ use super::{
 /// If the kernel gives no eventfd.
 pub fn mesh<M>(shards: u16, capacity: usize) -> std::io::Result<(Vec<ShardPostbox<M>>, ControlPostbox<M>)> {
     let threads: Vec<Thread> = (0..shards).map(|number| Thread::Shard(ShardId(number))).chain([Thread::Control]).collect();
-    let bells = threads.iter().map(|_| Doorbell::new().map(Arc::new)).collect::<std::io::Result<Vec<_>>>()?;
+    let bells = threads
+        .iter()
+        .map(|&thread| Doorbell::new(thread != Thread::Control).map(Arc::new))
+        .collect::<std::io::Result<Vec<_>>>()?;
     let stop = StopHandle { bells: bells[..usize::from(shards)].into() };
     let mut all: Vec<Links<M>> = threads
         .iter()

@@ -10,7 +10,7 @@ mod receive;
 mod send;
 mod table;
 
-use std::{collections::VecDeque, net::TcpListener, os::fd::IntoRawFd};
+use std::{collections::VecDeque, net::TcpListener, os::fd::IntoRawFd, sync::Arc};
 
 use flumen_log::{
     Monotonic,
@@ -22,7 +22,7 @@ use rustix::{
 };
 
 use crate::{
-    ReactorSettings,
+    ReactorSettings, Stalls,
     sys::{Outcome, Request, Ring},
     token::Token,
 };
@@ -48,21 +48,25 @@ pub(crate) struct Network {
     /// Those that can send.
     sendable: VecDeque<ConnectionId>,
     turn_send_left: usize,
+    turn_receive_left: usize,
     /// Where small receives land before they are copied out to measure.
     scratch: Box<[u8]>,
+    stalls: Arc<Stalls>,
 }
 
 impl Network {
-    pub(crate) fn new(settings: &ReactorSettings, listeners: Vec<TcpListener>) -> std::io::Result<Self> {
+    pub(crate) fn new(settings: &ReactorSettings, listeners: Vec<TcpListener>, stalls: Arc<Stalls>) -> std::io::Result<Self> {
         Ok(Self {
             settings: settings.clone(),
             listeners: listeners.into_iter().map(Listener::new).collect::<std::io::Result<_>>()?,
-            accepting: true,
+            accepting: settings.accept_at_once,
             accept_again: None,
             connections: Table::default(),
             sendable: VecDeque::new(),
             turn_send_left: settings.turn_send_bytes,
+            turn_receive_left: settings.turn_receive_bytes,
             scratch: vec![0; receive::SCRATCH_BYTES].into_boxed_slice(),
+            stalls,
         })
     }
 
@@ -146,13 +150,19 @@ impl Network {
         self.accept_again
     }
 
-    /// A turn begins: everybody may send again, and accepting may go on.
+    /// A turn begins: everybody may send and receive again, and accepting may go on.
     pub(crate) fn begin_turn(&mut self, now: Monotonic, ring: &mut Ring<Token>) {
         self.turn_send_left = self.settings.turn_send_bytes;
+        self.turn_receive_left = self.settings.turn_receive_bytes;
         if self.accept_again.is_some_and(|again| again <= now) {
             self.accept_again = None;
             self.arm_listeners(ring);
         }
+    }
+
+    /// Whether more may be received in this turn.
+    pub(crate) fn may_receive(&self) -> bool {
+        self.turn_receive_left > 0
     }
 
     /// Whether somebody could send at once.

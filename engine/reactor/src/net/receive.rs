@@ -82,6 +82,7 @@ impl Network {
         match recv(&**connection.socket(), &mut *self.scratch, RecvFlags::DONTWAIT) {
             Ok((0, _)) => self.hang_up(id, around.events),
             Ok((count, _)) => {
+                self.turn_receive_left = self.turn_receive_left.saturating_sub(count);
                 gathered.reserve_exact(count);
                 gathered.extend_from_slice(&self.scratch[..count]);
                 if gathered.len() >= at_least {
@@ -110,6 +111,9 @@ impl Network {
     ) {
         let Some(connection) = self.connections.get(id) else { return };
         let Receiving::Large { at_least, .. } = connection.receiving else { return };
+        if let Ok(Outcome::Count(count)) = result {
+            self.turn_receive_left = self.turn_receive_left.saturating_sub(count);
+        }
         match result {
             Ok(Outcome::Count(0) | Outcome::Opened(_)) => self.hang_up(id, around.events),
             Ok(Outcome::Count(_)) if buffer.len() >= at_least => {

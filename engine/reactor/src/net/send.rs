@@ -126,6 +126,7 @@ impl Network {
                 self.start_on_socket(id, around, Token::Writable(id), |socket| Request::Poll { socket, events });
             }
             Pause::Cold { request } => {
+                self.stalls.count_cold_chunk();
                 self.block_send(id);
                 self.start_on_socket(id, around, Token::Warmed(id), |_| request);
             }

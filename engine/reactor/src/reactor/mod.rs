@@ -75,8 +75,8 @@ pub struct Reactor<Mail> {
     detector: Detector,
     /// The operation that waits for the doorbell.
     listening: Option<OperationKey>,
-    /// Messages to rings do not work here.
-    messages_failed: bool,
+    /// Sleeping peers are woken by messages to their rings.
+    messages: bool,
     stop_told: bool,
     /// Work was left for want of budget.
     busy: bool,
@@ -110,14 +110,15 @@ impl<Mail: Send + 'static> Reactor<Mail> {
         if ring.has_messages() {
             postbox.bell().attach_ring(ring.duplicate().map_err(fault("share its ring"))?);
         }
-        let network = Network::new(&settings, listeners).map_err(fault("use its listeners"))?;
+        let detector = Detector::new(shard, settings.stall);
+        let network = Network::new(&settings, listeners, detector.stalls()).map_err(fault("use its listeners"))?;
         Ok(Self {
             files: Files::new(directory),
             network,
-            detector: Detector::new(shard, settings.stall),
+            detector,
             events: VecDeque::new(),
             listening: None,
-            messages_failed: false,
+            messages: settings.wake_by_message && ring.has_messages(),
             stop_told: false,
             busy: false,
             ending: false,
@@ -166,7 +167,7 @@ impl<Mail: Send + 'static> Reactor<Mail> {
         let (token, request, result) = match finished {
             Finished::Operation { token, request, result } => (token, request, result),
             Finished::MessageFailed(number) => {
-                self.messages_failed = true;
+                self.messages = false;
                 // The peer still sleeps on its mail.
                 self.postbox.peer(number as usize).write();
                 return;

@@ -50,6 +50,7 @@ impl<Mail: Send + 'static> Reactor<Mail> {
     fn take_completions<M: Machine<Mail = Mail>>(&mut self, machine: &mut M, now: Now, effects: &mut Effects<Mail>) {
         let mut budget = self.settings.turn_completions;
         while budget > 0
+            && self.network.may_receive()
             && let Some(finished) = self.ring.next()
         {
             budget -= 1;
@@ -57,7 +58,7 @@ impl<Mail: Send + 'static> Reactor<Mail> {
             self.tell(machine, now, effects);
         }
         self.tell(machine, now, effects);
-        self.busy |= budget == 0;
+        self.busy |= budget == 0 || !self.network.may_receive();
     }
 
     /// Tell the machine what has happened so far. True if anything had.
@@ -99,8 +100,7 @@ impl<Mail: Send + 'static> Reactor<Mail> {
 
     /// Wake those who sleep on mail we wrote: by a message to their ring with this turn's submission, else directly.
     fn wake_peers(&mut self) {
-        let messages = self.ring.has_messages() && !self.messages_failed;
-        let ring = &mut self.ring;
+        let (messages, ring) = (self.messages, &mut self.ring);
         self.postbox.ring_bells(|peer, bell| match bell.ring() {
             // Peers are numbered by 16 bits.
             Some(other) if messages => ring.message(other, peer as u32),

@@ -16,7 +16,7 @@ use crate::mailbox::Doorbell;
 /// The most the kernel moves in one call.
 const MAX_MOVE_BYTES: usize = 0x7fff_f000;
 /// The most pieces the kernel takes in one vectored call.
-pub(super) const MAX_VECTORS: usize = 1024;
+pub(crate) const MAX_VECTORS: usize = 1024;
 
 /// What to do. Memory is on the heap, so moving a request does not move what the kernel was told.
 #[derive(Debug)]

@@ -52,6 +52,11 @@ struct Operation<T> {
     vectors: Vec<libc::iovec>,
 }
 
+#[cfg(test)]
+pub(super) const fn operation_bytes<T>() -> usize {
+    size_of::<Option<Operation<T>>>()
+}
+
 /// A ring and everything in flight on it.
 pub(crate) struct Ring<T> {
     // Dropped by hand: see `drop`.
@@ -267,6 +272,108 @@ impl<T> Drop for Ring<T> {
         unsafe {
             ManuallyDrop::drop(&mut self.io);
             drop(Box::from_raw(std::ptr::slice_from_raw_parts_mut(self.discard, self.discard_bytes)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Finished, Outcome, Ring};
+    use crate::sys::Request;
+    use rustix::{event::EventfdFlags, io::Errno};
+    use std::{fs::File, os::fd::OwnedFd, rc::Rc, time::Duration};
+
+    fn ring() -> Ring<u32> {
+        Ring::new(8, 4096).expect("tests run where the broker would")
+    }
+
+    fn never_readable() -> Rc<OwnedFd> {
+        Rc::new(rustix::event::eventfd(0, EventfdFlags::CLOEXEC).expect("descriptors"))
+    }
+
+    fn poll(socket: &Rc<OwnedFd>) -> Request {
+        Request::Poll { socket: Rc::clone(socket), events: libc::POLLIN as u32 }
+    }
+
+    /// The tokens of what has ended, with how.
+    fn take(ring: &mut Ring<u32>) -> Vec<(u32, Result<(), Errno>)> {
+        std::iter::from_fn(|| ring.next())
+            .map(|finished| match finished {
+                Finished::Operation { token, result, .. } => (token, result.map(drop)),
+                Finished::MessageFailed(number) => (number, Err(Errno::BADFD)),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_message_wakes_another_ring_and_leaves_nothing() {
+        let mut ours = ring();
+        assert!(ours.has_messages(), "the kernels we test on have them");
+        let other = ours.duplicate().expect("descriptors");
+        let writer = std::thread::spawn(move || {
+            let mut theirs = ring();
+            theirs.message(&other, 3);
+            theirs.submit();
+            take(&mut theirs).len()
+        });
+        ours.wait(Some(Duration::from_secs(20)));
+        assert!(!ours.io.completion().is_empty(), "the message is there");
+        assert_eq!(take(&mut ours), []);
+        assert_eq!(writer.join().expect("no panic"), 0, "a success is not told");
+    }
+
+    #[test]
+    fn a_message_to_what_is_no_ring_is_told_as_failed() {
+        let mut ours = ring();
+        ours.message(&File::open("/dev/null").expect("there").into(), 3);
+        ours.wait(None);
+        assert_eq!(take(&mut ours), [(3, Err(Errno::BADFD))]);
+    }
+
+    #[test]
+    fn an_operation_owns_its_descriptor_until_it_ends() {
+        let mut ours = ring();
+        let socket = never_readable();
+        let key = ours.start(poll(&socket), 9);
+        ours.wait(Some(Duration::ZERO));
+        assert_eq!((ours.in_flight(), Rc::strong_count(&socket)), (1, 2));
+        ours.cancel(key);
+        while ours.in_flight() > 0 {
+            ours.wait(None);
+            for (token, result) in take(&mut ours) {
+                assert_eq!((token, result), (9, Err(Errno::CANCELED)));
+            }
+        }
+        assert_eq!(Rc::strong_count(&socket), 1);
+    }
+
+    #[test]
+    fn more_operations_than_the_queue_has_entries() {
+        let mut ours = ring();
+        let socket = never_readable();
+        rustix::io::write(&*socket, &1_u64.to_ne_bytes()).expect("readable from here on");
+        for token in 0..1000 {
+            ours.start(poll(&socket), token);
+        }
+        let mut ended = Vec::new();
+        while ours.in_flight() > 0 {
+            ours.wait(None);
+            ended.extend(take(&mut ours));
+        }
+        ended.sort_unstable_by_key(|(token, _)| *token);
+        assert_eq!(ended, (0..1000).map(|token| (token, Ok(()))).collect::<Vec<_>>());
+        assert!(ours.operations.iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn a_file_that_was_opened_is_handed_over() {
+        let mut ours = ring();
+        let directory = Rc::new(OwnedFd::from(File::open("/").expect("there")));
+        ours.start(Request::Open { directory, path: c"dev/null".to_owned(), flags: libc::O_RDONLY }, 1);
+        ours.wait(None);
+        match ours.next() {
+            Some(Finished::Operation { result: Ok(Outcome::Opened(_)), .. }) => {}
+            _ => panic!("a file was to be opened"),
         }
     }
 }

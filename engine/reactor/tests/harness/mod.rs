@@ -1,5 +1,5 @@
 //! Shards for tests: a machine made of a closure, an echo machine, and threads that run them.
-#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
 
 pub mod echo;
 
@@ -141,6 +141,11 @@ impl<M: Machine + Send + 'static> Shards<M> {
             .collect::<Vec<_>>();
         let stalls = threads.iter().map(|_| hear.recv().expect("every shard starts")).collect();
         Self { address, stop: control.stop_handle(), control, stalls, threads, home }
+    }
+
+    /// Try to take the data directory as another process would.
+    pub fn try_lock(&self) -> Result<DataDirectory, flumen_reactor::LockError> {
+        DataDirectory::open(self.home.path(), Duration::ZERO)
     }
 
     /// Wait until all have finished, and check that the directory's lock is free then.

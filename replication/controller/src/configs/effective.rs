@@ -126,7 +126,8 @@ impl EffectiveTopicConfig {
             segment_bytes: values.positive_int("segment.bytes"),
             segment_index_bytes: values.positive_int("segment.index.bytes"),
             segment_jitter_ms: u64::try_from(values.number("segment.jitter.ms")).unwrap_or(0),
-            segment_ms: u64::try_from(values.number("segment.ms")).unwrap_or(u64::MAX),
+            // `log.roll.ms` has no rule of its own: a negative age never comes, and none is shorter than a topic may ask for.
+            segment_ms: u64::try_from(values.number("segment.ms")).unwrap_or(u64::MAX).max(1),
         }
     }
 }
@@ -216,6 +217,8 @@ mod tests {
         assert_eq!(resolve(&[("retention.ms", "5")], &all).retention_ms, Some(5));
         assert_eq!(resolve(&[], &[("log.retention.hours", "-1")]).retention_ms, None);
         assert_eq!(resolve(&[], &[("log.roll.hours", "1")]).segment_ms, 3_600_000);
+        assert_eq!(resolve(&[], &[("log.roll.ms", "0")]).segment_ms, 1);
+        assert_eq!(resolve(&[], &[("log.roll.ms", "-1")]).segment_ms, u64::MAX);
     }
 
     #[test]

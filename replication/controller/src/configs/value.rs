@@ -135,7 +135,7 @@ fn quorum_voter(text: &str) -> bool {
 }
 
 fn host_port(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && !host.contains('@') && port.parse::<u16>().is_ok())
 }
 
 /// A double as Java's `Double.toString` writes it, so that tools compare equal texts.

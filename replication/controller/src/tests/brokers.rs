@@ -74,7 +74,7 @@ fn a_broker_that_lost_its_memory_leaves_the_in_sync_sets_of_replicated_topics() 
 
 #[test]
 fn a_stop_in_order_or_a_synced_topic_keeps_the_in_sync_set() {
-    for (durability, clean) in [(Some("replicated"), true), (Some("journaled"), false), (None, false)] {
+    for (durability, clean) in [(Some("replicated"), true), (Some("synced"), false), (None, false)] {
         let mut machine = three_replicas(durability);
         machine.apply(registration(2, "b", clean));
         assert_eq!(first_partition(&machine, "t").isr.len(), 3, "{durability:?} {clean}");

@@ -27,7 +27,7 @@ impl ConfigRules for FewRules {
             let good = match key.as_str() {
                 "retention.ms" => value.parse::<i64>().is_ok(),
                 "cleanup.policy" => value.split(',').all(|item| ["delete", "compact"].contains(&item)),
-                "flumen.durability" => ["journaled", "replicated"].contains(&value.as_str()),
+                "flumen.durability" => ["synced", "replicated"].contains(&value.as_str()),
                 "note" => true,
                 _ => return Err(Refusal::new(Reason::InvalidConfig, format!("Unknown topic config name: {key}"))),
             };
@@ -64,6 +64,7 @@ fn registration(broker: i32, boot_id: &str, clean_stop: bool) -> Command {
         rack: None,
         boot_id: boot_id.into(),
         clean_stop,
+        offline: Vec::new(),
     })
 }
 

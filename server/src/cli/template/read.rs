@@ -37,7 +37,7 @@ pub(super) enum Piece {
     Size(Field, NumberForm),
     Text { field: Field, form: Form, end: End },
     Number(Numeric, NumberForm, End),
-    Headers(Vec<Piece>),
+    Headers(Vec<Self>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,7 +67,7 @@ pub(super) enum Form {
 pub(super) enum End {
     Sized,
     Before(Vec<u8>),
-    AtEnd,
+    WithInput,
     /// Its own form says: fixed width, or JSON.
     Itself,
 }
@@ -94,7 +94,7 @@ impl Template {
 
     /// Whether a record's text ends only with the input: then there is only one record.
     pub(super) fn takes_all(&self) -> bool {
-        matches!(self.pieces.last(), Some(Piece::Text { end: End::AtEnd, .. } | Piece::Number(_, _, End::AtEnd)))
+        matches!(self.pieces.last(), Some(Piece::Text { end: End::WithInput, .. } | Piece::Number(_, _, End::WithInput)))
     }
 }
 
@@ -110,7 +110,7 @@ fn pieces(found: &[Token]) -> Result<Vec<Piece>, String> {
             Token::Verb { name, modifier } => (*name, modifier.as_deref()),
         };
         let end = match found.get(at + 1) {
-            None => Some(End::AtEnd),
+            None => Some(End::WithInput),
             Some(Token::Literal(bytes)) => Some(End::Before(bytes.clone())),
             Some(Token::Verb { .. }) => None,
         };
@@ -141,6 +141,9 @@ fn piece(name: char, modifier: Option<&str>, end: Option<End>, sized: &mut Vec<F
         ('h', _) => {
             let inner = modifier.ok_or("needs to know how a header is written, as in %H{big16}%h{%k=%v,}")?;
             let pieces = pieces(&tokens(inner)?)?;
+            if pieces.iter().any(|piece| matches!(piece, Piece::Text { end: End::WithInput, .. })) {
+                return Err(String::from("its last part needs a size before it or a delimiter behind it"));
+            }
             if !pieces.iter().all(header_piece) {
                 return Err(String::from("a header has %k, %v, %K and %V"));
             }

@@ -6,6 +6,7 @@
 //! Invariant: no more than one record and a chunk of input is held at a time, and a record is at most [`RECORD_MAX`].
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use super::number::NumberForm;
 use super::read::{End, Field, Form, Input, Numeric, Piece, Template};
@@ -18,7 +19,7 @@ const CHUNK: usize = 64 << 10;
 /// Reads records from a stream by a template.
 pub struct RecordReader<R> {
     source: R,
-    template: Template,
+    template: Arc<Template>,
     buffer: Vec<u8>,
     position: usize,
     ended: bool,
@@ -37,7 +38,7 @@ struct Sizes {
 impl<R: Read> RecordReader<R> {
     /// Reads `source` by `template`.
     pub fn new(source: R, template: Template) -> Self {
-        Self { source, template, buffer: Vec::new(), position: 0, ended: false, records: 0 }
+        Self { source, template: Arc::new(template), buffer: Vec::new(), position: 0, ended: false, records: 0 }
     }
 
     /// Whether some of the input was taken in and not yet given out.
@@ -48,14 +49,12 @@ impl<R: Read> RecordReader<R> {
 
     /// The next record, or `None` at the end of input.
     pub fn next_record(&mut self) -> io::Result<Option<Input>> {
-        if !self.fill(1)? && !(self.records == 0 && self.template.takes_all()) {
+        if !self.fill(1)? && (self.records > 0 || !self.template.takes_all()) {
             return Ok(None);
         }
-        let template = std::mem::replace(&mut self.template, Template { pieces: Vec::new(), ends_in_line_break: false });
+        let template = Arc::clone(&self.template);
         let mut input = Input::default();
-        let outcome = self.record(&template, &mut input);
-        self.template = template;
-        outcome?;
+        self.record(&template, &mut input)?;
         self.records += 1;
         Ok(Some(input))
     }
@@ -140,7 +139,7 @@ impl<R: Read> RecordReader<R> {
         let bytes = match (form.width(), next) {
             (Some(width), _) => self.exactly(width)?,
             (None, Some(Piece::Literal(end))) => self.until(&End::Before(end.clone()), false)?,
-            (None, _) => self.until(&End::AtEnd, false)?,
+            (None, _) => self.until(&End::WithInput, false)?,
         };
         let size = form.read(&bytes).and_then(|size| usize::try_from(size).ok());
         let size = size.ok_or_else(|| self.wrong(&format!("{:?} is no size", lossy(&bytes))))?;
@@ -181,7 +180,7 @@ impl<R: Read> RecordReader<R> {
     fn until(&mut self, end: &End, optional: bool) -> io::Result<Vec<u8>> {
         let delimiter = match end {
             End::Before(delimiter) => delimiter.as_slice(),
-            End::AtEnd | End::Sized | End::Itself => &[],
+            End::WithInput | End::Sized | End::Itself => &[],
         };
         let mut searched = 0;
         loop {

@@ -183,7 +183,7 @@ impl Described {
         let mut table = Table::with_heading(&heading);
         for partition in partitions {
             let place = self.place(partition);
-            let cell = |found: &Found| self::offset(found, &place).map_or_else(|| String::from("-"), |offset| offset.to_string());
+            let cell = |found: &Found| offset(found, &place).map_or_else(|| String::from("-"), |offset| offset.to_string());
             let mut row = vec![
                 partition.index.to_string(),
                 partition.leader.map_or_else(|| String::from("-"), |leader| leader.to_string()),

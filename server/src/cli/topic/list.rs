@@ -79,7 +79,7 @@ pub(in crate::cli) fn detailed(topics: &[DescribedTopic]) -> String {
             ]);
         }
         let (count, replicas) = (topic.partitions.len(), replicas(topic));
-        let heading = format!("{}{internal}, {count} partitions, {replicas} replicas", topic.name);
+        let heading = format!("{}{internal}, partitions: {count}, replicas: {replicas}", topic.name);
         sections.push(format!("{heading}\n{}", table.render()));
     }
     sections.join("\n")

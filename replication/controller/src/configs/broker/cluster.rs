@@ -46,7 +46,7 @@ pub(super) static DEFINITIONS: &[Definition] = &[
         .doc("The voters, as id@host:port."),
     int("controller.socket.timeout.ms").or("30000")
         .doc("How long the controller waits on its own connections."),
-    int("initial.broker.registration.timeout.ms").or("60000").in_force()
+    int("initial.broker.registration.timeout.ms").or("60000")
         .doc("How long the first registration may take before the broker gives up."),
     string("inter.broker.listener.name")
         .doc("The listener other brokers connect to."),

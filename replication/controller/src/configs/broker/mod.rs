@@ -17,7 +17,7 @@ mod transactions;
 
 use super::definition::Definition;
 use super::error::{ConfigError, Problem};
-use super::nearest;
+use super::nearest as nearest_of;
 use super::value::{Value, parse};
 
 static TABLES: [&[Definition]; 11] = [
@@ -48,13 +48,18 @@ pub fn lookup(name: &str) -> Option<&'static Definition> {
     })
 }
 
+/// The setting whose name looks most like `name`, if any is close.
+#[must_use]
+pub fn nearest(name: &str) -> Option<&'static str> {
+    nearest_of(name, definitions())
+}
+
 /// Checks one value.
 ///
 /// # Errors
 /// The name is unknown or the value breaks its rule.
 pub fn validate(name: &str, value: &str) -> Result<Value, ConfigError> {
-    let definition =
-        lookup(name).ok_or_else(|| ConfigError::new(name, Problem::Unknown { nearest: nearest(name, definitions()) }))?;
+    let definition = lookup(name).ok_or_else(|| ConfigError::new(name, Problem::Unknown { nearest: nearest(name) }))?;
     parse(definition, value)
 }
 

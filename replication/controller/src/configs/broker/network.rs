@@ -22,7 +22,7 @@ pub(super) static DEFINITIONS: &[Definition] = &[
         .doc("How often Kafka's own metrics reporters are polled."),
     list("kafka.metrics.reporters").or("").low()
         .doc("Classes that report Kafka's own metrics."),
-    string("listener.security.protocol.map").or("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT").per_broker().low()
+    string("listener.security.protocol.map").or("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT").per_broker().low().in_force()
         .doc("Which protocol each listener name speaks."),
     list("listeners").or("PLAINTEXT://:9092").non_empty().per_broker().high().in_force()
         .doc("Where the broker listens, as NAME://host:port. Without TLS and authentication only loopback addresses are taken, unless `flumen.allow.insecure` is set."),
@@ -58,7 +58,7 @@ pub(super) static DEFINITIONS: &[Definition] = &[
         .doc("The longest the broker waits for its own connections to be made."),
     long("socket.connection.setup.timeout.ms").or("10000")
         .doc("How long the broker waits at first for its own connections to be made."),
-    int("socket.listen.backlog.size").or("50").at_least(1).in_force()
+    int("socket.listen.backlog.size").or("50").at_least(1)
         .doc("How many connections may wait to be accepted."),
     int("socket.receive.buffer.bytes").or("102400").high()
         .doc("The kernel's receive buffer of a connection; -1 leaves it to the system."),

@@ -1,0 +1,70 @@
+//! Everything counted has a limit, and every limit has its name here.
+
+/// Bytes of requests admitted and replies not yet sent, and the counts that bound what one client can cost.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Requests admitted and replies unsent, in bytes, over all connections of one shard.
+    pub in_flight_bytes: usize,
+    /// The largest request frame, in bytes, without its length prefix (`socket.request.max.bytes`, and never more than a
+    /// quarter of `in_flight_bytes`).
+    pub frame_bytes: usize,
+    /// Requests of one connection that are decoded or wait for it, replies unsent included.
+    pub pipeline_depth: usize,
+    /// Connections of one shard.
+    pub connections: usize,
+    /// A frame or a reply that makes no progress for so long closes its connection.
+    pub stalled_ms: u64,
+    /// A connection with nothing to do for so long is closed (`connections.max.idle.ms`).
+    pub idle_ms: u64,
+    /// Produce requests of one shard that may be under way at another at once.
+    pub produce_credits: u32,
+    /// Fetch requests that may be under way at another shard at once; one that is parked there does not count.
+    pub fetch_credits: u32,
+    /// All other requests that may be under way at another shard at once.
+    pub control_credits: u32,
+    /// Fetch sessions of one shard (KIP-227).
+    pub fetch_sessions: usize,
+    /// Partitions of all fetch sessions of one shard together.
+    pub fetch_session_partitions: usize,
+    /// What one fetch may return, in bytes (`fetch.max.bytes` of the broker).
+    pub fetch_bytes: u32,
+    /// A decompressed batch, in bytes.
+    pub decompressed_bytes: usize,
+    /// Topics a single request may name before it is refused.
+    pub topics_per_request: usize,
+}
+
+impl Limits {
+    /// Kafka's largest request.
+    pub const KAFKA_FRAME_BYTES: usize = 100 * 1024 * 1024;
+
+    /// Limits for one of `shards` shards that share `in_flight_bytes`.
+    #[must_use]
+    pub fn for_shard(in_flight_bytes: usize, shards: u16) -> Self {
+        let share = (in_flight_bytes / usize::from(shards.max(1))).max(4 * 1024 * 1024);
+        Self {
+            in_flight_bytes: share,
+            frame_bytes: Self::KAFKA_FRAME_BYTES.min(share / 4),
+            pipeline_depth: 64,
+            connections: 4096,
+            stalled_ms: 30_000,
+            idle_ms: 600_000,
+            produce_credits: 1024,
+            fetch_credits: 1024,
+            control_credits: 256,
+            fetch_sessions: 1000usize.div_ceil(usize::from(shards.max(1))),
+            fetch_session_partitions: 1_000_000,
+            fetch_bytes: 55 * 1024 * 1024,
+            decompressed_bytes: 256 * 1024 * 1024,
+            topics_per_request: 1_000_000,
+        }
+    }
+
+    /// Room a mailbox between two shards needs, so that nothing that was admitted can fail for want of it: a request or
+    /// a reply for every credit, and one wake-up for every fetch that can be parked.
+    #[must_use]
+    pub fn mailbox_slots(&self) -> usize {
+        let credits = self.produce_credits + self.fetch_credits + self.control_credits;
+        (2 * credits as usize + 2 * self.connections).next_power_of_two()
+    }
+}

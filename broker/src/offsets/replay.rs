@@ -1,0 +1,109 @@
+//! A coordinator takes over: it reads its partition from the start to the end it found.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+use flumen_log::{
+    Offset, TopicPartition,
+    batch::{BatchHeader, RecordBatch},
+    io::{Completion, FileOperation, Outcome},
+    store::Located,
+};
+
+use super::{
+    OFFSETS_TOPIC,
+    coordinator::{Coordinator, Reading, Replay},
+    records,
+};
+use crate::shard::{COORDINATORS, LookupFor, Shard, Turn};
+
+/// Read at once, in bytes.
+const READ_BYTES: u32 = 1024 * 1024;
+
+impl Shard {
+    /// This broker leads the partition from now on; if it is one of `__consumer_offsets`, its groups are coordinated here.
+    pub(crate) fn coordinators_leads(&mut self, turn: &mut Turn<'_>, partition: TopicPartition) {
+        let Some(hosted) = self.partitions.get(partition) else { return };
+        if hosted.topic.name() != OFFSETS_TOPIC {
+            return;
+        }
+        let Some(view) = self.store.view(hosted.slot) else { return };
+        let replay = Replay::At { next: view.log_start(), end: view.log_end() };
+        self.coordinators.of.insert(partition, Coordinator { replay, commits: BTreeMap::new() });
+        self.replay_on(turn, partition);
+        self.arm_offset_expiry(turn);
+    }
+
+    fn replay_on(&mut self, turn: &mut Turn<'_>, partition: TopicPartition) {
+        let Some(coordinator) = self.coordinators.of.get_mut(&partition) else { return };
+        let Replay::At { next, end } = coordinator.replay else { return };
+        if next >= end {
+            coordinator.replay = Replay::Done;
+            return;
+        }
+        let Some(slot) = self.partitions.get(partition).map(|hosted| hosted.slot) else { return };
+        match self.store.locate(slot, next, end, READ_BYTES, true, &mut turn.effects.files) {
+            Located::Pending(lookup) => {
+                self.lookups.insert(lookup, LookupFor::Replay { partition });
+            }
+            located => self.replay_located(turn, partition, located),
+        }
+    }
+
+    pub(crate) fn replay_located(&mut self, turn: &mut Turn<'_>, partition: TopicPartition, located: Located) {
+        match located {
+            Located::Slice { slice, next_offset, .. } => {
+                let operation =
+                    FileOperation::Read { file: slice.file.handle, offset: slice.position, length: slice.length as usize };
+                let id = turn.effects.files.ask(COORDINATORS, operation);
+                self.coordinators.reads.insert(id, Reading { partition, next: next_offset, _lease: slice });
+            }
+            Located::Empty => self.replayed_to(turn, partition, None),
+            Located::OutOfRange | Located::Failed | Located::Pending(_) => self.replay_failed(partition),
+        }
+    }
+
+    /// A piece of the partition was read.
+    pub(crate) fn coordinator_read(&mut self, turn: &mut Turn<'_>, completion: Completion) {
+        let Some(reading) = self.coordinators.reads.remove(&completion.id) else { return };
+        let Ok(Outcome::Read { data }) = completion.result else {
+            self.replay_failed(reading.partition);
+            return;
+        };
+        let mut rest = data;
+        let mut found = Vec::new();
+        while !rest.is_empty() {
+            let Ok(header) = BatchHeader::parse(&rest) else { break };
+            if header.total_bytes() > rest.len() {
+                break;
+            }
+            let batch = rest.split_to(header.total_bytes());
+            let Ok(batch) = RecordBatch::records(&batch, self.settings.limits.decompressed_bytes) else { continue };
+            for record in batch {
+                let Ok(record) = record else { break };
+                if let Some(key) = &record.key {
+                    found.extend(records::decode(key, record.value.as_ref()));
+                }
+            }
+        }
+        if let Some(coordinator) = self.coordinators.of.get_mut(&reading.partition) {
+            for (key, commit) in found {
+                coordinator.take_up(key, commit);
+            }
+        }
+        self.replayed_to(turn, reading.partition, Some(reading.next));
+    }
+
+    /// Everything up to here, or to the end, is known.
+    fn replayed_to(&mut self, turn: &mut Turn<'_>, partition: TopicPartition, reached: Option<Offset>) {
+        let Some(coordinator) = self.coordinators.of.get_mut(&partition) else { return };
+        if let Replay::At { end, .. } = coordinator.replay {
+            coordinator.replay = Replay::At { next: reached.unwrap_or(end), end };
+        }
+        self.replay_on(turn, partition);
+    }
+
+    fn replay_failed(&mut self, partition: TopicPartition) {
+        if let Some(coordinator) = self.coordinators.of.get_mut(&partition) {
+            coordinator.replay = Replay::Failed;
+        }
+    }
+}

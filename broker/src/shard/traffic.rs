@@ -1,0 +1,262 @@
+//! Bytes in, replies out: the connections of a shard.
+
+use bytes::{Buf, Bytes};
+use flumen_log::io::{ConnectionId, NetEffect, SendPart};
+use flumen_protocol::ApiKey;
+
+use super::{Class, Shard, Timer, Turn, stop::Stopping};
+use crate::{
+    connection::{Connection, Frame, Next, Overlap, Reply, Sending},
+    mail::Ticket,
+};
+
+impl Shard {
+    pub(super) fn accepted(&mut self, turn: &mut Turn<'_>, id: ConnectionId, listener: u16) {
+        let mut connection = Connection::new(id, listener, turn.now.monotonic);
+        let refused = self.connections.len() >= self.settings.limits.connections || self.stopping != Stopping::No;
+        if refused {
+            connection.closed = true;
+            turn.effects.net.push(NetEffect::Close { connection: id });
+        }
+        self.connections.insert(id, connection);
+        if !refused {
+            let idle_ms = self.settings.limits.idle_ms.min(self.settings.limits.stalled_ms);
+            self.timers.arm(turn.now.monotonic.after_ms(idle_ms), Timer::Connection(id));
+            self.busy.push_back(id);
+        }
+    }
+
+    pub(super) fn received(&mut self, turn: &mut Turn<'_>, id: ConnectionId, data: Bytes) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.receiving = false;
+        connection.moved_at = turn.now.monotonic;
+        connection.frames.received(data);
+        self.busy.push_back(id);
+    }
+
+    pub(super) fn progressed(&mut self, turn: &mut Turn<'_>, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.moved_at = turn.now.monotonic;
+        }
+    }
+
+    pub(super) fn sent(&mut self, turn: &mut Turn<'_>, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.moved_at = turn.now.monotonic;
+        if let Some(sending) = connection.sending.pop_front() {
+            self.budget.release(sending.charge);
+            if sending.close_after {
+                self.close(turn, id);
+                return;
+            }
+        }
+        self.busy.push_back(id);
+        self.wake_starved();
+    }
+
+    /// Close a connection; what runs for it goes on without anybody to tell.
+    pub(crate) fn close(&mut self, turn: &mut Turn<'_>, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id)
+            && !connection.closed
+        {
+            connection.closed = true;
+            turn.effects.net.push(NetEffect::Close { connection: id });
+        }
+    }
+
+    pub(super) fn closed(&mut self, turn: &mut Turn<'_>, id: ConnectionId) {
+        let Some(connection) = self.connections.remove(&id) else { return };
+        self.budget.release(connection.charged());
+        self.uncredited.remove(&id);
+        for sequence in connection.active {
+            self.abandon(turn, Ticket { connection: id, sequence });
+        }
+        self.wake_starved();
+    }
+
+    /// It is time to look whether a connection is idle or stuck.
+    pub(super) fn connection_deadline(&mut self, turn: &mut Turn<'_>, id: ConnectionId) {
+        let limits = &self.settings.limits;
+        let Some(connection) = self.connections.get(&id) else { return };
+        match connection.deadline(limits.stalled_ms, limits.idle_ms) {
+            Some(deadline) if deadline <= turn.now.monotonic => self.close(turn, id),
+            deadline => {
+                let latest = turn.now.monotonic.after_ms(limits.stalled_ms);
+                self.timers.arm(deadline.map_or(latest, |deadline| deadline.min(latest)), Timer::Connection(id));
+            }
+        }
+    }
+
+    /// Let a connection get on: replies out, requests started, bytes read.
+    pub(super) fn serve(&mut self, turn: &mut Turn<'_>, id: ConnectionId) {
+        self.send_replies(turn, id);
+        self.start_requests(turn, id);
+        self.take_frames(turn, id);
+        self.start_requests(turn, id);
+        self.send_replies(turn, id);
+        // What was answered on the spot made room again.
+        self.take_frames(turn, id);
+    }
+
+    /// Room in the budget: let those who waited for it read on.
+    fn wake_starved(&mut self) {
+        // It is served from the work queue, and goes back to the head of the line if there is still not enough.
+        while let Some(id) = self.budget.next_waiting() {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.starved = false;
+                connection.resumed = true;
+                self.busy.push_back(id);
+                return;
+            }
+        }
+    }
+
+    fn take_frames(&mut self, turn: &mut Turn<'_>, id: ConnectionId) {
+        while self.take_frame(turn, id) {}
+    }
+
+    /// Take a frame that is there, or see to it that more is received. Answers whether there may be another.
+    fn take_frame(&mut self, turn: &mut Turn<'_>, id: ConnectionId) -> bool {
+        let limits = &self.settings.limits;
+        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        let stopped = connection.receiving || connection.starved || connection.draining || connection.closed;
+        if stopped || connection.depth() >= limits.pipeline_depth {
+            return false;
+        }
+        let (length, begun) = match connection.frames.peek(limits.frame_bytes) {
+            Next::Whole { length } => (length, None),
+            Next::Begun { length, at_least } => (length, Some(at_least)),
+            Next::Nothing { at_least } => {
+                connection.receive(turn.effects, at_least);
+                return false;
+            }
+            Next::Refused { .. } => {
+                self.close(turn, id);
+                return false;
+            }
+        };
+        let resumed = core::mem::take(&mut connection.resumed);
+        if connection.receiving_charge == 0 && length > 0 {
+            if !self.budget.admit(length, resumed) {
+                connection.starved = true;
+                if resumed {
+                    self.budget.wait_on(id)
+                } else {
+                    self.budget.wait(id)
+                }
+                return false;
+            }
+            connection.receiving_charge = length;
+        }
+        if let Some(at_least) = begun {
+            connection.receive(turn.effects, at_least);
+        } else {
+            let charge = core::mem::take(&mut connection.receiving_charge);
+            let bytes = connection.frames.take(length);
+            connection.inbox.push_back(Frame { bytes, charge });
+        }
+        if resumed {
+            // There may be room for the next in line as well.
+            self.wake_starved();
+        }
+        begun.is_none()
+    }
+
+    fn start_requests(&mut self, turn: &mut Turn<'_>, id: ConnectionId) {
+        while let Some(connection) = self.connections.get_mut(&id) {
+            if connection.closed || connection.draining {
+                return;
+            }
+            let Some(frame) = connection.inbox.front() else { return };
+            let key = frame.bytes.first_chunk::<2>().map(|key| i16::from_be_bytes(*key));
+            let (overlap, class) = overlap_of(key);
+            if !connection.pipeline.may_start(overlap) {
+                return;
+            }
+            if !self.credits.available(class) || (class == Class::Control && !self.proposals.available()) {
+                self.uncredited.insert(id);
+                return;
+            }
+            let Some(frame) = connection.inbox.pop_front() else { return };
+            connection.charges.push_back(frame.charge);
+            let sequence = connection.pipeline.start(overlap);
+            connection.active.insert(sequence);
+            self.dispatch(turn, Ticket { connection: id, sequence }, overlap, frame.bytes);
+        }
+    }
+
+    /// A request has its result.
+    pub(crate) fn finish(&mut self, ticket: Ticket, overlap: Overlap, reply: Reply) {
+        let Some(connection) = self.connections.get_mut(&ticket.connection) else { return };
+        if connection.active.remove(&ticket.sequence) {
+            connection.pipeline.finish(ticket.sequence, overlap, reply);
+            self.busy.push_back(ticket.connection);
+        }
+    }
+
+    fn send_replies(&mut self, turn: &mut Turn<'_>, id: ConnectionId) {
+        let mut released = false;
+        while let Some(connection) = self.connections.get_mut(&id) {
+            if connection.closed {
+                return;
+            }
+            let Some(reply) = connection.pipeline.next_reply() else { break };
+            let charge = connection.charges.pop_front().unwrap_or_default();
+            match reply {
+                Reply::Send(parts) => {
+                    let bytes = parts.iter().map(memory_bytes).sum::<usize>();
+                    self.budget.charge(bytes);
+                    if connection.sending.is_empty() {
+                        connection.moved_at = turn.now.monotonic;
+                    }
+                    connection.sending.push_back(Sending { charge: charge + bytes, close_after: false });
+                    turn.effects.net.push(NetEffect::Send { connection: id, parts });
+                }
+                Reply::Silence => {
+                    self.budget.release(charge);
+                    released = true;
+                }
+                Reply::Close => {
+                    self.budget.release(charge);
+                    connection.draining = true;
+                    match connection.sending.back_mut() {
+                        Some(last) => last.close_after = true,
+                        None => self.close(turn, id),
+                    }
+                    return;
+                }
+            }
+        }
+        if released {
+            self.wake_starved();
+        }
+    }
+
+    /// Credits came back: those whose next request found none may try again.
+    pub(crate) fn credited(&mut self) {
+        self.busy.extend(core::mem::take(&mut self.uncredited));
+    }
+}
+
+impl Connection {
+    fn receive(&mut self, effects: &mut flumen_log::io::Effects<crate::mail::Mail>, at_least: usize) {
+        self.receiving = true;
+        let prefix = self.frames.remainder();
+        effects.net.push(NetEffect::Receive { connection: self.id, prefix, at_least });
+    }
+}
+
+fn memory_bytes(part: &SendPart) -> usize {
+    match part {
+        SendPart::Bytes(bytes) => bytes.remaining(),
+        SendPart::File(_) => 0,
+    }
+}
+
+const fn overlap_of(api_key: Option<i16>) -> (Overlap, Class) {
+    match api_key {
+        Some(key) if key == ApiKey::Produce as i16 => (Overlap::Produce, Class::Produce),
+        Some(key) if key == ApiKey::Fetch as i16 => (Overlap::Exclusive, Class::Fetch),
+        _ => (Overlap::Exclusive, Class::Control),
+    }
+}

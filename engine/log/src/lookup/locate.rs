@@ -1,0 +1,136 @@
+//! Where the bytes for a fetch are.
+
+use alloc::sync::Arc;
+
+use super::{Chunk, Need, Step, header_at, readable_bytes};
+use crate::Offset;
+use crate::io::FileSlice;
+use crate::partition::PartitionLog;
+use crate::segment::Segment;
+use crate::segment::tail::Boundary;
+use crate::store::Located;
+
+/// What a fetch asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct LocateRequest {
+    pub(crate) from: Offset,
+    pub(crate) below: Offset,
+    pub(crate) max_bytes: u32,
+    pub(crate) at_least_one: bool,
+}
+
+/// The first batch of the answer: where it starts, and where it ends if that is known.
+struct First {
+    start: Boundary,
+    end: Option<Boundary>,
+}
+
+/// Take a step.
+pub(crate) fn locate(log: &PartitionLog, request: &LocateRequest, chunk: Option<&Chunk>) -> Step<Located> {
+    let below = request.below.min(log.log_end);
+    if log.offline {
+        return Step::Done(Located::Failed);
+    }
+    if request.from < log.log_start || request.from > log.log_end {
+        return Step::Done(Located::OutOfRange);
+    }
+    if request.from >= below {
+        return Step::Done(Located::Empty);
+    }
+    let Some((base, segment)) = log.segments.range(..=request.from).next_back() else { return Step::Done(Located::Failed) };
+    if segment.index.is_none() {
+        return Step::Need(Need::Index(*base));
+    }
+    let readable = readable_bytes(log, *base);
+    let first = match find_first(segment, request.from, readable, chunk) {
+        Some(Ok(first)) => first,
+        Some(Err(need)) => return need_open_first(segment, need),
+        None => return Step::Done(Located::Failed),
+    };
+    let end = match find_end(segment, &first, request, below, readable, chunk) {
+        Some(Ok(Some(end))) => end,
+        Some(Ok(None)) => return Step::Done(Located::Empty),
+        Some(Err(need)) => return need_open_first(segment, need),
+        None => return Step::Done(Located::Failed),
+    };
+    let Some(file) = segment.file() else { return Step::Need(Need::Open(*base)) };
+    let Ok(length) = u32::try_from(end.position - first.start.position) else { return Step::Done(Located::Failed) };
+    let slice = FileSlice { file: Arc::clone(file), position: first.start.position, length };
+    Step::Done(Located::Slice { slice, base_offset: first.start.offset, next_offset: end.offset })
+}
+
+/// Before bytes can be read, the file must be open.
+fn need_open_first<T>(segment: &Segment, need: Need) -> Step<T> {
+    Step::Need(if segment.file().is_some() { need } else { Need::Open(segment.base) })
+}
+
+/// The batch that holds `from`: from memory where it is exact, else by walking the headers from the nearest entry before it.
+fn find_first(segment: &Segment, from: Offset, readable: u64, chunk: Option<&Chunk>) -> Option<Result<First, Need>> {
+    if let Some((start, end)) = segment.tail.as_ref().and_then(|tail| tail.batch_at(from)) {
+        return Some(Ok(First { start, end: Some(end) }));
+    }
+    let index = segment.index.as_ref()?;
+    let mut position = 0;
+    if let Some(entry) = index.floor(from) {
+        position = u64::from(entry.position);
+        if from <= index.absolute(entry.relative_last) {
+            let start = Boundary { offset: index.absolute(entry.relative_base), position };
+            return Some(Ok(First { start, end: None }));
+        }
+    } else if from == segment.base {
+        return Some(Ok(First { start: Boundary { offset: from, position }, end: None }));
+    }
+    // Where an earlier step has got to.
+    let reached = chunk.filter(|(base, _, _)| *base == segment.base).map_or(position, |(_, at, _)| (*at).max(position));
+    let mut position = reached;
+    loop {
+        let header = match header_at(chunk, segment.base, position, readable)? {
+            Ok(header) => header,
+            Err(need) => return Some(Err(need)),
+        };
+        let end = Boundary { offset: header.next_offset(), position: position + header.total_bytes() as u64 };
+        if header.base_offset <= from && from < end.offset {
+            return Some(Ok(First { start: Boundary { offset: header.base_offset, position }, end: Some(end) }));
+        }
+        if header.base_offset > from {
+            // The bytes are not what the index says they are.
+            return None;
+        }
+        position = end.position;
+    }
+}
+
+/// The furthest known boundary within the bounds; `Ok(None)` if not even the first batch fits and it need not.
+fn find_end(
+    segment: &Segment,
+    first: &First,
+    request: &LocateRequest,
+    below: Offset,
+    readable: u64,
+    chunk: Option<&Chunk>,
+) -> Option<Result<Option<Boundary>, Need>> {
+    let limit = (first.start.position + u64::from(request.max_bytes)).min(readable);
+    let fits = |end: &Boundary| end.position <= limit && end.offset <= below && end.position > first.start.position;
+    let index = segment.index.as_ref()?;
+    let by_tail = segment.tail.as_ref().and_then(|tail| tail.floor(limit, below));
+    let by_index = index
+        .floor_position(limit, below)
+        .map(|entry| Boundary { offset: index.absolute(entry.relative_base), position: u64::from(entry.position) });
+    let by_size = Some(Boundary { offset: segment.next_offset, position: segment.bytes });
+    let known = [by_tail, by_index, by_size, first.end].into_iter().flatten().filter(fits);
+    if let Some(end) = known.max_by_key(|end| end.position) {
+        return Some(Ok(Some(end)));
+    }
+    let end = match first.end {
+        Some(end) => end,
+        None => match header_at(chunk, segment.base, first.start.position, readable)? {
+            Ok(header) => {
+                let position = first.start.position + header.total_bytes() as u64;
+                Boundary { offset: header.next_offset(), position }
+            }
+            Err(need) => return Some(Err(need)),
+        },
+    };
+    let whole = end.offset <= below && (request.at_least_one || end.position <= limit);
+    Some(Ok(whole.then_some(end)))
+}

@@ -1,0 +1,180 @@
+//! Lookups by offset and by timestamp: one step at a time, each answering or saying what it needs to go on.
+//!
+//! A step looks at the log as it is now, and at the bytes read last; what it needs (a file opened, an index loaded, some bytes
+//! read) is had by the store, which then takes the step again. So a lookup holds no position that a deleted segment could make
+//! wrong. Does no I/O.
+
+mod locate;
+mod rebuild;
+mod timestamp;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+pub(crate) use locate::{LocateRequest, locate};
+pub(crate) use rebuild::{Rebuild, RebuildStep};
+pub(crate) use timestamp::{TimestampRequest, find_timestamp};
+
+use crate::Offset;
+use crate::batch::{BATCH_OVERHEAD_BYTES, BatchHeader};
+use crate::partition::PartitionLog;
+use crate::store::{Located, LookupId, Output, PartitionSlot, TimestampLookup};
+
+/// Bytes read at once where headers are looked for.
+const HEADERS_BYTES: usize = 64 << 10;
+
+/// Bytes read for a lookup: of which segment, from where, what.
+pub(crate) type Chunk = (Offset, u64, Bytes);
+
+/// What a step came to.
+pub(crate) enum Step<T> {
+    /// The answer.
+    Done(T),
+    /// Something must be had first.
+    Need(Need),
+}
+
+/// What a lookup needs to go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Need {
+    /// The segment's file open.
+    Open(Offset),
+    /// The segment's index in memory.
+    Index(Offset),
+    /// Bytes of the segment.
+    Read { base: Offset, position: u64, length: usize },
+}
+
+/// What is looked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Request {
+    Locate(LocateRequest),
+    Timestamp(TimestampRequest),
+}
+
+/// A lookup that is not done.
+#[derive(Debug)]
+pub(crate) struct Lookup {
+    pub(crate) slot: PartitionSlot,
+    pub(crate) request: Request,
+    /// The bytes read last.
+    pub(crate) chunk: Option<Chunk>,
+    /// An index that is being made from its segment, because its sidecar is not to be used.
+    pub(crate) rebuild: Option<Rebuild>,
+}
+
+/// The lookups that are not done, and which indexes of sealed segments are in memory.
+#[derive(Debug)]
+pub(crate) struct Lookups {
+    next: u64,
+    running: BTreeMap<LookupId, Lookup>,
+    cached: VecDeque<(PartitionSlot, Offset, usize)>,
+    cached_bytes: usize,
+    cache_bytes_max: usize,
+}
+
+impl Lookups {
+    pub(crate) const fn new(cache_bytes_max: usize) -> Self {
+        Self { next: 0, running: BTreeMap::new(), cached: VecDeque::new(), cached_bytes: 0, cache_bytes_max }
+    }
+
+    /// Keep a lookup until it is done.
+    pub(crate) fn insert(&mut self, lookup: Lookup) -> LookupId {
+        let id = LookupId(self.next);
+        self.next += 1;
+        self.running.insert(id, lookup);
+        id
+    }
+
+    pub(crate) fn get_mut(&mut self, id: LookupId) -> Option<&mut Lookup> {
+        self.running.get_mut(&id)
+    }
+
+    /// Take a lookup out, to step it or to end it.
+    pub(crate) fn take(&mut self, id: LookupId) -> Option<Lookup> {
+        self.running.remove(&id)
+    }
+
+    /// Put one back that is not done.
+    pub(crate) fn put_back(&mut self, id: LookupId, lookup: Lookup) {
+        self.running.insert(id, lookup);
+    }
+
+    /// A lookup cannot be answered.
+    pub(crate) fn fail(&mut self, id: LookupId, outputs: &mut Vec<Output>) {
+        if let Some(lookup) = self.running.remove(&id) {
+            outputs.push(failure(id, &lookup.request));
+        }
+    }
+
+    /// None of this partition's can be answered.
+    pub(crate) fn fail_of(&mut self, slot: PartitionSlot, outputs: &mut Vec<Output>) {
+        self.running.retain(|id, lookup| {
+            let ends = lookup.slot == slot;
+            if ends {
+                outputs.push(failure(*id, &lookup.request));
+            }
+            !ends
+        });
+    }
+
+    /// None can be answered.
+    pub(crate) fn fail_all(&mut self, outputs: &mut Vec<Output>) {
+        outputs.extend(core::mem::take(&mut self.running).into_iter().map(|(id, lookup)| failure(id, &lookup.request)));
+    }
+
+    /// The index of a sealed segment is in memory now.
+    pub(crate) fn loaded(&mut self, slot: PartitionSlot, base: Offset, bytes: usize) {
+        self.cached.push_back((slot, base, bytes));
+        self.cached_bytes += bytes;
+    }
+
+    /// The index to be dropped next, if there are more than there may be. The one loaded last stays.
+    pub(crate) fn evict(&mut self) -> Option<(PartitionSlot, Offset)> {
+        if self.cached_bytes <= self.cache_bytes_max || self.cached.len() <= 1 {
+            return None;
+        }
+        let (slot, base, bytes) = self.cached.pop_front()?;
+        self.cached_bytes -= bytes;
+        Some((slot, base))
+    }
+}
+
+fn failure(lookup: LookupId, request: &Request) -> Output {
+    match request {
+        Request::Locate(_) => Output::Located { lookup, result: Located::Failed },
+        Request::Timestamp(_) => Output::Timestamp { lookup, result: TimestampLookup::Failed },
+    }
+}
+
+/// The header of the batch at `position`, if the chunk has it; else what to read. `None` if there cannot be one.
+fn header_at(chunk: Option<&Chunk>, base: Offset, position: u64, end: u64) -> Option<Result<BatchHeader, Need>> {
+    if position + BATCH_OVERHEAD_BYTES as u64 > end {
+        return None;
+    }
+    let length = usize::try_from(end - position).unwrap_or(usize::MAX).min(HEADERS_BYTES);
+    let Some(bytes) = chunk_at(chunk, base, position).filter(|bytes| bytes.len() >= BATCH_OVERHEAD_BYTES) else {
+        // What was just read from here and is too short will not get longer.
+        let read = chunk.is_some_and(|(chunk_base, from, _)| *chunk_base == base && *from == position);
+        return if read { None } else { Some(Err(Need::Read { base, position, length })) };
+    };
+    let header = BatchHeader::parse(&bytes).ok()?;
+    (position + header.total_bytes() as u64 <= end).then_some(Ok(header))
+}
+
+/// The chunk's bytes from `position` on.
+fn chunk_at(chunk: Option<&Chunk>, base: Offset, position: u64) -> Option<Bytes> {
+    let (_, from, data) = chunk.filter(|(chunk_base, from, _)| *chunk_base == base && *from <= position)?;
+    let skip = usize::try_from(position - from).ok()?;
+    (skip < data.len()).then(|| data.slice(skip..))
+}
+
+/// Bytes of a segment that are written for good.
+fn readable_bytes(log: &PartitionLog, base: Offset) -> u64 {
+    match log.segments.get(&base) {
+        Some(_) if log.log_end_at.0 == base => log.log_end_at.1,
+        Some(segment) if log.log_end_at.0 > base => segment.bytes,
+        _ => 0,
+    }
+}

@@ -1,0 +1,107 @@
+//! Partition directories as they are found.
+
+use alloc::{boxed::Box, format, string::String, vec::Vec};
+
+use super::journals::list_or_empty;
+use crate::codec::decode_topic_id;
+use crate::io::{Disk, IoError};
+use crate::producer::ProducerSnapshot;
+use crate::segment::parse_file_name;
+use crate::state::{COPY_BYTES, PartitionState, STATE_FILE_NAME};
+use crate::store::{METADATA_FILE_NAME, REMOVED_SUFFIX};
+use crate::{Offset, PartitionIndex, TopicPartition};
+
+/// A partition's directory.
+#[derive(Debug)]
+pub(super) struct Directory {
+    pub(super) name: String,
+    pub(super) identity: TopicPartition,
+    pub(super) topic_name: String,
+    /// `None` if neither copy is whole.
+    pub(super) state: Option<PartitionState>,
+    /// Segment files: base offset and size.
+    pub(super) logs: Vec<(Offset, u64)>,
+    pub(super) snapshots: Vec<Offset>,
+    /// Those of state and metadata that are there.
+    pub(super) small_files: Vec<&'static str>,
+}
+
+/// What a directory of the data directory is.
+#[derive(Debug)]
+pub(super) enum Found {
+    Partition(Box<Directory>),
+    /// Of a partition that was removed; its identity, if the state tells it.
+    Removed(String, Option<TopicPartition>),
+    /// It looks like a partition's, holds segments, and does not say whose they are.
+    Unknown(String),
+}
+
+/// Look at every directory. Nothing is changed.
+pub(super) fn find(disk: &mut dyn Disk) -> Result<Vec<Found>, IoError> {
+    let mut found = Vec::new();
+    for entry in list_or_empty(disk, "")? {
+        if entry.is_directory {
+            found.extend(look(disk, &entry.name)?);
+        }
+    }
+    Ok(found)
+}
+
+fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
+    let gone = name.ends_with(REMOVED_SUFFIX);
+    let parsed = parse_name(name);
+    if !gone && parsed.is_none() {
+        return Ok(None);
+    }
+    let state = read_small(disk, &format!("{name}/{STATE_FILE_NAME}"))?.and_then(|bytes| PartitionState::decode(&bytes));
+    let identity = state.as_ref().map(|state| state.partition);
+    if gone && (state.as_ref().is_none_or(|state| state.removed) || parsed.is_none()) {
+        return Ok(Some(Found::Removed(String::from(name), identity)));
+    }
+    if state.as_ref().is_some_and(|state| state.removed) {
+        return Ok(Some(Found::Removed(String::from(name), identity)));
+    }
+    let Some((topic_name, partition)) = parsed else { return Ok(None) };
+    let mut logs = Vec::new();
+    let mut snapshots = Vec::new();
+    let mut small_files = Vec::new();
+    for entry in disk.list(name)? {
+        if let Some(base) = parse_file_name(&entry.name, "log") {
+            logs.push((base, entry.length));
+        } else if let Some(offset) = parse_file_name(&entry.name, "snapshot") {
+            debug_assert_eq!(entry.name, ProducerSnapshot::file_name(offset));
+            snapshots.push(offset);
+        } else {
+            small_files.extend([STATE_FILE_NAME, METADATA_FILE_NAME].into_iter().find(|name| *name == entry.name));
+        }
+    }
+    let identity = match identity {
+        Some(identity) => Some(identity),
+        None if logs.is_empty() => return Ok(None),
+        None => {
+            let metadata = read_small(disk, &format!("{name}/{METADATA_FILE_NAME}"))?;
+            let topic = metadata.and_then(|bytes| decode_topic_id(&bytes));
+            topic.map(|topic| TopicPartition { topic, partition })
+        }
+    };
+    let Some(identity) = identity else { return Ok(Some(Found::Unknown(String::from(name)))) };
+    let name = String::from(name);
+    let directory = Directory { name, identity, topic_name, state, logs, snapshots, small_files };
+    Ok(Some(Found::Partition(Box::new(directory))))
+}
+
+/// `<topic>-<partition>`.
+fn parse_name(name: &str) -> Option<(String, PartitionIndex)> {
+    let (topic, partition) = name.rsplit_once('-')?;
+    let digits = !partition.is_empty() && partition.bytes().all(|byte| byte.is_ascii_digit());
+    let partition = partition.parse().ok()?;
+    (digits && !topic.is_empty()).then(|| (String::from(topic), PartitionIndex(partition)))
+}
+
+fn read_small(disk: &mut dyn Disk, path: &str) -> Result<Option<bytes::Bytes>, IoError> {
+    match disk.read(path, 0, 2 * COPY_BYTES) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(IoError::NOT_FOUND) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

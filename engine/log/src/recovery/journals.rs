@@ -1,0 +1,305 @@
+//! Every journal on disk, of whatever number of shards, as entries in the order in which they happened.
+//!
+//! Only where the entries lie is kept, not their bytes. The journal of a run ends at the first frame that is missing or bad above
+//! the highest mark through which a later frame says all had completed; below that mark it is corruption, reported, and reading
+//! goes on behind it.
+
+use alloc::collections::BTreeMap;
+use alloc::{format, string::String, vec::Vec};
+use bytes::Bytes;
+
+use super::RecoveryReport;
+use crate::io::{BLOCK_BYTES, Disk, IoError};
+use crate::journal::{FileHeader, Frame, FrameBuilder, JOURNAL_DIRECTORY, JournalFileName, JournalId, JournalPosition};
+use crate::{LeaderEpoch, Offset, ShardId, TopicPartition};
+
+/// Where damaged and unclaimed things are kept.
+pub(super) const QUARANTINE_DIRECTORY: &str = "quarantine";
+/// The id of frames in quarantine: they have left their journal for good.
+const QUARANTINE_ID: JournalId = *b"flumenQuarantine";
+const QUARANTINE_SUFFIX: &str = ".frames";
+/// Bytes looked through at once.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// A journal entry, and where its batches are.
+#[derive(Clone, Debug)]
+pub(super) struct Located {
+    pub(super) partition: TopicPartition,
+    pub(super) position: JournalPosition,
+    pub(super) epoch: LeaderEpoch,
+    pub(super) segment_base: Offset,
+    pub(super) base_offset: Offset,
+    path: String,
+    frame_at: u64,
+    frame_bytes: usize,
+    id: JournalId,
+    index: usize,
+}
+
+impl Located {
+    /// Read the batches.
+    pub(super) fn batches(&self, disk: &mut dyn Disk) -> Result<Bytes, IoError> {
+        let bytes = disk.read(&self.path, self.frame_at, self.frame_bytes)?;
+        let entry = Frame::parse(&bytes, &self.id).and_then(|frame| frame.entries.into_iter().nth(self.index));
+        // It parsed when it was found; a disk that now gives other bytes cannot be relied on.
+        entry.map(|entry| entry.batches).ok_or(IoError::INPUT_OUTPUT)
+    }
+}
+
+/// A journal file.
+#[derive(Clone, Debug)]
+pub(super) struct FileFound {
+    pub(super) name: JournalFileName,
+    pub(super) length: u64,
+}
+
+/// What the journals hold.
+#[derive(Debug, Default)]
+pub(super) struct Journals {
+    pub(super) files: Vec<FileFound>,
+    /// By partition, in order.
+    pub(super) entries: BTreeMap<TopicPartition, Vec<Located>>,
+    /// The highest generation of any file or quarantined frame.
+    pub(super) generation: u64,
+    quarantine_files: Vec<String>,
+}
+
+/// The frames of one journal of one start.
+#[derive(Default)]
+struct Run {
+    frames: Vec<FoundFrame>,
+    /// Frames of a lower sequence are not needed, and may be half written over.
+    dead_below: u64,
+}
+
+struct FoundFrame {
+    position: JournalPosition,
+    completed_through: u64,
+    entries: Vec<Located>,
+}
+
+/// Find the files, and unless every shard stopped cleanly, what is in them. What was quarantined is offered again in any case.
+pub(super) fn read(disk: &mut dyn Disk, clean: bool, report: &mut RecoveryReport) -> Result<Journals, IoError> {
+    let mut journals = Journals::default();
+    read_quarantine(disk, &mut journals)?;
+    for entry in list_or_empty(disk, JOURNAL_DIRECTORY)? {
+        if let Some(name) = JournalFileName::parse(&entry.name) {
+            journals.files.push(FileFound { name, length: entry.length });
+        }
+    }
+    let (readable, generation) = with_headers(disk, &journals.files)?;
+    journals.generation = journals.generation.max(generation);
+    if !clean {
+        let mut runs: BTreeMap<(ShardId, JournalId), Run> = BTreeMap::new();
+        for (file, header) in readable {
+            let run = runs.entry((file.name.shard, header.id)).or_default();
+            run.dead_below = run.dead_below.max(header.dead_below);
+            run.frames.extend(read_frames(disk, &file.name.path(), file.length, BLOCK_BYTES as u64, &header.id, true)?);
+        }
+        for run in runs.into_values() {
+            for entry in through_the_end(run, report) {
+                journals.entries.entry(entry.partition).or_default().push(entry);
+            }
+        }
+    }
+    for entries in journals.entries.values_mut() {
+        entries.sort_by_key(|entry| (entry.position, entry.index));
+    }
+    Ok(journals)
+}
+
+pub(super) fn list_or_empty(disk: &mut dyn Disk, path: &str) -> Result<Vec<crate::io::DirectoryEntry>, IoError> {
+    match disk.list(path) {
+        Err(IoError::NOT_FOUND) => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// What each file's header says, of those of the last start: files of earlier ones are given to the next only when all that
+/// they hold was replayed. A file whose own header is bad is read as its shard's others are.
+fn with_headers(disk: &mut dyn Disk, files: &[FileFound]) -> Result<(Vec<(FileFound, FileHeader)>, u64), IoError> {
+    let mut headers = Vec::new();
+    for file in files {
+        let block = disk.read(&file.name.path(), 0, BLOCK_BYTES)?;
+        headers.push((file.clone(), file.name.read_header(&block)));
+    }
+    let newest = headers.iter().filter_map(|(_, header)| header.map(|header| header.generation)).max();
+    let is_newest = |header: &FileHeader| Some(header.generation) == newest;
+    let mut readable = Vec::new();
+    for (file, header) in &headers {
+        if let Some(header) = header {
+            if is_newest(header) {
+                readable.push((file.clone(), *header));
+            }
+            continue;
+        }
+        let of_shard = headers.iter().filter(|(other, _)| other.name.shard == file.name.shard);
+        let other = of_shard.filter_map(|(_, header)| *header).find(is_newest);
+        readable.extend(other.map(|header| (file.clone(), FileHeader { dead_below: 0, ..header })));
+    }
+    Ok((readable, newest.unwrap_or_default()))
+}
+
+/// The frames of a file. In a ring's file (`one_round`) those behind the highest position are an older round's, and left out.
+fn read_frames(
+    disk: &mut dyn Disk,
+    path: &str,
+    length: u64,
+    from: u64,
+    id: &JournalId,
+    one_round: bool,
+) -> Result<Vec<FoundFrame>, IoError> {
+    let mut frames = Vec::new();
+    let mut chunk = (0, Bytes::new());
+    let mut at = from;
+    while at + BLOCK_BYTES as u64 <= length {
+        let block_in_chunk = usize::try_from(at - chunk.0).ok().and_then(|skip| chunk.1.get(skip..skip + BLOCK_BYTES));
+        let Some(block) = block_in_chunk else {
+            chunk = (at, disk.read(path, at, CHUNK_BYTES)?);
+            if chunk.1.len() < BLOCK_BYTES {
+                break;
+            }
+            continue;
+        };
+        let Some(frame_bytes) = Frame::length_hint(block, id) else {
+            at += BLOCK_BYTES as u64;
+            continue;
+        };
+        let bytes = disk.read(path, at, frame_bytes)?;
+        let Some(frame) = Frame::parse(&bytes, id) else {
+            at += BLOCK_BYTES as u64;
+            continue;
+        };
+        let (position, completed_through) = (frame.position, frame.completed_through);
+        let entries = frame.entries.into_iter().enumerate().map(|(index, entry)| Located {
+            partition: entry.partition,
+            position,
+            epoch: entry.epoch,
+            segment_base: entry.segment_base,
+            base_offset: entry.base_offset,
+            path: String::from(path),
+            frame_at: at,
+            frame_bytes,
+            id: *id,
+            index,
+        });
+        frames.push(FoundFrame { position, completed_through, entries: entries.collect() });
+        at += frame.padded_bytes as u64;
+    }
+    if one_round && let Some(highest) = frames.iter().map(|frame| frame.position).max() {
+        let last = frames.iter().position(|frame| frame.position == highest).unwrap_or_default();
+        frames.truncate(last + 1);
+    }
+    Ok(frames)
+}
+
+/// The entries of one run's journal, up to where it ends.
+fn through_the_end(run: Run, report: &mut RecoveryReport) -> Vec<Located> {
+    let Run { mut frames, dead_below } = run;
+    frames.retain(|frame| frame.position.sequence >= dead_below);
+    frames.sort_by_key(|frame| frame.position);
+    let completed = frames.iter().map(|frame| frame.completed_through).max().unwrap_or_default();
+    let mut expected = dead_below;
+    let mut entries = Vec::new();
+    for frame in frames {
+        let sequence = frame.position.sequence;
+        if sequence > expected {
+            if expected >= completed {
+                break;
+            }
+            report.corrupt_frames += sequence.min(completed) - expected;
+            if sequence > completed {
+                break;
+            }
+        }
+        expected = sequence + 1;
+        report.frames += 1;
+        entries.extend(frame.entries);
+    }
+    entries
+}
+
+fn read_quarantine(disk: &mut dyn Disk, journals: &mut Journals) -> Result<(), IoError> {
+    for entry in list_or_empty(disk, QUARANTINE_DIRECTORY)? {
+        if !entry.name.ends_with(QUARANTINE_SUFFIX) {
+            continue;
+        }
+        let path = format!("{QUARANTINE_DIRECTORY}/{}", entry.name);
+        for frame in read_frames(disk, &path, entry.length, 0, &QUARANTINE_ID, false)? {
+            journals.generation = journals.generation.max(frame.position.generation);
+            for entry in frame.entries {
+                journals.entries.entry(entry.partition).or_default().push(entry);
+            }
+        }
+        journals.quarantine_files.push(path);
+    }
+    Ok(())
+}
+
+impl Journals {
+    /// Keep what nobody claimed, to be offered again at the next start, and drop what was kept before. Synced before it returns.
+    pub(super) fn quarantine_unclaimed(
+        &self,
+        disk: &mut dyn Disk,
+        unclaimed: &[TopicPartition],
+        generation: u64,
+    ) -> Result<u64, IoError> {
+        let mut kept = 0;
+        let mut at = 0;
+        let path = format!("{QUARANTINE_DIRECTORY}/entries-{generation:020}{QUARANTINE_SUFFIX}");
+        for entry in unclaimed.iter().filter_map(|partition| self.entries.get(partition)).flatten() {
+            let batches = entry.batches(disk)?;
+            let mut frame = FrameBuilder::new(crate::io::AlignedBuffer::default());
+            frame.put(entry.partition, entry.epoch, entry.segment_base, entry.base_offset, &[&batches]);
+            let buffer = frame.finish(&QUARANTINE_ID, entry.position, 0);
+            if kept == 0 {
+                disk.create_directory(QUARANTINE_DIRECTORY)?;
+                disk.write(&path, 0, &[])?;
+                disk.truncate(&path, 0)?;
+            }
+            disk.write(&path, at, buffer.as_slice())?;
+            at += buffer.len() as u64;
+            kept += 1;
+        }
+        if kept > 0 {
+            disk.sync(&path)?;
+            disk.sync_directory(QUARANTINE_DIRECTORY)?;
+            disk.sync_directory("")?;
+        }
+        Ok(kept)
+    }
+
+    /// Remove the quarantine files that were read: what is still unclaimed was written again.
+    pub(super) fn drop_old_quarantine(&self, disk: &mut dyn Disk, generation: u64) -> Result<(), IoError> {
+        let current = format!("{generation:020}");
+        for path in self.quarantine_files.iter().filter(|path| !path.contains(&current)) {
+            disk.unlink(path)?;
+        }
+        Ok(())
+    }
+
+    /// Make every frame void, and keep the files that this run can use: those of its shards with the right size.
+    pub(super) fn renew(
+        &self,
+        disk: &mut dyn Disk,
+        shards: u16,
+        file_bytes: u64,
+        header: &FileHeader,
+    ) -> Result<Vec<JournalFileName>, IoError> {
+        disk.create_directory(JOURNAL_DIRECTORY)?;
+        let mut usable = Vec::new();
+        for file in &self.files {
+            let path = file.name.path();
+            if file.name.shard.0 < shards && file.length == file_bytes {
+                disk.write(&path, 0, &file.name.header(header))?;
+                disk.sync(&path)?;
+                usable.push(file.name);
+            } else {
+                disk.unlink(&path)?;
+            }
+        }
+        disk.sync_directory(JOURNAL_DIRECTORY)?;
+        disk.sync_directory("")?;
+        Ok(usable)
+    }
+}

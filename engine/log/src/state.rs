@@ -1,0 +1,176 @@
+//! A partition's state on disk: `partition.state`, two copies that are written in turn.
+//!
+//! It holds the known-durable point D, the log's start, the topic id and name, and the leader epochs. Each copy has a counter
+//! and a checksum; the valid one with the higher counter counts. Invariant: a copy is written over only while the other one is
+//! valid. Written down in `docs/on-disk.md`.
+
+use alloc::{string::String, vec::Vec};
+
+use crate::codec::Fields;
+use crate::epoch::LeaderEpochs;
+use crate::journal::JournalPosition;
+use crate::store::Durability;
+use crate::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
+
+/// The file's name in the partition's directory.
+pub const STATE_FILE_NAME: &str = "partition.state";
+/// Each copy has so many bytes of the file.
+pub const COPY_BYTES: usize = 4096;
+/// Newest epochs kept in the state; older ones are in Kafka's `leader-epoch-checkpoint` beside it.
+pub const EPOCHS_KEPT: usize = 256;
+
+const MAGIC: [u8; 8] = *b"flumenPS";
+const REMOVED: u32 = 1;
+const REPLICATED: u32 = 2;
+const NAME_BYTES_MAX: usize = 255;
+
+/// The known-durable point D: up to it everything is in the segments, synced with sizes and names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DurablePoint {
+    /// All below this offset is durable.
+    pub offset: Offset,
+    /// All that the journal holds for the partition before this position is too.
+    pub position: JournalPosition,
+    /// The leader epoch of the last batch below the offset.
+    pub epoch: LeaderEpoch,
+    /// The segment in which the offset lies or would lie.
+    pub segment_base: Offset,
+    /// Where in that segment.
+    pub segment_bytes: u64,
+}
+
+impl DurablePoint {
+    /// Of a log that never held anything.
+    #[must_use]
+    pub const fn of_empty_log(position: JournalPosition) -> Self {
+        Self { offset: Offset::ZERO, position, epoch: LeaderEpoch::NONE, segment_base: Offset::ZERO, segment_bytes: 0 }
+    }
+}
+
+/// What the file says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PartitionState {
+    /// Counts the writes.
+    pub counter: u64,
+    /// Whose log it is.
+    pub partition: TopicPartition,
+    /// The topic's name when the partition was made.
+    pub topic_name: String,
+    /// The partition was removed; the state stays until no journal holds its entries.
+    pub removed: bool,
+    /// The durability in force.
+    pub durability: Durability,
+    /// D.
+    pub point: DurablePoint,
+    /// The first offset that may be read.
+    pub log_start: Offset,
+    /// The newest leader epochs.
+    pub epochs: Vec<(LeaderEpoch, Offset)>,
+}
+
+impl PartitionState {
+    /// Where in the file this copy goes.
+    #[must_use]
+    pub const fn copy_offset(&self) -> u64 {
+        (self.counter % 2) * COPY_BYTES as u64
+    }
+
+    /// The newest epochs of a log, as the state keeps them.
+    #[must_use]
+    pub fn newest(epochs: &LeaderEpochs) -> Vec<(LeaderEpoch, Offset)> {
+        let entries = epochs.entries();
+        let skip = entries.len().saturating_sub(EPOCHS_KEPT);
+        entries[skip..].iter().map(|entry| (entry.epoch, entry.start_offset)).collect()
+    }
+
+    /// The epochs as a list.
+    #[must_use]
+    pub fn leader_epochs(&self) -> LeaderEpochs {
+        let mut epochs = LeaderEpochs::default();
+        for (epoch, start) in &self.epochs {
+            epochs.assign(*epoch, *start);
+        }
+        epochs
+    }
+
+    /// One copy.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(COPY_BYTES);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&[0; 4]);
+        let replicated = self.durability == Durability::Replicated;
+        let flags = if self.removed { REMOVED } else { 0 } | if replicated { REPLICATED } else { 0 };
+        bytes.extend_from_slice(&flags.to_be_bytes());
+        bytes.extend_from_slice(&self.counter.to_be_bytes());
+        bytes.extend_from_slice(&self.partition.topic.0);
+        bytes.extend_from_slice(&self.partition.partition.0.to_be_bytes());
+        bytes.extend_from_slice(&self.point.epoch.0.to_be_bytes());
+        bytes.extend_from_slice(&self.point.offset.0.to_be_bytes());
+        bytes.extend_from_slice(&self.point.position.generation.to_be_bytes());
+        bytes.extend_from_slice(&self.point.position.sequence.to_be_bytes());
+        bytes.extend_from_slice(&self.point.segment_base.0.to_be_bytes());
+        bytes.extend_from_slice(&self.point.segment_bytes.to_be_bytes());
+        bytes.extend_from_slice(&self.log_start.0.to_be_bytes());
+        let name = &self.topic_name.as_bytes()[..self.topic_name.len().min(NAME_BYTES_MAX)];
+        bytes.extend_from_slice(&length(name.len()).to_be_bytes());
+        bytes.extend_from_slice(name);
+        let skip = self.epochs.len().saturating_sub(EPOCHS_KEPT);
+        bytes.extend_from_slice(&length(self.epochs.len() - skip).to_be_bytes());
+        for (epoch, start) in &self.epochs[skip..] {
+            bytes.extend_from_slice(&epoch.0.to_be_bytes());
+            bytes.extend_from_slice(&start.0.to_be_bytes());
+        }
+        bytes.resize(COPY_BYTES, 0);
+        let checksum = crc32c::crc32c(&bytes[12..]);
+        bytes[8..12].copy_from_slice(&checksum.to_be_bytes());
+        bytes
+    }
+
+    /// Read one copy.
+    #[must_use]
+    pub fn decode_copy(copy: &[u8]) -> Option<Self> {
+        let copy = copy.get(..COPY_BYTES)?;
+        let mut fields = Fields::new(copy);
+        if fields.array()? != MAGIC || fields.u32()? != crc32c::crc32c(&copy[12..]) {
+            return None;
+        }
+        let flags = fields.u32()?;
+        let counter = fields.u64()?;
+        let partition = TopicPartition { topic: TopicId(fields.array()?), partition: PartitionIndex(fields.i32()?) };
+        let epoch = LeaderEpoch(fields.i32()?);
+        let offset = Offset(fields.i64()?);
+        let position = JournalPosition { generation: fields.u64()?, sequence: fields.u64()? };
+        let segment_base = Offset(fields.i64()?);
+        let segment_bytes = fields.u64()?;
+        let log_start = Offset(fields.i64()?);
+        let name_bytes = usize::from(u16::from_be_bytes(fields.array()?));
+        let topic_name = String::from(core::str::from_utf8(fields.take(name_bytes)?).ok()?);
+        let count = u16::from_be_bytes(fields.array()?);
+        let epochs = (0..count).map(|_| Some((LeaderEpoch(fields.i32()?), Offset(fields.i64()?)))).collect::<Option<Vec<_>>>()?;
+        let durability = if flags & REPLICATED == 0 { Durability::Journaled } else { Durability::Replicated };
+        let removed = flags & REMOVED != 0;
+        let point = DurablePoint { offset, position, epoch, segment_base, segment_bytes };
+        Some(Self { counter, partition, topic_name, removed, durability, point, log_start, epochs })
+    }
+
+    /// Read the file: the newer of the valid copies.
+    #[must_use]
+    pub fn decode(file: &[u8]) -> Option<Self> {
+        let first = Self::decode_copy(file);
+        let second = file.get(COPY_BYTES..).and_then(Self::decode_copy);
+        match (first, second) {
+            (Some(first), Some(second)) => Some(if first.counter > second.counter { first } else { second }),
+            (first, second) => first.or(second),
+        }
+    }
+}
+
+fn length(length: usize) -> u16 {
+    u16::try_from(length).expect("names have at most 255 bytes, epochs at most EPOCHS_KEPT entries")
+}
+
+/// Kafka's `partition.metadata`, by which its tools know the topic id.
+pub(crate) fn partition_metadata(topic: TopicId) -> String {
+    alloc::format!("version: 0\ntopic_id: {topic}")
+}

@@ -1,0 +1,75 @@
+//! Appends and leader epochs.
+
+use super::{AppendError, Appended, PartitionSlot, Store};
+use crate::batch::{Origin, ValidatedBatch};
+use crate::journal::QueuedAppend;
+use crate::partition::AppendOutcome;
+use crate::{LeaderEpoch, Now, Offset};
+
+impl Store {
+    /// Append a batch: it has its offsets at once, and is written by [`Store::end_turn`].
+    ///
+    /// # Errors
+    /// Nothing was appended.
+    pub fn append(
+        &mut self,
+        slot: PartitionSlot,
+        batch: ValidatedBatch,
+        epoch: LeaderEpoch,
+        origin: Origin,
+        now: Now,
+    ) -> Result<Appended, AppendError> {
+        if self.failed.is_some() {
+            return Err(AppendError::DirectoryFailed);
+        }
+        let stopping = self.is_stopping();
+        let (has_space, bytes_max) = (self.has_space, self.settings.batch_bytes_max());
+        let log = self.log_mut(slot).ok_or(AppendError::NotReady)?;
+        if log.offline {
+            return Err(AppendError::Offline);
+        }
+        if stopping || !log.is_ready() {
+            return Err(AppendError::NotReady);
+        }
+        if !has_space {
+            return Err(AppendError::NoSpace);
+        }
+        if log.is_journaled() && batch.total_bytes() > bytes_max {
+            return Err(AppendError::TooLarge { bytes_max });
+        }
+        let (appended, stamped, segment_base) = match log.append(batch, epoch, origin, now)? {
+            AppendOutcome::Duplicate(appended) => return Ok(appended),
+            AppendOutcome::Appended(appended, stamped, segment_base) => (appended, stamped, segment_base),
+        };
+        let queued = log.is_journaled().then(|| QueuedAppend { slot, partition: log.identity, segment_base, batch: stamped });
+        self.mark_for_turn(slot);
+        if let Some(queued) = queued {
+            self.journal.queue(queued);
+        }
+        Ok(appended)
+    }
+
+    /// This broker leads the partition in `epoch` from the next offset on.
+    pub fn begin_epoch(&mut self, slot: PartitionSlot, epoch: LeaderEpoch) {
+        if let Some(log) = self.log_mut(slot) {
+            log.begin_epoch(epoch);
+        }
+    }
+
+    /// How far the log is replicated: retention and DeleteRecords stay below it.
+    pub fn set_high_watermark(&mut self, slot: PartitionSlot, high_watermark: Offset) {
+        if let Some(log) = self.log_mut(slot) {
+            log.high_watermark = high_watermark.min(log.log_end);
+        }
+    }
+
+    /// The partition has something to write when the turn ends.
+    pub(super) fn mark_for_turn(&mut self, slot: PartitionSlot) {
+        if let Some(log) = self.log_mut(slot)
+            && !log.in_turn
+        {
+            log.in_turn = true;
+            self.turn.push(slot);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Moving the known-durable point D: sync what was written, then record it.
+//!
+//! Invariants: a partition has at most one checkpoint at a time; what it claims is what had completed before its syncs were asked
+//! for; nothing is touched, answered or used again before the state that says so is synced.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+use super::operations::Then;
+use super::script::{Step, write_file};
+use super::{DeleteRecords, Durability, LookupId, Output, PartitionSlot, Pending, Store};
+use crate::Offset;
+use crate::epoch::LeaderEpochs;
+use crate::io::{FileOperation, Io, OpenMode, SyncScope};
+use crate::partition::{Checkpoint, Life, PartitionLog, Wants};
+use crate::segment::SUFFIXES;
+use crate::state::STATE_FILE_NAME;
+
+impl Store {
+    /// Move the log's start to `offset` (D04).
+    pub fn delete_records(&mut self, slot: PartitionSlot, offset: Offset) -> DeleteRecords {
+        let Some(log) = self.log(slot).filter(|log| log.is_ready()) else { return DeleteRecords::Failed };
+        if offset > log.high_watermark {
+            return DeleteRecords::OutOfRange;
+        }
+        if offset <= log.log_start {
+            return DeleteRecords::Done { log_start: log.log_start };
+        }
+        self.want_log_start(slot, offset);
+        DeleteRecords::Pending
+    }
+
+    pub(super) fn want_log_start(&mut self, slot: PartitionSlot, offset: Offset) {
+        if let Some(log) = self.log_mut(slot) {
+            log.wants.log_start = log.wants.log_start.max(Some(offset));
+            self.checkpoints_due.insert(slot);
+        }
+    }
+
+    /// Move the D of partitions for whose sake the journal cannot go on.
+    pub(super) fn press(&mut self) {
+        if self.checkpoints_due.is_empty() {
+            for slot in self.journal.pressing() {
+                if self.log(slot).is_some_and(|log| log.checkpoint.is_none()) {
+                    self.checkpoints_due.insert(slot);
+                }
+            }
+        }
+    }
+
+    pub(super) fn start_checkpoints(&mut self, io: &mut Io) {
+        let mut postponed = Vec::new();
+        while self.checkpoints_running < self.settings.checkpoints_in_flight
+            && let Some(slot) = self.checkpoints_due.pop_first()
+        {
+            if !self.start_checkpoint(slot, io) {
+                postponed.push(slot);
+            }
+        }
+        self.checkpoints_due.extend(postponed);
+    }
+
+    /// Whether the checkpoint was started, or is not needed.
+    fn start_checkpoint(&mut self, slot: PartitionSlot, io: &mut Io) -> bool {
+        let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return true };
+        if log.life == Life::Removed {
+            return true;
+        }
+        if log.checkpoint.is_some() || matches!(log.life, Life::Creating | Life::Blocked) {
+            return false;
+        }
+        let joins_journal = log.wants.durability == Some(Durability::Journaled);
+        if joins_journal && log.log_end < log.journal_from {
+            return false;
+        }
+        let wants = core::mem::take(&mut log.wants);
+        let frozen = wants.removed || log.offline;
+        let point = if frozen { log.point } else { log.current_point(self.journal.position_for(slot, log.log_end)) };
+        let mut syncs = Vec::new();
+        if !frozen {
+            for segment in log.segments.values_mut().filter(|segment| segment.dirty) {
+                segment.dirty = false;
+                let Some(file) = segment.file().cloned() else { continue };
+                syncs.push((FileOperation::Sync { file: file.handle, scope: SyncScope::Data }, Some(file)));
+            }
+            if core::mem::take(&mut log.names_dirty) {
+                syncs.push((FileOperation::SyncDirectory { path: log.directory.clone() }, None));
+            }
+        }
+        log.checkpoint = Some(Checkpoint { point, wants, syncs: syncs.len() });
+        self.checkpoints_running += 1;
+        let nothing_to_sync = syncs.is_empty();
+        for (operation, file) in syncs {
+            match file {
+                Some(file) => self.operations.ask_on(file, operation, Pending::Synced { slot }, io),
+                None => self.operations.ask(operation, Pending::Synced { slot }, io),
+            }
+        }
+        if nothing_to_sync {
+            self.record_state(slot, io);
+        }
+        true
+    }
+
+    /// One of a checkpoint's syncs is done.
+    pub(super) fn synced(&mut self, slot: PartitionSlot, io: &mut Io) {
+        let Some(log) = self.log_mut(slot) else { return };
+        let Some(checkpoint) = &mut log.checkpoint else { return };
+        checkpoint.syncs = checkpoint.syncs.saturating_sub(1);
+        if checkpoint.syncs == 0 {
+            let offset = checkpoint.point.offset;
+            log.settle_durable(offset);
+            self.record_state(slot, io);
+        }
+    }
+
+    fn record_state(&mut self, slot: PartitionSlot, io: &mut Io) {
+        let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
+        let Some((point, wants)) = log.checkpoint.as_ref().map(|checkpoint| (checkpoint.point, checkpoint.wants)) else { return };
+        let state = log.next_state(point, wants);
+        let content = Bytes::from(state.encode());
+        if core::mem::take(&mut log.epochs_changed) {
+            let text = Bytes::from(log.epochs.encode());
+            log.caches.push((String::from(LeaderEpochs::FILE_NAME), text));
+        }
+        let path = log.path(STATE_FILE_NAME);
+        let steps = write_file(path, OpenMode::ReadWrite, state.copy_offset(), content, true);
+        self.scripts.start(steps, Then::StateRecorded { slot }, io);
+        if !wants.removed {
+            self.write_caches(slot, io);
+        }
+    }
+
+    /// The state is on stable storage: what it allows may be done now.
+    pub(super) fn state_recorded(&mut self, slot: PartitionSlot, io: &mut Io, outputs: &mut Vec<Output>) {
+        self.checkpoints_running -= 1;
+        let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
+        let Some(Checkpoint { point, wants, .. }) = log.checkpoint.take() else { return };
+        if wants.removed {
+            return self.rename_removed(slot, io);
+        }
+        log.point = point;
+        if !log.offline {
+            log.settle_durable(point.offset);
+        }
+        let durability_before = log.durability;
+        log.durability = wants.durability.unwrap_or(log.durability);
+        if log.durability != durability_before {
+            outputs.push(Output::DurabilityChanged { slot });
+        }
+        if log.durability != log.config.durability {
+            log.wants.durability = Some(log.config.durability);
+        }
+        if log.wants.any() {
+            self.checkpoints_due.insert(slot);
+        }
+        self.journal.release(slot, point.offset, point.position);
+        self.log_start_recorded(slot, wants, io, outputs);
+    }
+
+    /// The new log start is on stable storage: the segments before it go.
+    fn log_start_recorded(&mut self, slot: PartitionSlot, wants: Wants, io: &mut Io, outputs: &mut Vec<Output>) {
+        let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
+        if let Some(log_start) = wants.log_start.filter(|offset| *offset > log.log_start) {
+            log.log_start = log_start;
+            log.epochs_changed |= log.epochs.truncate_from_start(log_start);
+            outputs.push(Output::LogStartMoved { slot, log_start });
+        }
+        let waiters = drop_segments(log, &mut self.doomed, &mut self.scripts, io);
+        for lookup in waiters {
+            self.advance_lookup(lookup, io, outputs);
+        }
+    }
+}
+
+/// Remove the segments that lie wholly before the log's recorded start. Files that are being read stay open until they are not.
+/// The lookups that waited for one of them to be opened.
+fn drop_segments(
+    log: &mut PartitionLog,
+    doomed: &mut Vec<Arc<crate::io::SegmentFile>>,
+    scripts: &mut super::Scripts<Then>,
+    io: &mut Io,
+) -> Vec<LookupId> {
+    let mut waiters = Vec::new();
+    while log.segments.len() > 1
+        && let Some(first) = log.segments.first_entry()
+        && first.get().next_offset <= log.log_start
+        && first.get().stage == crate::segment::Stage::Sealed
+    {
+        let mut segment = first.remove();
+        waiters.append(&mut segment.waiters);
+        doomed.extend(segment.file().cloned());
+        let steps = SUFFIXES.map(|suffix| Step::Unlink(log.segment_path(segment.base, suffix)));
+        scripts.start(steps, Then::Unlinked, io);
+    }
+    waiters
+}

@@ -1,0 +1,209 @@
+//! What a completion means.
+
+use alloc::vec::Vec;
+
+use super::Space;
+use super::operations::Then;
+use super::script::{Ended, Step};
+use super::{Output, PartitionSlot, Pending, Store};
+use crate::Now;
+use crate::io::{AlignedBuffer, Completion, FileHandle, Io, IoError, OpenMode, Outcome};
+use crate::journal::{JournalFileName, JournalProgress};
+
+impl Store {
+    /// Take the end of an operation of this store's.
+    pub fn complete(&mut self, completion: Completion, now: Now, io: &mut Io, outputs: &mut Vec<Output>) {
+        let Completion { id, result, buffer } = completion;
+        if self.scripts.owns(id.sequence) {
+            if let Some(ended) = self.scripts.complete(id.sequence, result, io) {
+                self.script_ended(ended, now, io, outputs);
+            }
+        } else if let Some(pending) = self.operations.take(id.sequence) {
+            self.judge(pending, result, buffer, io, outputs);
+        }
+        self.tell_failure(outputs);
+    }
+
+    fn judge(
+        &mut self,
+        pending: Pending,
+        result: Result<Outcome, IoError>,
+        buffer: Option<AlignedBuffer>,
+        io: &mut Io,
+        outputs: &mut Vec<Output>,
+    ) {
+        // A failed log directory acknowledges nothing more.
+        if self.failed.is_some() {
+            return;
+        }
+        match (pending, result) {
+            (Pending::Advice, _) => {}
+            (Pending::SegmentRead { lookup, .. } | Pending::SidecarRead { lookup, .. }, Err(_)) => {
+                self.lookup_unreadable(lookup, outputs);
+            }
+            (Pending::SidecarOpened { lookup, base }, Err(_)) => self.sidecar_read(lookup, base, None, io, outputs),
+            (Pending::FreeSpace, Err(_)) => {}
+            (Pending::SegmentOpened { slot, base }, Err(error)) => self.segment_not_opened(slot, base, error, outputs),
+            (_, Err(error)) => self.fail(error),
+            (Pending::SegmentOpened { slot, base }, Ok(Outcome::Opened { file, .. })) => {
+                self.segment_opened(slot, base, file, io, outputs);
+            }
+            (Pending::SegmentWrite { slot, write }, Ok(Outcome::Written { bytes })) => {
+                self.segment_written(slot, write, bytes, io, outputs);
+            }
+            (Pending::SegmentRead { lookup, base, position }, Ok(Outcome::Read { data })) => {
+                self.lookup_read(lookup, (base, position, data), io, outputs);
+            }
+            (Pending::SidecarOpened { lookup, base }, Ok(Outcome::Opened { file, length })) => {
+                self.read_sidecar(lookup, base, file, length, io);
+            }
+            (Pending::SidecarRead { lookup, base, handle }, Ok(Outcome::Read { data })) => {
+                self.close(handle, io);
+                self.sidecar_read(lookup, base, Some(data), io, outputs);
+            }
+            (Pending::Synced { slot }, Ok(_)) => {
+                self.synced(slot, io);
+                self.report(slot, outputs);
+            }
+            (Pending::Journal { sequence }, Ok(outcome)) => self.journal_done(sequence, &outcome, buffer, io, outputs),
+            (Pending::JournalHeader { number }, Ok(outcome)) => self.journal_header_done(number, &outcome, io),
+            (Pending::FreeSpace, Ok(Outcome::Free { bytes, total_bytes })) => {
+                self.has_space = bytes >= self.settings.free_space_floor_bytes;
+                self.space = Some(Space { total_bytes, free_bytes: bytes });
+            }
+            // The hands answered with an outcome of another operation.
+            (_, Ok(_)) => self.fail(IoError::INVALID),
+        }
+    }
+
+    fn segment_written(&mut self, slot: PartitionSlot, write: u64, bytes: u64, io: &mut Io, outputs: &mut Vec<Output>) {
+        let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
+        match log.complete_write(write, bytes) {
+            Err(()) => return self.fail(IoError::INPUT_OUTPUT),
+            Ok(Some(rest)) => {
+                self.operations.ask_on(rest.file, rest.operation, Pending::SegmentWrite { slot, write: rest.write }, io);
+            }
+            Ok(None) => {}
+        }
+        if let Some((file, offset, length)) = log.write_out() {
+            let handle = file.handle;
+            let operation = crate::io::FileOperation::WriteOut { file: handle, offset, length };
+            self.operations.ask_on(file, operation, Pending::Advice, io);
+        }
+        self.seal_written(slot, io);
+        self.report(slot, outputs);
+    }
+
+    fn journal_done(
+        &mut self,
+        sequence: u64,
+        outcome: &Outcome,
+        buffer: Option<AlignedBuffer>,
+        io: &mut Io,
+        outputs: &mut Vec<Output>,
+    ) {
+        let bytes = if let Outcome::Written { bytes } = outcome { Some(*bytes) } else { None };
+        if bytes == Some(0) {
+            return self.fail(IoError::INPUT_OUTPUT);
+        }
+        match self.journal.complete(sequence, bytes, buffer, self.operations.owner, io) {
+            JournalProgress::Continued(operation) => self.operations.expect(operation, Pending::Journal { sequence }),
+            JournalProgress::Journaled(ends) => {
+                for (slot, end) in ends {
+                    if let Some(log) = self.log_mut(slot) {
+                        log.note_journaled(end);
+                        self.report(slot, outputs);
+                    }
+                }
+            }
+        }
+    }
+
+    fn journal_header_done(&mut self, number: u32, outcome: &Outcome, io: &mut Io) {
+        let bytes = if let Outcome::Written { bytes } = outcome { Some(*bytes) } else { None };
+        if bytes == Some(0) {
+            return self.fail(IoError::INPUT_OUTPUT);
+        }
+        if let Some(operation) = self.journal.cleared(number, bytes, self.operations.owner, io) {
+            self.operations.expect(operation, Pending::JournalHeader { number });
+        }
+    }
+
+    /// Say that a log's ends moved, if they did.
+    pub(super) fn report(&mut self, slot: PartitionSlot, outputs: &mut Vec<Output>) {
+        if let Some(log) = self.log_mut(slot)
+            && core::mem::take(&mut log.advanced)
+        {
+            outputs.push(Output::Advanced { slot });
+        }
+    }
+
+    fn script_ended(&mut self, ended: Ended<Then>, now: Now, io: &mut Io, outputs: &mut Vec<Output>) {
+        let Ended { then, result } = ended;
+        if self.failed.is_some() {
+            return;
+        }
+        match (then, result) {
+            (Then::Created { slot }, result) => self.created(slot, result.map(|_| ()), outputs),
+            (Then::JournalFileMade { name }, Ok(_)) => {
+                let step = Step::Open(name.path(), OpenMode::DirectDurable);
+                self.scripts.start([step], Then::JournalFileOpened { name, direct: true }, io);
+            }
+            (Then::JournalFileMade { .. }, Err(error)) => {
+                self.journal_file_coming = false;
+                if !self.journal.stop_growing() {
+                    self.fail(error);
+                }
+            }
+            (Then::JournalFileOpened { name, direct }, result) => self.journal_file_opened(name, direct, result, io),
+            (Then::Unlinked, _) => {}
+            (_, Err(error)) => self.fail(error),
+            (Then::StateRecorded { slot }, Ok(_)) => {
+                self.state_recorded(slot, io, outputs);
+                self.report(slot, outputs);
+            }
+            (Then::Renamed { slot, to }, Ok(_)) => self.renamed(slot, to, now, outputs),
+            (Then::CacheWritten { slot }, Ok(_)) => {
+                if let Some(log) = self.log_mut(slot) {
+                    log.scripts -= 1;
+                }
+            }
+            (Then::Marked, Ok(_)) => self.marked(),
+        }
+    }
+
+    /// A journal file is open; or the file system takes no direct writes, and it is opened as any other.
+    fn journal_file_opened(
+        &mut self,
+        name: JournalFileName,
+        direct: bool,
+        result: Result<Option<(FileHandle, u64)>, IoError>,
+        io: &mut Io,
+    ) {
+        match result {
+            Ok(Some((handle, _))) => {
+                self.journal_file_coming = false;
+                self.direct_journal &= direct;
+                self.journal.add_file(name, handle, direct);
+                self.pump_journal(io);
+            }
+            Err(_) if direct => {
+                let step = Step::Open(name.path(), OpenMode::ReadWrite);
+                self.scripts.start([step], Then::JournalFileOpened { name, direct: false }, io);
+            }
+            Err(error) => self.fail(error),
+            Ok(None) => self.fail(IoError::INVALID),
+        }
+    }
+
+    /// Whether the journal is written past the page cache; where the file system refuses that, it is written buffered and synced.
+    #[must_use]
+    pub const fn has_direct_journal(&self) -> bool {
+        self.direct_journal
+    }
+
+    /// A lookup's read failed: the bytes cannot be had.
+    fn lookup_unreadable(&mut self, lookup: super::LookupId, outputs: &mut Vec<Output>) {
+        self.lookups.fail(lookup, outputs);
+    }
+}

@@ -1,0 +1,258 @@
+//! Partitions made, configured and removed.
+//!
+//! A removed partition's directory is renamed as Kafka does it and emptied later; its state stays, marked, until no journal file
+//! holds its entries, so that replay knows what they were.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+use super::operations::Then;
+use super::script::Step;
+use super::{Durability, LogConfig, Output, PartitionSlot, Store};
+use crate::epoch::LeaderEpochs;
+use crate::io::{Io, IoError, OpenMode, SyncScope};
+use crate::journal::JournalPosition;
+use crate::partition::{Life, PartitionLog, Wants};
+use crate::producer::ProducerSnapshot;
+use crate::segment::{SUFFIXES, SegmentHandle};
+use crate::state::{DurablePoint, STATE_FILE_NAME, partition_metadata};
+use crate::{Monotonic, Now, Offset, TopicPartition};
+
+/// What Kafka's tools find a directory's topic id in.
+pub(crate) const METADATA_FILE_NAME: &str = "partition.metadata";
+/// What a removed partition's directory ends with.
+pub(crate) const REMOVED_SUFFIX: &str = "-delete";
+
+const NAME_BYTES_MAX: usize = 255;
+
+/// A removed partition whose files are still there.
+#[derive(Debug)]
+pub(super) struct Grave {
+    directory: String,
+    files: Vec<String>,
+    due: Monotonic,
+    emptied: bool,
+    /// Frames below this sequence may hold its entries.
+    sequence: u64,
+}
+
+impl Grave {
+    /// When it needs attention, if time decides that.
+    pub(super) fn deadline(&self) -> Option<Monotonic> {
+        (!self.emptied).then_some(self.due)
+    }
+}
+
+impl Store {
+    /// Make a partition's directory and state; [`Output::Created`] follows.
+    pub fn create(&mut self, partition: TopicPartition, topic_name: &str, config: LogConfig, io: &mut Io) -> PartitionSlot {
+        let position = self.journal.next_position();
+        let mut log = PartitionLog::new(partition, topic_name, config, DurablePoint::of_empty_log(position));
+        let directory = log.directory.clone();
+        if self.partitions.iter().flatten().any(|other| other.directory == directory) {
+            log.life = Life::Blocked;
+        }
+        let blocked = log.life == Life::Blocked;
+        let slot = self.insert(log);
+        if !blocked {
+            self.start_creation(slot, io);
+        }
+        slot
+    }
+
+    fn start_creation(&mut self, slot: PartitionSlot, io: &mut Io) {
+        let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
+        log.life = Life::Creating;
+        let state = log.next_state(log.point, Wants::default());
+        let directory = log.directory.clone();
+        if self.occupied.contains(&directory) || directory.contains(['/', '\0']) {
+            return self.refused.push(slot);
+        }
+        let steps = [
+            Step::CreateDirectory(directory.clone()),
+            Step::Open(log.path(METADATA_FILE_NAME), OpenMode::CreateEmpty),
+            Step::Write(0, Bytes::from(partition_metadata(log.identity.topic))),
+            Step::Sync(SyncScope::All),
+            Step::Close,
+            Step::Open(log.path(STATE_FILE_NAME), OpenMode::CreateEmpty),
+            Step::Write(state.copy_offset(), Bytes::from(state.encode())),
+            Step::Sync(SyncScope::All),
+            Step::Close,
+            Step::SyncDirectory(directory),
+            Step::SyncDirectory(String::new()),
+        ];
+        self.scripts.start(steps, Then::Created { slot }, io);
+    }
+
+    /// Directories that are not to be touched.
+    pub(super) fn refuse_creations(&mut self, outputs: &mut Vec<Output>) {
+        for slot in core::mem::take(&mut self.refused) {
+            self.created(slot, Err(IoError::EXISTS), outputs);
+        }
+    }
+
+    /// Directory and state are made, or not. A failure is this partition's alone unless the disk itself failed.
+    pub(super) fn created(&mut self, slot: PartitionSlot, result: Result<(), IoError>, outputs: &mut Vec<Output>) {
+        let removing = self.removing.contains(&slot);
+        let Some(log) = self.log_mut(slot) else { return };
+        if result.is_ok() {
+            log.life = if removing { Life::Removing } else { Life::Ready };
+        } else {
+            self.forget(slot);
+        }
+        outputs.push(Output::Created { slot, result });
+    }
+
+    /// Give a partition its configuration. A recovered partition must get one before retention looks at it.
+    pub fn configure(&mut self, slot: PartitionSlot, config: LogConfig) {
+        let Some(log) = self.log_mut(slot) else { return };
+        let journaled_before = log.is_journaled();
+        log.config = config;
+        log.configured = true;
+        if log.config.durability == Durability::Journaled && !journaled_before {
+            log.journal_from = log.next_offset;
+        }
+        if log.config.durability == log.durability {
+            log.wants.durability = None;
+        } else {
+            log.wants.durability = Some(log.config.durability);
+            self.checkpoints_due.insert(slot);
+        }
+    }
+
+    /// Remove a partition; [`Output::Removed`] follows. Its slot means nothing from then on.
+    pub fn remove(&mut self, slot: PartitionSlot) {
+        let Some(log) = self.log_mut(slot) else { return };
+        log.wants = Wants::default();
+        if log.life == Life::Ready {
+            log.life = Life::Removing;
+        }
+        for segment in log.segments.values_mut() {
+            segment.unsubmitted.clear();
+        }
+        log.caches.clear();
+        let identity = log.identity;
+        self.by_identity.remove(&identity);
+        self.checkpoints_due.remove(&slot);
+        self.journal.forget(slot);
+        self.removing.push(slot);
+    }
+
+    /// Go on with removals for which nothing is outstanding any more.
+    pub(super) fn advance_removals(&mut self, io: &mut Io, outputs: &mut Vec<Output>) {
+        for slot in core::mem::take(&mut self.removing) {
+            let Some(log) = self.log(slot) else { continue };
+            let opening = log.segments.values().any(|segment| matches!(segment.handle, SegmentHandle::Opening));
+            let quiet = log.has_no_write_outstanding() && log.checkpoint.is_none() && log.scripts == 0 && !opening;
+            match log.life {
+                Life::Blocked => {
+                    outputs.push(Output::Removed { partition: log.identity });
+                    self.forget(slot);
+                }
+                Life::Removing if quiet => {
+                    if let Some(log) = self.log_mut(slot) {
+                        log.wants = Wants { removed: true, ..Wants::default() };
+                    }
+                    self.lookups.fail_of(slot, outputs);
+                    self.checkpoints_due.insert(slot);
+                }
+                Life::Creating | Life::Ready | Life::Removing => self.removing.push(slot),
+                Life::Removed => {}
+            }
+        }
+        self.start_blocked(io);
+    }
+
+    /// The state says that the partition is removed: its directory gets the name that says so too.
+    pub(super) fn rename_removed(&mut self, slot: PartitionSlot, io: &mut Io) {
+        self.journal.release(slot, Offset(i64::MAX), self.journal.next_position());
+        let Some(log) = self.log_mut(slot) else { return };
+        log.life = Life::Removed;
+        log.offline = true;
+        let to = removed_name(log);
+        let steps = [Step::Rename(log.directory.clone(), to.clone()), Step::SyncDirectory(String::new())];
+        self.scripts.start(steps, Then::Renamed { slot, to }, io);
+    }
+
+    pub(super) fn renamed(&mut self, slot: PartitionSlot, to: String, now: Now, outputs: &mut Vec<Output>) {
+        let JournalPosition { sequence, .. } = self.journal.next_position();
+        self.lookups.fail_of(slot, outputs);
+        let Some(log) = self.log(slot) else { return };
+        let mut files = Vec::from([String::from(METADATA_FILE_NAME), String::from(LeaderEpochs::FILE_NAME)]);
+        files.extend(log.snapshots.iter().map(|offset| ProducerSnapshot::file_name(*offset)));
+        for base in log.segments.keys() {
+            files.extend(SUFFIXES.map(|suffix| crate::segment::file_name(*base, suffix)));
+        }
+        let due = now.monotonic.after_ms(log.config.file_delete_delay_ms);
+        outputs.push(Output::Removed { partition: log.identity });
+        let open: Vec<_> = log.segments.values().filter_map(|segment| segment.file().cloned()).collect();
+        self.doomed.extend(open);
+        self.graves.push(Grave { directory: to, files, due, emptied: false, sequence });
+        self.forget(slot);
+    }
+
+    /// The slot means nothing from now on.
+    fn forget(&mut self, slot: PartitionSlot) {
+        let entry = self.partitions.get_mut(slot.0 as usize).and_then(Option::take);
+        if let Some(log) = entry
+            && self.by_identity.get(&log.identity) == Some(&slot)
+        {
+            self.by_identity.remove(&log.identity);
+        }
+        self.checkpoints_due.remove(&slot);
+    }
+
+    /// Make the partitions whose name has become free.
+    fn start_blocked(&mut self, io: &mut Io) {
+        let logs = || self.partitions.iter().flatten();
+        let free = |log: &PartitionLog| {
+            log.life == Life::Blocked && !logs().any(|other| other.life != Life::Blocked && other.directory == log.directory)
+        };
+        let ready: Vec<_> =
+            logs().filter(|log| free(log)).filter_map(|log| self.by_identity.get(&log.identity).copied()).collect();
+        let mut names: Vec<String> = Vec::new();
+        for slot in ready {
+            let Some(directory) = self.log(slot).map(|log| log.directory.clone()) else { continue };
+            if !names.contains(&directory) {
+                names.push(directory);
+                self.start_creation(slot, io);
+            }
+        }
+    }
+
+    /// Delete what removed partitions have left, when it is time and as far as the journal allows.
+    pub(super) fn advance_graves(&mut self, now: Now, io: &mut Io) {
+        let oldest = self.journal.oldest_on_disk();
+        let unlinks = |grave: &Grave| -> Vec<Step> {
+            grave.files.iter().map(|name| Step::Unlink(format!("{}/{name}", grave.directory))).collect()
+        };
+        for grave in self.graves.iter_mut().filter(|grave| !grave.emptied && grave.due <= now.monotonic) {
+            self.scripts.start(unlinks(grave), Then::Unlinked, io);
+            grave.emptied = true;
+        }
+        self.graves.retain(|grave| {
+            let goes = grave.emptied && oldest >= grave.sequence;
+            if goes {
+                // While anything else is there, the state must be: it alone says that the rest is not wanted.
+                let mut steps = unlinks(grave);
+                steps.push(Step::SyncDirectory(grave.directory.clone()));
+                steps.push(Step::Unlink(format!("{}/{STATE_FILE_NAME}", grave.directory)));
+                steps.push(Step::RemoveDirectory(grave.directory.clone()));
+                self.scripts.start(steps, Then::Unlinked, io);
+            }
+            !goes
+        });
+    }
+}
+
+/// Kafka's name for the directory of a removed partition: `<topic>-<partition>.<id>-delete`, the topic cut to what a name may
+/// have. The id is the topic's: a topic has one life.
+fn removed_name(log: &PartitionLog) -> String {
+    let id = u128::from_be_bytes(log.identity.topic.0);
+    let suffix = format!("-{}.{id:032x}{REMOVED_SUFFIX}", log.identity.partition);
+    let topic_bytes = log.topic_name.len().min(NAME_BYTES_MAX.saturating_sub(suffix.len()));
+    let topic = log.topic_name.get(..topic_bytes).unwrap_or_default();
+    format!("{topic}{suffix}")
+}

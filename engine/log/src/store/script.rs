@@ -1,0 +1,145 @@
+//! File operations that must follow one another: each is asked for after the one before it has completed.
+//!
+//! Invariant: a script has exactly one operation outstanding; the first failure ends it, its file closed.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use bytes::Bytes;
+
+use crate::io::{FileHandle, FileOperation, FilePath, Io, IoError, OpenMode, Outcome, Owner, SyncScope, WriteData, WriteMode};
+
+/// One operation of a script. Writes, syncs and closes are of the file opened last.
+#[derive(Debug)]
+pub(crate) enum Step {
+    CreateDirectory(FilePath),
+    Open(FilePath, OpenMode),
+    Write(u64, Bytes),
+    Sync(SyncScope),
+    Close,
+    SyncDirectory(FilePath),
+    Rename(FilePath, FilePath),
+    Unlink(FilePath),
+    /// One that is not empty is left, and that is no failure.
+    RemoveDirectory(FilePath),
+}
+
+/// How a script ended.
+#[derive(Debug)]
+pub(crate) struct Ended<T> {
+    /// What it was for.
+    pub(crate) then: T,
+    /// The file it left open, if any; or what failed.
+    pub(crate) result: Result<Option<(FileHandle, u64)>, IoError>,
+}
+
+#[derive(Debug)]
+struct Script<T> {
+    steps: VecDeque<Step>,
+    then: T,
+    file: Option<(FileHandle, u64)>,
+    failure: Option<IoError>,
+}
+
+/// The scripts that are running, by the operation each waits for.
+#[derive(Debug)]
+pub(crate) struct Scripts<T> {
+    owner: Owner,
+    running: BTreeMap<u64, Script<T>>,
+}
+
+impl<T> Scripts<T> {
+    pub(crate) const fn new(owner: Owner) -> Self {
+        Self { owner, running: BTreeMap::new() }
+    }
+
+    /// Whether none is running.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// Run these steps, of which there is at least one.
+    pub(crate) fn start(&mut self, steps: impl IntoIterator<Item = Step>, then: T, io: &mut Io) {
+        let script = Script { steps: steps.into_iter().collect(), then, file: None, failure: None };
+        let ended = self.advance(script, io);
+        debug_assert!(ended.is_none(), "a script has at least one step");
+    }
+
+    /// Whether the operation is one of a script's.
+    pub(crate) fn owns(&self, operation: u64) -> bool {
+        self.running.contains_key(&operation)
+    }
+
+    /// Take the end of an operation; the script's end, if that was its last.
+    pub(crate) fn complete(&mut self, operation: u64, result: Result<Outcome, IoError>, io: &mut Io) -> Option<Ended<T>> {
+        let mut script = self.running.remove(&operation)?;
+        match (result, script.steps.front_mut()) {
+            (Ok(Outcome::Written { bytes }), Some(Step::Write(offset, data))) if bytes < data.len() as u64 => {
+                // A short write: the rest follows. Nothing written at all would go round for ever.
+                if bytes == 0 {
+                    script.fail(IoError::INPUT_OUTPUT);
+                } else {
+                    *offset += bytes;
+                    *data = data.slice(usize::try_from(bytes).unwrap_or_default()..);
+                }
+            }
+            (Ok(outcome), Some(step)) => {
+                if let Outcome::Opened { file, length } = outcome {
+                    script.file = Some((file, length));
+                }
+                if matches!(step, Step::Close) {
+                    script.file = None;
+                }
+                script.steps.pop_front();
+            }
+            (Err(_), Some(Step::RemoveDirectory(_))) => {
+                script.steps.pop_front();
+            }
+            (Err(error), _) => script.fail(error),
+            (Ok(_), None) => {}
+        }
+        self.advance(script, io)
+    }
+
+    fn advance(&mut self, script: Script<T>, io: &mut Io) -> Option<Ended<T>> {
+        let Some(step) = script.steps.front() else {
+            let result = script.failure.map_or(Ok(script.file), Err);
+            return Some(Ended { then: script.then, result });
+        };
+        let file = script.file.map_or(FileHandle(u32::MAX), |(file, _)| file);
+        let operation = match step {
+            Step::CreateDirectory(path) => FileOperation::CreateDirectory { path: path.clone() },
+            Step::Open(path, mode) => FileOperation::Open { path: path.clone(), mode: *mode },
+            Step::Write(offset, data) => FileOperation::Write {
+                file,
+                offset: *offset,
+                data: WriteData::Gathered(alloc::vec![data.clone()]),
+                mode: WriteMode::Queued,
+            },
+            Step::Sync(scope) => FileOperation::Sync { file, scope: *scope },
+            Step::Close => FileOperation::Close { file },
+            Step::SyncDirectory(path) => FileOperation::SyncDirectory { path: path.clone() },
+            Step::Rename(from, to) => FileOperation::Rename { from: from.clone(), to: to.clone() },
+            Step::Unlink(path) => FileOperation::Unlink { path: path.clone() },
+            Step::RemoveDirectory(path) => FileOperation::RemoveDirectory { path: path.clone() },
+        };
+        let id = io.ask(self.owner, operation);
+        self.running.insert(id.sequence, script);
+        None
+    }
+}
+
+impl<T> Script<T> {
+    /// Do nothing more but close the file that is open.
+    fn fail(&mut self, error: IoError) {
+        self.failure.get_or_insert(error);
+        self.steps.clear();
+        if self.file.is_some() {
+            self.steps.push_back(Step::Close);
+        }
+    }
+}
+
+/// The steps that make a small file's content stable under an existing name, or a new one.
+pub(crate) fn write_file(path: FilePath, mode: OpenMode, offset: u64, data: Bytes, sync: bool) -> impl Iterator<Item = Step> {
+    let sync = sync.then_some(Step::Sync(SyncScope::Data));
+    [Step::Open(path, mode), Step::Write(offset, data)].into_iter().chain(sync).chain([Step::Close])
+}

@@ -1,0 +1,195 @@
+//! The end of a turn: everything appended leaves, and what had to wait for room is tried again. And what time brings.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+use super::operations::Then;
+use super::script::{Step, write_file};
+use super::{Output, PartitionSlot, Pending, Store};
+use crate::io::{BLOCK_BYTES, FileOperation, Io, OpenMode, SyncScope};
+use crate::journal::JOURNAL_DIRECTORY;
+use crate::segment::{Segment, Stage};
+use crate::{Monotonic, Now, Offset};
+
+/// How often free space is asked for.
+const FREE_SPACE_EVERY_MS: u64 = 1000;
+/// A journal file is filled with zeros in pieces of this size.
+const ZEROS_BYTES: usize = 1 << 20;
+
+impl Store {
+    /// Write out what the turn appended: one journal write for all partitions, one write for each segment.
+    pub fn end_turn(&mut self, now: Now, io: &mut Io, outputs: &mut Vec<Output>) {
+        if self.failed.is_none() {
+            self.open_journal_files(io);
+            self.pump_journal(io);
+            for slot in core::mem::take(&mut self.turn) {
+                self.write_log(slot, io);
+            }
+            self.refuse_creations(outputs);
+            self.advance_removals(io, outputs);
+            self.press();
+            self.start_checkpoints(io);
+            self.grow_journal(io);
+            self.close_idle_files(io);
+        }
+        self.advance_stop(now, io);
+        self.tell_failure(outputs);
+    }
+
+    /// Do what time brings: retention, expiry, deferred deletion. To be called once [`Store::next_deadline`] has passed.
+    pub fn tick(&mut self, now: Now, io: &mut Io, outputs: &mut Vec<Output>) {
+        if self.failed.is_none() && !self.is_stopping() {
+            if now.monotonic >= self.next_free_space {
+                self.next_free_space = now.monotonic.after_ms(FREE_SPACE_EVERY_MS);
+                self.operations.ask(FileOperation::FreeSpace, Pending::FreeSpace, io);
+            }
+            if now.monotonic >= self.next_retention {
+                self.next_retention = now.monotonic.after_ms(self.settings.retention_check_ms);
+                self.retain(now);
+            }
+            self.advance_graves(now, io);
+        }
+        self.end_turn(now, io, outputs);
+    }
+
+    /// When [`Store::tick`] is due.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Monotonic> {
+        if self.failed.is_some() || self.is_stopping() {
+            return None;
+        }
+        let graves = self.graves.iter().filter_map(|grave| grave.deadline()).min();
+        let regular = self.next_free_space.min(self.next_retention);
+        Some(graves.map_or(regular, |grave| grave.min(regular)))
+    }
+
+    /// Retention, and forgetting producers that have gone silent.
+    fn retain(&mut self, now: Now) {
+        let expiration_ms = self.settings.producer_expiration_ms;
+        for slot in self.slots() {
+            let Some(log) = self.log_mut(slot) else { continue };
+            log.producers.expire(now.wall, expiration_ms);
+            let Some(log_start) = crate::retention::new_log_start(log, now.wall) else { continue };
+            if log.active().is_some_and(|active| active.bytes > 0 && active.next_offset <= log_start) {
+                log.roll();
+                self.mark_for_turn(slot);
+            }
+            self.want_log_start(slot, log_start);
+        }
+    }
+
+    pub(super) fn pump_journal(&mut self, io: &mut Io) {
+        let owner = self.operations.owner;
+        for (operation, sequence) in self.journal.pump(owner, io) {
+            self.operations.expect(operation, Pending::Journal { sequence });
+        }
+        for (operation, number) in self.journal.clear_idle(owner, io) {
+            self.operations.expect(operation, Pending::JournalHeader { number });
+        }
+    }
+
+    /// Ask for the writes of a partition, and whatever they call for.
+    fn write_log(&mut self, slot: PartitionSlot, io: &mut Io) {
+        let Some(log) = self.log_mut(slot) else { return };
+        log.in_turn = false;
+        let pending = log.segments.values().filter(|segment| !segment.unsubmitted.is_empty());
+        for base in pending.map(|segment| segment.base).collect::<Vec<_>>() {
+            self.submit_writes(slot, base, io);
+        }
+        self.seal_written(slot, io);
+        self.write_caches(slot, io);
+    }
+
+    /// Ask for the writes of a segment, or for its file to be opened first.
+    pub(super) fn submit_writes(&mut self, slot: PartitionSlot, base: Offset, io: &mut Io) {
+        let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
+        let segment_bytes = log.config.segment_bytes;
+        let Some(segment) = log.segments.get_mut(&base) else { return };
+        let Some(file) = segment.file().cloned() else { return self.open_segment(slot, base, io) };
+        segment.used = true;
+        if let Some((offset, length)) = segment.allocation(segment_bytes) {
+            let allocate = FileOperation::Allocate { file: file.handle, offset, length };
+            self.operations.ask_on(Arc::clone(&file), allocate, Pending::Advice, io);
+        }
+        for (operation, write, file) in log.take_writes(base) {
+            self.operations.ask_on(file, operation, Pending::SegmentWrite { slot, write }, io);
+        }
+    }
+
+    /// Give back what was reserved for segments that are complete, and have their caches written.
+    pub(super) fn seal_written(&mut self, slot: PartitionSlot, io: &mut Io) {
+        let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
+        for base in log.sealable() {
+            let Some(segment) = log.segments.get_mut(&base) else { continue };
+            segment.stage = Stage::Sealed;
+            segment.tail = None;
+            if let Some(file) = segment.file().cloned() {
+                let truncate = FileOperation::Truncate { file: file.handle, length: segment.bytes };
+                self.operations.ask_on(file, truncate, Pending::Advice, io);
+            }
+            let caches = segment_caches(segment);
+            let memory_bytes = segment.index.as_ref().map_or(0, |index| index.memory_bytes());
+            log.caches.extend(caches);
+            self.lookups.loaded(slot, base, memory_bytes);
+        }
+        self.write_caches(slot, io);
+    }
+
+    /// Write the caches that wait for it. They are not synced: each says itself whether it is whole.
+    pub(super) fn write_caches(&mut self, slot: PartitionSlot, io: &mut Io) {
+        let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
+        for (name, content) in core::mem::take(&mut log.caches) {
+            log.scripts += 1;
+            let path = log.path(&name);
+            self.scripts.start(write_file(path, OpenMode::CreateEmpty, 0, content, false), Then::CacheWritten { slot }, io);
+        }
+        while log.snapshots.len() > 2
+            && let Some(old) = log.snapshots.pop_front()
+        {
+            let path = log.path(&crate::producer::ProducerSnapshot::file_name(old));
+            log.scripts += 1;
+            self.scripts.start([Step::Unlink(path)], Then::CacheWritten { slot }, io);
+        }
+    }
+
+    /// Open the files that recovery left, once.
+    fn open_journal_files(&mut self, io: &mut Io) {
+        while let Some(name) = self.journal_files.pop_front() {
+            let step = Step::Open(name.path(), OpenMode::DirectDurable);
+            self.scripts.start([step], Then::JournalFileOpened { name, direct: true }, io);
+        }
+    }
+
+    /// Make another journal file if the ring needs one: filled with zeros, synced, its name too, before its first frame.
+    fn grow_journal(&mut self, io: &mut Io) {
+        if self.journal_file_coming || (self.is_stopping() && self.journal.queue_bytes() == 0) {
+            return;
+        }
+        let Some(name) = self.journal.next_file(self.settings.journal_bytes_at_start) else { return };
+        self.journal_file_coming = true;
+        let file_bytes = self.settings.journal_file_bytes;
+        let zeros = Bytes::from(alloc::vec![0; ZEROS_BYTES]);
+        let header = self.journal.file_header(name);
+        let pieces = (BLOCK_BYTES as u64..file_bytes).step_by(ZEROS_BYTES).map(move |offset| {
+            let length = (file_bytes - offset).min(ZEROS_BYTES as u64);
+            Step::Write(offset, zeros.slice(..usize::try_from(length).unwrap_or(ZEROS_BYTES)))
+        });
+        let directory = alloc::string::String::from(JOURNAL_DIRECTORY);
+        let begin =
+            [Step::CreateDirectory(directory.clone()), Step::Open(name.path(), OpenMode::CreateEmpty), Step::Write(0, header)];
+        let parent = alloc::string::String::new();
+        let end = [Step::Sync(SyncScope::All), Step::Close, Step::SyncDirectory(directory), Step::SyncDirectory(parent)];
+        self.scripts.start(begin.into_iter().chain(pieces).chain(end), Then::JournalFileMade { name }, io);
+    }
+}
+
+/// The index files and the sidecar of a segment that is complete.
+pub(super) fn segment_caches(segment: &Segment) -> Vec<(alloc::string::String, Bytes)> {
+    let Some(index) = &segment.index else { return Vec::new() };
+    let name = |suffix| crate::segment::file_name(segment.base, suffix);
+    let checks = crate::segment::sidecar::encode(index, segment.bytes, segment.next_offset);
+    [("index", index.encode_offsets()), ("timeindex", index.encode_times()), ("checks", checks)]
+        .map(|(suffix, content)| (name(suffix), Bytes::from(content)))
+        .into()
+}

@@ -1,0 +1,96 @@
+//! The quorum's files: opened, appended to, replaced as a whole.
+//!
+//! Invariants: what a call has written is on stable storage when it returns; a file whose write or sync failed takes no more;
+//! a replaced file is the old one or the new one after a crash, never a mixture.
+
+use crate::frame::{self, Kind};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The name of the log.
+pub(crate) const LOG: &str = "log";
+/// The name of the snapshot.
+pub(crate) const SNAPSHOT: &str = "snapshot";
+
+/// A file of frames that grows.
+#[derive(Debug)]
+pub(crate) struct FrameFile {
+    file: File,
+    sequence: u64,
+    failed: bool,
+}
+
+impl FrameFile {
+    /// Goes on with a file of which `frames` frames and `whole_bytes` bytes are good; the rest is cut off.
+    pub(crate) fn resume(path: &Path, frames: usize, whole_bytes: usize) -> io::Result<Self> {
+        let mut file = OpenOptions::new().append(true).open(path)?;
+        let whole_bytes = u64::try_from(whole_bytes).map_err(io::Error::other)?;
+        if file.metadata()?.len() > whole_bytes {
+            file.set_len(whole_bytes)?;
+        }
+        file.flush()?;
+        // Even what reads back well may never have reached the disk.
+        file.sync_all()?;
+        let sequence = u64::try_from(frames).map_err(io::Error::other)?;
+        Ok(Self { file, sequence, failed: false })
+    }
+
+    /// Appends one frame.
+    pub(crate) fn append(&mut self, kind: Kind, payload: &[u8]) -> io::Result<()> {
+        if self.failed {
+            return Err(io::Error::other("an earlier write failed"));
+        }
+        let bytes = frame::encode(self.sequence, kind, payload).ok_or_else(too_long)?;
+        let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
+        // After a failed sync nobody knows what is on the disk; trying again would only seem to help.
+        self.failed = written.is_err();
+        self.sequence += 1;
+        written
+    }
+
+    /// Puts a file of these frames in the place of whatever has the name, and goes on with it.
+    pub(crate) fn replace(directory: &Path, name: &str, frames: &[(Kind, Vec<u8>)]) -> io::Result<Self> {
+        let beside = directory.join(format!("{name}.tmp"));
+        let mut bytes = Vec::new();
+        let mut sequence = 0;
+        for (kind, payload) in frames {
+            bytes.extend(frame::encode(sequence, *kind, payload).ok_or_else(too_long)?);
+            sequence += 1;
+        }
+        let mut file = File::create(&beside)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&beside, directory.join(name))?;
+        sync_directory(directory)?;
+        Ok(Self { file, sequence, failed: false })
+    }
+}
+
+fn too_long() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "a frame holds less than 4 GiB")
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Makes the directory if it is missing, with its name durable.
+pub(crate) fn make_directory(directory: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    sync_directory(directory)?;
+    match directory.parent() {
+        Some(parent) if parent != Path::new("") => sync_directory(parent),
+        _ => sync_directory(&PathBuf::from(".")),
+    }
+}
+
+/// The bytes of a file; `None` if there is none.
+pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}

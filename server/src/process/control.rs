@@ -1,0 +1,216 @@
+//! The control thread's work: proposals in, images out, and the end of the process.
+//!
+//! A proposal is answered when every shard has applied all images that were out when it was decided, so that whoever asked
+//! finds what was made wherever it connects.
+
+use std::collections::VecDeque;
+
+use flumen_broker::mail::{Mail, Proposer};
+use flumen_controller::{CommandResponse, Delta, MetadataImage};
+use flumen_link::{Changes, Quorum};
+use flumen_log::ShardId;
+use flumen_reactor::mailbox::{ControlPostbox, StopHandle, Waiter};
+use std::sync::Arc;
+use tokio::{
+    io::unix::AsyncFd,
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+
+use super::shards::Threads;
+
+type Refusal = Box<dyn std::error::Error + Send + Sync>;
+
+/// A decision on its way back.
+struct Decided {
+    shard: ShardId,
+    origin: Proposer,
+    result: Result<CommandResponse, String>,
+}
+
+/// The control thread's state.
+pub(super) struct Control {
+    quorum: Quorum,
+    changes: Changes,
+    postbox: ControlPostbox<Mail>,
+    readable: AsyncFd<Waiter>,
+    stop: StopHandle,
+    /// The image last sent out.
+    image: Arc<MetadataImage>,
+    sent_index: u64,
+    applied: Vec<u64>,
+    decided_sender: mpsc::UnboundedSender<Decided>,
+    decided: mpsc::UnboundedReceiver<Decided>,
+    /// Decisions whose images are not applied everywhere.
+    waiting: VecDeque<(u64, Decided)>,
+    failed: Option<String>,
+}
+
+impl Control {
+    pub(super) fn new(
+        quorum: Quorum,
+        changes: Changes,
+        image: Arc<MetadataImage>,
+        postbox: ControlPostbox<Mail>,
+    ) -> Result<Self, Refusal> {
+        let (decided_sender, decided) = mpsc::unbounded_channel();
+        #[expect(deprecated, reason = "the waiter owns its descriptor for as long as it is registered; the other way is unsafe")]
+        let readable = AsyncFd::new(postbox.waiter())?;
+        Ok(Self {
+            quorum,
+            changes,
+            readable,
+            stop: postbox.stop_handle(),
+            applied: vec![0; postbox.shards()],
+            postbox,
+            image,
+            sent_index: 0,
+            decided_sender,
+            decided,
+            waiting: VecDeque::new(),
+            failed: None,
+        })
+    }
+
+    /// Write the metadata as it is now to every shard, as what it starts from.
+    pub(super) fn begin(&mut self) {
+        while let Some(change) = self.changes.try_next() {
+            self.image = change.image;
+            self.sent_index = change.index;
+        }
+        // Zero would count as applied before anything was.
+        self.sent_index = self.sent_index.max(1);
+        let delta = Arc::new(Delta::from_nothing(&self.image));
+        self.broadcast(&delta);
+    }
+
+    fn broadcast(&mut self, delta: &Arc<Delta>) {
+        for shard in self.shards() {
+            let (image, delta) = (Arc::clone(&self.image), Arc::clone(delta));
+            self.postbox.send(shard, Mail::Image { index: self.sent_index, image, delta });
+        }
+    }
+
+    fn shards(&self) -> impl Iterator<Item = ShardId> + use<> {
+        let shards = u16::try_from(self.applied.len()).expect("shards are numbered by 16 bits");
+        (0..shards).map(ShardId)
+    }
+
+    /// Wait until every shard has applied what it starts from.
+    pub(super) async fn until_applied(&mut self) {
+        loop {
+            self.read_mail();
+            if self.applied.iter().all(|applied| *applied >= self.sent_index) {
+                return;
+            }
+            sleep(&mut self.postbox, &self.readable).await;
+        }
+    }
+
+    /// Let the shards accept connections.
+    pub(super) fn open(&mut self) {
+        for shard in self.shards() {
+            self.postbox.send(shard, Mail::Open);
+        }
+    }
+
+    /// Serve the shards until the process is told to stop and they have ended.
+    pub(super) async fn run(mut self, mut threads: Threads) -> Result<(), Refusal> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        loop {
+            self.read_mail();
+            self.send_images();
+            self.send_decisions();
+            if let Some(failure) = &self.failed {
+                // Metadata that cannot be written is the end: everything acknowledged so far is on disk.
+                eprintln!("flumen: {failure}");
+                std::process::exit(1);
+            }
+            tokio::select! {
+                () = sleep(&mut self.postbox, &self.readable) => {}
+                change = self.changes.next() => match change {
+                    Some(change) => self.take_change(change),
+                    None => self.failed = Some("the metadata quorum has ended".to_owned()),
+                },
+                Some(decided) = self.decided.recv() => self.take_decision(decided),
+                _ = interrupt.recv() => self.tell_to_stop("SIGINT"),
+                _ = terminate.recv() => self.tell_to_stop("SIGTERM"),
+                () = threads.ended() => break,
+            }
+        }
+        threads.join();
+        eprintln!("flumen: stopped");
+        Ok(())
+    }
+
+    fn tell_to_stop(&self, signal: &str) {
+        eprintln!("flumen: {signal}: stopping");
+        self.stop.stop();
+    }
+
+    fn read_mail(&mut self) {
+        let mut mails = Vec::new();
+        self.postbox.drain(|from, mail| mails.push((from, mail)));
+        for (from, mail) in mails {
+            match mail {
+                Mail::Propose { origin, command } => {
+                    let (quorum, sender) = (self.quorum.clone(), self.decided_sender.clone());
+                    tokio::task::spawn_local(async move {
+                        let result = quorum.propose(*command).await.map_err(|error| error.to_string());
+                        // Nobody listens any more only when the process ends.
+                        let _ = sender.send(Decided { shard: from, origin, result });
+                    });
+                }
+                Mail::Applied { index } => {
+                    if let Some(applied) = self.applied.get_mut(usize::from(from.0)) {
+                        *applied = index;
+                    }
+                }
+                Mail::DirectoryFailed { error } => {
+                    eprintln!("flumen: shard {from}: the data directory failed ({error}): its partitions are offline");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn take_change(&mut self, change: flumen_link::Change) {
+        self.image = change.image;
+        self.sent_index = change.index;
+        self.broadcast(&change.delta);
+    }
+
+    fn send_images(&mut self) {
+        while let Some(change) = self.changes.try_next() {
+            self.take_change(change);
+        }
+    }
+
+    fn take_decision(&mut self, decided: Decided) {
+        // Its own image, if it led to one, is in the channel before the decision is.
+        self.send_images();
+        self.waiting.push_back((self.sent_index, decided));
+    }
+
+    /// Answer the decisions that every shard has caught up with.
+    fn send_decisions(&mut self) {
+        let everywhere = self.applied.iter().min().copied().unwrap_or_default();
+        while self.waiting.front().is_some_and(|(index, _)| *index <= everywhere) {
+            if let Some((_, decided)) = self.waiting.pop_front() {
+                let mail = Mail::Proposed { origin: decided.origin, result: Box::new(decided.result) };
+                self.postbox.send(decided.shard, mail);
+            }
+        }
+    }
+}
+
+/// Wait for mail.
+async fn sleep(postbox: &mut ControlPostbox<Mail>, readable: &AsyncFd<Waiter>) {
+    if postbox.announce_sleep() {
+        if let Ok(mut guard) = readable.readable().await {
+            guard.clear_ready();
+        }
+        postbox.woke();
+    }
+}

@@ -1,0 +1,88 @@
+//! The threads of a broker process: a shard on each core, and the control thread, which is the process's first.
+
+mod control;
+mod shard_settings;
+mod shards;
+
+use flumen_controller::{Command, CommandResponse, Endpoint, command::RegisterBroker, configs::KafkaConfigRules};
+use flumen_link::{Quorum, QuorumOptions, Started};
+use flumen_log::recovery::Recovery;
+use flumen_reactor::{DataDirectory, mailbox::mesh};
+
+use crate::{config::ServerConfig, start::Bound};
+use control::Control;
+
+/// Why the process ends early: a sentence for a person.
+type Refusal = Box<dyn std::error::Error + Send + Sync>;
+
+/// Everything that was made ready before any thread runs.
+pub(crate) struct Plan {
+    pub(crate) config: ServerConfig,
+    pub(crate) directory: DataDirectory,
+    pub(crate) cores: Vec<Option<usize>>,
+    pub(crate) bound: Vec<Bound>,
+    pub(crate) recovery: Recovery,
+}
+
+/// Run the threads until the process is told to stop.
+pub(crate) fn run_process(plan: Plan) -> Result<(), Refusal> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, control(plan))
+}
+
+async fn control(plan: Plan) -> Result<(), Refusal> {
+    let options = QuorumOptions {
+        directory: plan.directory.path().join("metadata"),
+        node: plan.config.node,
+        cluster_id: random_cluster_id(),
+        rules: Box::new(KafkaConfigRules),
+    };
+    let Started { quorum, image, changes, .. } = Quorum::start(options).await?;
+    let registration = registration(&plan)?;
+    let response = quorum.propose(Command::RegisterBroker(registration)).await?;
+    if let CommandResponse::Refused(refusal) = response {
+        return Err(format!("this broker was not registered: {refusal}").into());
+    }
+    let shards = u16::try_from(plan.cores.len())?;
+    let limits = shard_settings::limits(&plan.config, shards)?;
+    let (postboxes, postbox) = mesh(shards, limits.mailbox_slots())?;
+    let addresses: Vec<_> = plan.bound.iter().map(|bound| bound.address).collect();
+    let mut control = Control::new(quorum.clone(), changes, image, postbox)?;
+    control.begin();
+    let threads = shards::spawn(plan, limits, postboxes)?;
+    control.until_applied().await;
+    control.open();
+    for address in addresses {
+        eprintln!("flumen: listening for Kafka on {address}");
+    }
+    let outcome = control.run(threads).await;
+    quorum.stop().await?;
+    outcome
+}
+
+/// What the cluster is to know of this broker from now on.
+fn registration(plan: &Plan) -> Result<RegisterBroker, Refusal> {
+    let endpoints = plan
+        .bound
+        .iter()
+        .map(|bound| {
+            let advertised = &bound.listener.advertised;
+            let port = if advertised.port == 0 { bound.address.port() } else { advertised.port };
+            Endpoint { listener: bound.listener.name.clone(), host: advertised.host.clone(), port }
+        })
+        .collect();
+    Ok(RegisterBroker {
+        broker: plan.config.node,
+        endpoints,
+        rack: plan.config.rack.clone(),
+        boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned(),
+        clean_stop: plan.recovery.report.clean,
+        offline: plan.recovery.report.offline.iter().map(|(partition, _)| *partition).collect(),
+    })
+}
+
+/// A cluster's name in Kafka's form.
+fn random_cluster_id() -> String {
+    flumen_log::TopicId(*uuid::Uuid::new_v4().as_bytes()).to_string()
+}

@@ -1,0 +1,95 @@
+//! From the configuration of a broker to the settings of one of its shards.
+
+use flumen_broker::{Limits, OffsetSettings, Settings};
+use flumen_log::{ShardId, store::StoreSettings};
+
+use crate::config::ServerConfig;
+
+type Refusal = Box<dyn std::error::Error + Send + Sync>;
+
+/// The share of memory that requests and replies in flight may take, over all shards.
+const IN_FLIGHT_SHARE: u64 = 8;
+
+/// Limits of each of `shards` shards.
+pub(super) fn limits(config: &ServerConfig, shards: u16) -> Result<Limits, Refusal> {
+    let in_flight_bytes = match config.number("flumen.inflight.bytes") {
+        Some(bytes) => usize::try_from(bytes)?,
+        None => usize::try_from(memory_bytes() / IN_FLIGHT_SHARE)?,
+    };
+    let mut limits = Limits::for_shard(in_flight_bytes, shards);
+    limits.frame_bytes = limits.frame_bytes.min(number(config, "socket.request.max.bytes"));
+    limits.idle_ms = number(config, "connections.max.idle.ms");
+    limits.fetch_bytes = number(config, "fetch.max.bytes");
+    let sessions: usize = number(config, "max.incremental.fetch.session.cache.slots");
+    limits.fetch_sessions = sessions.div_ceil(usize::from(shards));
+    let connections: usize = number(config, "max.connections");
+    limits.connections = limits.connections.min(connections.div_ceil(usize::from(shards)).max(1));
+    Ok(limits)
+}
+
+/// Settings of one shard.
+pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limits: Limits) -> Settings {
+    let store = StoreSettings {
+        journal_bytes: number(config, "flumen.journal.bytes"),
+        retention_check_ms: number(config, "log.retention.check.interval.ms"),
+        producer_expiration_ms: number(config, "producer.id.expiration.ms"),
+        ..StoreSettings::of_shard(shard, shards)
+    };
+    let minutes: i64 = number(config, "offsets.retention.minutes");
+    let offsets = OffsetSettings {
+        metadata_max_bytes: number(config, "offset.metadata.max.bytes"),
+        commit_timeout_ms: number(config, "offsets.commit.timeout.ms"),
+        retention_ms: minutes.saturating_mul(60_000),
+        retention_check_interval_ms: number(config, "offsets.retention.check.interval.ms"),
+    };
+    let data = std::path::absolute(&config.data).unwrap_or_else(|_| config.data.clone());
+    Settings {
+        shard,
+        shards,
+        broker: config.node,
+        seed: random_seed(),
+        limits,
+        store,
+        admin: config.broker_settings(),
+        offsets,
+        log_directory: data.to_string_lossy().into_owned(),
+    }
+}
+
+/// A setting that has a default; negative means "no limit".
+fn number<T: TryFrom<i64> + Limit>(config: &ServerConfig, name: &str) -> T {
+    let value = config.number(name).unwrap_or(-1);
+    T::try_from(value).unwrap_or(T::UNLIMITED)
+}
+
+trait Limit {
+    const UNLIMITED: Self;
+}
+
+impl Limit for u64 {
+    const UNLIMITED: Self = Self::MAX;
+}
+
+impl Limit for u32 {
+    const UNLIMITED: Self = Self::MAX;
+}
+
+impl Limit for usize {
+    const UNLIMITED: Self = Self::MAX;
+}
+
+impl Limit for i64 {
+    const UNLIMITED: Self = Self::MAX;
+}
+
+/// Each shard draws its own: sequences from related seeds could meet.
+fn random_seed() -> u64 {
+    let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
+    high ^ low.rotate_left(32)
+}
+
+/// The machine's memory.
+fn memory_bytes() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.totalram.saturating_mul(u64::from(info.mem_unit))
+}

@@ -1,0 +1,76 @@
+//! The shard threads: made together, ended together.
+
+use std::thread::JoinHandle;
+
+use flumen_broker::{Limits, Mail, Shard};
+use flumen_log::ShardId;
+use flumen_reactor::{DataDirectory, LeftoverFiles, Reactor, ReactorSettings, mailbox::ShardPostbox};
+use tokio::sync::mpsc;
+
+use super::{Plan, shard_settings};
+
+type Refusal = Box<dyn std::error::Error + Send + Sync>;
+
+/// The running shards.
+pub(super) struct Threads {
+    handles: Vec<JoinHandle<LeftoverFiles>>,
+    /// Closed when no thread holds its sender any more.
+    running: mpsc::UnboundedReceiver<()>,
+}
+
+impl Threads {
+    /// Wait until all have ended.
+    pub(super) async fn ended(&mut self) {
+        while self.running.recv().await.is_some() {}
+    }
+
+    /// Take the threads back. Files that one left open may have been sent from by another: they are closed here.
+    pub(super) fn join(self) {
+        let leftovers: Vec<_> = self.handles.into_iter().map(JoinHandle::join).collect();
+        drop(leftovers);
+    }
+}
+
+/// Start a thread for every shard.
+pub(super) fn spawn(plan: Plan, limits: Limits, postboxes: Vec<ShardPostbox<Mail>>) -> Result<Threads, Refusal> {
+    let shards = u16::try_from(plan.cores.len())?;
+    let (alive, running) = mpsc::unbounded_channel();
+    let mut handles = Vec::with_capacity(postboxes.len());
+    let mut sockets: Vec<_> = plan.bound.into_iter().map(|bound| bound.sockets.into_iter()).collect();
+    let recovered = plan.recovery.shards.into_iter();
+    for (((number, core), postbox), recovered) in (0u16..).zip(plan.cores).zip(postboxes).zip(recovered) {
+        let shard = ShardId(number);
+        let settings = shard_settings::settings(&plan.config, shard, shards, limits.clone());
+        let reactor_settings =
+            ReactorSettings { core, max_connections: limits.connections, accept_at_once: false, ..ReactorSettings::new(shard) };
+        let listeners = sockets.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>();
+        let directory: DataDirectory = plan.directory.try_clone()?;
+        let alive = Alive(alive.clone());
+        let thread = std::thread::Builder::new().name(format!("shard-{number}"));
+        handles.push(thread.spawn(move || {
+            let _alive = alive;
+            let mut reactor = match Reactor::new(reactor_settings, directory, listeners, postbox) {
+                Ok(reactor) => reactor,
+                Err(error) => {
+                    eprintln!("flumen: {error}");
+                    std::process::exit(1);
+                }
+            };
+            reactor.on_stall(Box::new(|stall| tracing::warn!(?stall, "a turn took too long")));
+            let (_, leftover) = reactor.run(Shard::new(settings, recovered));
+            leftover
+        })?);
+    }
+    Ok(Threads { handles, running })
+}
+
+/// Held while a thread runs. A thread that ends by a panic takes the process with it: what it owned has no owner any more.
+struct Alive(#[expect(dead_code, reason = "it is there to be dropped")] mpsc::UnboundedSender<()>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}

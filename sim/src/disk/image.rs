@@ -1,0 +1,164 @@
+//! Failures, and the disk as recovery sees it.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use flumen_log::io::{DirectoryEntry, Disk, FileOperation, IoError};
+
+use super::names::Node;
+use super::{SimDisk, flatten, read, to_usize};
+use crate::random::Random;
+
+impl SimDisk {
+    /// The power fails: unsynced pages and names become what chance makes of them.
+    pub fn crash_power(&mut self, random: &mut Random) {
+        self.finish_some(random);
+        for file in self.files.values_mut() {
+            file.crash(random);
+        }
+        self.names.crash(random);
+        self.forget_process();
+    }
+
+    /// The process dies: what was done stays in the page cache.
+    pub fn crash_process(&mut self, random: &mut Random) {
+        self.finish_some(random);
+        self.forget_process();
+    }
+
+    /// Of the writes outstanding some are done, some half, some not at all.
+    fn finish_some(&mut self, random: &mut Random) {
+        for outstanding in core::mem::take(&mut self.outstanding) {
+            if let FileOperation::Write { file, offset, data, .. } = &outstanding.operation.kind {
+                let mut bytes = flatten(data);
+                match random.below(3) {
+                    0 => continue,
+                    1 => bytes.truncate(random.index(bytes.len() / 512 + 1) * 512),
+                    _ => {}
+                }
+                let node = self.open.get(&file.0).map(|open| open.node);
+                if let Some(file) = node.and_then(|node| self.files.get_mut(&node)) {
+                    // Also a direct write is anything until it has completed.
+                    file.write(to_usize(*offset), &bytes);
+                }
+            } else if random.one_in(2) {
+                self.execute(outstanding, random);
+            }
+        }
+    }
+
+    fn forget_process(&mut self) {
+        self.open.clear();
+        self.ready.clear();
+        self.faults.calls_left = None;
+    }
+
+    fn call(&mut self) -> Result<(), IoError> {
+        match &mut self.faults.calls_left {
+            Some(0) => Err(IoError::INPUT_OUTPUT),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn node(&self, path: &str) -> Result<u64, IoError> {
+        match self.names.find(path) {
+            Some(Node::File(node)) => Ok(node),
+            _ => Err(IoError::NOT_FOUND),
+        }
+    }
+
+    /// Every file's name and content, for comparing disks.
+    #[must_use]
+    pub fn contents(&self, directory: &str) -> Vec<(String, Vec<u8>)> {
+        let mut contents = Vec::new();
+        for (name, node) in self.names.list(directory).unwrap_or_default() {
+            let path = if directory.is_empty() { name } else { alloc::format!("{directory}/{name}") };
+            match node {
+                Node::Directory(_) => contents.extend(self.contents(&path)),
+                Node::File(node) => {
+                    let cache = self.files.get(&node).map(|file| file.cache.clone());
+                    contents.push((path, cache.unwrap_or_default()));
+                }
+            }
+        }
+        contents
+    }
+}
+
+impl Disk for SimDisk {
+    fn list(&mut self, path: &str) -> Result<Vec<DirectoryEntry>, IoError> {
+        self.call()?;
+        let entry = |(name, node)| match node {
+            Node::Directory(_) => DirectoryEntry { name, is_directory: true, length: 0 },
+            Node::File(node) => {
+                let length = self.files.get(&node).map_or(0, |file| file.cache.len() as u64);
+                DirectoryEntry { name, is_directory: false, length }
+            }
+        };
+        Ok(self.names.list(path)?.into_iter().map(entry).collect())
+    }
+
+    fn read(&mut self, path: &str, offset: u64, length: usize) -> Result<Bytes, IoError> {
+        self.call()?;
+        let node = self.node(path)?;
+        Ok(self.files.get(&node).map(|file| read(file, offset, length)).unwrap_or_default())
+    }
+
+    fn write(&mut self, path: &str, offset: u64, data: &[u8]) -> Result<(), IoError> {
+        self.call()?;
+        let node = match self.node(path) {
+            Ok(node) => node,
+            Err(_) => self.names.create_file(path)?,
+        };
+        self.files.entry(node).or_default().write(to_usize(offset), data);
+        Ok(())
+    }
+
+    fn truncate(&mut self, path: &str, length: u64) -> Result<(), IoError> {
+        self.call()?;
+        let node = self.node(path)?;
+        self.files.entry(node).or_default().truncate(to_usize(length));
+        Ok(())
+    }
+
+    fn sync(&mut self, path: &str) -> Result<(), IoError> {
+        self.call()?;
+        let node = self.node(path)?;
+        let file = self.files.entry(node).or_default();
+        let snapshot = file.snapshot();
+        file.sync(&snapshot);
+        Ok(())
+    }
+
+    fn create_directory(&mut self, path: &str) -> Result<(), IoError> {
+        self.call()?;
+        self.names.create_directory(path)
+    }
+
+    fn sync_directory(&mut self, path: &str) -> Result<(), IoError> {
+        self.call()?;
+        let snapshot = self.names.snapshot(path).ok_or(IoError::NOT_FOUND)?;
+        self.names.sync(snapshot);
+        Ok(())
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), IoError> {
+        self.call()?;
+        self.names.rename(from, to)
+    }
+
+    fn unlink(&mut self, path: &str) -> Result<(), IoError> {
+        self.call()?;
+        self.names.unlink(path);
+        Ok(())
+    }
+
+    fn remove_directory(&mut self, path: &str) -> Result<(), IoError> {
+        self.call()?;
+        self.names.remove_directory(path)
+    }
+}

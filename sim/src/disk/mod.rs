@@ -1,0 +1,264 @@
+//! A disk that forgets what was not synced.
+//!
+//! Operations complete in any order; writes may be short; a direct write is stable when it completes and anything in between
+//! until then. A power failure leaves each unsynced page old, new, zero or torn, and each unsynced name there or not. A process
+//! failure leaves everything that was done, and each operation outstanding done or not. The same disk serves recovery, through
+//! [`flumen_log::io::Disk`], and can fail in the middle of it.
+
+mod file;
+mod image;
+mod names;
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use flumen_log::io::{Completion, FileHandle, FileOperation, IoError, OpenMode, Operation, Outcome, WriteData, WriteMode};
+
+use crate::random::Random;
+use file::{SimFile, SyncSnapshot};
+use names::{DirectorySnapshot, Names, Node};
+
+/// What is left of the chance to fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Faults {
+    /// The file system refuses direct writes.
+    pub refuses_direct: bool,
+    /// Once in so many writes, a write is short; zero is never.
+    pub short_write_one_in: u64,
+    /// So many calls of [`flumen_log::io::Disk`] go through; then all fail, as if the power had gone.
+    pub calls_left: Option<u64>,
+    /// Every write and sync fails.
+    pub broken: bool,
+    /// So little is free; plenty if `None`.
+    pub free_bytes: Option<u64>,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    node: u64,
+    direct: bool,
+}
+
+#[derive(Debug)]
+struct Outstanding {
+    operation: Operation,
+    /// What a sync was asked to cover.
+    file: Option<SyncSnapshot>,
+    directory: Option<DirectorySnapshot>,
+}
+
+/// The disk.
+#[derive(Debug)]
+pub struct SimDisk {
+    /// Which faults happen.
+    pub faults: Faults,
+    names: Names,
+    files: BTreeMap<u64, SimFile>,
+    open: BTreeMap<u32, OpenFile>,
+    next_handle: u32,
+    outstanding: Vec<Outstanding>,
+    ready: Vec<Completion>,
+}
+
+impl SimDisk {
+    /// An empty disk.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            faults: Faults::default(),
+            names: Names::new(),
+            files: BTreeMap::new(),
+            open: BTreeMap::new(),
+            next_handle: 0,
+            outstanding: Vec::new(),
+            ready: Vec::new(),
+        }
+    }
+
+    /// Take an operation. An inline write is done at once, as the hands do it.
+    pub fn submit(&mut self, operation: Operation, random: &mut Random) {
+        let file = match &operation.kind {
+            FileOperation::Sync { file, .. } => self.file(*file).map(|file| file.snapshot()),
+            _ => None,
+        };
+        let directory = match &operation.kind {
+            FileOperation::SyncDirectory { path } => self.names.snapshot(path),
+            _ => None,
+        };
+        let outstanding = Outstanding { operation, file, directory };
+        if matches!(outstanding.operation.kind, FileOperation::Write { mode: WriteMode::Inline, .. }) {
+            let completion = self.execute(outstanding, random);
+            self.ready.push(completion);
+        } else {
+            self.outstanding.push(outstanding);
+        }
+    }
+
+    /// Operations that have not completed.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.outstanding.len() + self.ready.len()
+    }
+
+    /// Handles that are open.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Complete the oldest that `wanted` accepts.
+    pub fn step_if(&mut self, wanted: impl Fn(&FileOperation) -> bool, random: &mut Random) -> Option<Completion> {
+        if !self.ready.is_empty() {
+            return Some(self.ready.remove(0));
+        }
+        let chosen = self.outstanding.iter().position(|outstanding| wanted(&outstanding.operation.kind))?;
+        let outstanding = self.outstanding.remove(chosen);
+        Some(self.execute(outstanding, random))
+    }
+
+    /// Complete one of them, any.
+    pub fn step(&mut self, random: &mut Random) -> Option<Completion> {
+        if !self.ready.is_empty() {
+            return Some(self.ready.remove(0));
+        }
+        if self.outstanding.is_empty() {
+            return None;
+        }
+        let chosen = random.index(self.outstanding.len());
+        let outstanding = self.outstanding.swap_remove(chosen);
+        Some(self.execute(outstanding, random))
+    }
+
+    /// Read through a handle, as `sendfile` would.
+    #[must_use]
+    pub fn read_handle(&self, file: FileHandle, offset: u64, length: usize) -> Option<Bytes> {
+        let node = self.open.get(&file.0)?.node;
+        Some(read(self.files.get(&node)?, offset, length))
+    }
+
+    fn file(&self, handle: FileHandle) -> Option<&SimFile> {
+        self.files.get(&self.open.get(&handle.0)?.node)
+    }
+
+    fn execute(&mut self, outstanding: Outstanding, random: &mut Random) -> Completion {
+        let Outstanding { operation, file, directory } = outstanding;
+        let id = operation.id;
+        let mut buffer = None;
+        let changes = matches!(operation.kind, FileOperation::Write { .. } | FileOperation::Sync { .. });
+        if changes && self.faults.broken {
+            return Completion { id, result: Err(IoError::INPUT_OUTPUT), buffer };
+        }
+        let result = match operation.kind {
+            FileOperation::CreateDirectory { path } => self.names.create_directory(&path).map(|()| Outcome::Done),
+            FileOperation::Open { path, mode } => self.open(&path, mode),
+            FileOperation::Allocate { .. } | FileOperation::WriteOut { .. } => Ok(Outcome::Done),
+            FileOperation::Write { file, offset, data, .. } => {
+                let result = self.write(file, offset, &data, random);
+                if let WriteData::Aligned(aligned) = data {
+                    buffer = Some(aligned);
+                }
+                result
+            }
+            FileOperation::Read { file, offset, length } => {
+                let found = self.read_handle(file, offset, length);
+                found.map(|data| Outcome::Read { data }).ok_or(IoError::INVALID)
+            }
+            FileOperation::Truncate { file, length } => self.with_file(file, |file| file.truncate(to_usize(length))),
+            FileOperation::Sync { file: handle, .. } => self.with_file(handle, |target| {
+                if let Some(snapshot) = &file {
+                    target.sync(snapshot);
+                }
+            }),
+            FileOperation::SyncDirectory { .. } => match directory {
+                Some(snapshot) => {
+                    self.names.sync(snapshot);
+                    Ok(Outcome::Done)
+                }
+                None => Err(IoError::NOT_FOUND),
+            },
+            FileOperation::Rename { from, to } => self.names.rename(&from, &to).map(|()| Outcome::Done),
+            FileOperation::Unlink { path } => {
+                self.names.unlink(&path);
+                Ok(Outcome::Done)
+            }
+            FileOperation::RemoveDirectory { path } => self.names.remove_directory(&path).map(|()| Outcome::Done),
+            FileOperation::Close { file } => self.open.remove(&file.0).map(|_| Outcome::Done).ok_or(IoError::INVALID),
+            FileOperation::FreeSpace => {
+                Ok(Outcome::Free { bytes: self.faults.free_bytes.unwrap_or(1 << 40), total_bytes: 1 << 41 })
+            }
+        };
+        Completion { id, result, buffer }
+    }
+
+    fn with_file(&mut self, handle: FileHandle, change: impl FnOnce(&mut SimFile)) -> Result<Outcome, IoError> {
+        let node = self.open.get(&handle.0).ok_or(IoError::INVALID)?.node;
+        change(self.files.get_mut(&node).ok_or(IoError::INVALID)?);
+        Ok(Outcome::Done)
+    }
+
+    fn open(&mut self, path: &str, mode: OpenMode) -> Result<Outcome, IoError> {
+        let direct = mode == OpenMode::DirectDurable;
+        if direct && self.faults.refuses_direct {
+            return Err(IoError::INVALID);
+        }
+        let create = matches!(mode, OpenMode::Create | OpenMode::CreateEmpty);
+        let node = match self.names.find(path) {
+            Some(Node::File(node)) => node,
+            Some(Node::Directory(_)) => return Err(IoError::INVALID),
+            None if create => self.names.create_file(path)?,
+            None => return Err(IoError::NOT_FOUND),
+        };
+        let file = self.files.entry(node).or_default();
+        if mode == OpenMode::CreateEmpty && !file.cache.is_empty() {
+            file.truncate(0);
+        }
+        let length = file.cache.len() as u64;
+        let handle = self.next_handle;
+        self.next_handle += 1;
+        self.open.insert(handle, OpenFile { node, direct });
+        Ok(Outcome::Opened { file: FileHandle(handle), length })
+    }
+
+    fn write(&mut self, handle: FileHandle, offset: u64, data: &WriteData, random: &mut Random) -> Result<Outcome, IoError> {
+        let open = self.open.get(&handle.0).ok_or(IoError::INVALID)?;
+        let file = self.files.get_mut(&open.node).ok_or(IoError::INVALID)?;
+        let mut bytes = flatten(data);
+        let direct = open.direct;
+        if direct && (!bytes.len().is_multiple_of(file::PAGE_BYTES) || !to_usize(offset).is_multiple_of(file::PAGE_BYTES)) {
+            return Err(IoError::INVALID);
+        }
+        let one_in = self.faults.short_write_one_in;
+        if one_in > 0 && bytes.len() > 1 && random.one_in(one_in) {
+            bytes.truncate(1 + random.index(bytes.len() - 1));
+        }
+        if direct {
+            file.write_durable(to_usize(offset), &bytes);
+        } else {
+            file.write(to_usize(offset), &bytes);
+        }
+        Ok(Outcome::Written { bytes: bytes.len() as u64 })
+    }
+}
+
+impl Default for SimDisk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn flatten(data: &WriteData) -> Vec<u8> {
+    match data {
+        WriteData::Gathered(parts) => parts.iter().flat_map(|part| part.iter().copied()).collect(),
+        WriteData::Aligned(buffer) => buffer.as_slice().to_vec(),
+    }
+}
+
+fn read(file: &SimFile, offset: u64, length: usize) -> Bytes {
+    let from = to_usize(offset).min(file.cache.len());
+    let to = from.saturating_add(length).min(file.cache.len());
+    Bytes::copy_from_slice(&file.cache[from..to])
+}
+
+fn to_usize(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,189 @@
+//! When something is durable, visible, refused.
+
+use flumen_log::Offset;
+use flumen_log::compression::Codec;
+use flumen_log::store::{AppendError, Durability, LogConfig, Output};
+
+use crate::bench::{Bench, batch_from, batch_of, config, is_journal_write, partition};
+
+#[test]
+fn an_append_is_durable_when_its_journal_write_completes_and_not_before() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 1);
+    let appended = bench.try_append(slot, batch_of(&[(1, 100)], Codec::None)).expect("taken");
+    assert_eq!(appended.base_offset, Offset(1));
+    bench.end_turn();
+    bench.complete_if(|operation| !is_journal_write(operation));
+    let view = bench.store.view(slot).expect("there");
+    assert_eq!((view.log_end(), view.durable().get()), (Offset(2), Offset(1)), "visible, not durable");
+    bench.outputs.clear();
+    bench.complete_if(is_journal_write);
+    assert_eq!(bench.store.view(slot).expect("there").durable().get(), Offset(2));
+    assert!(matches!(bench.outputs[..], [Output::Advanced { slot: moved }] if moved == slot), "{:?}", bench.outputs);
+}
+
+#[test]
+fn durable_never_passes_the_log_end() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.try_append(slot, batch_of(&[(1, 100)], Codec::None)).expect("taken");
+    bench.end_turn();
+    bench.complete_if(is_journal_write);
+    let view = bench.store.view(slot).expect("there");
+    assert_eq!((view.log_end(), view.durable().get()), (Offset(0), Offset(0)), "the segment is not even open");
+    bench.settle();
+    assert_eq!(bench.store.view(slot).expect("there").durable().get(), Offset(1));
+}
+
+#[test]
+fn a_turn_of_many_partitions_is_one_journal_write() {
+    let mut bench = Bench::new();
+    let slots: Vec<_> = (0..20).map(|number| bench.create(number, config())).collect();
+    for slot in &slots {
+        bench.append(*slot, batch_of(&[(1, 100)], Codec::None));
+    }
+    for slot in &slots {
+        bench.try_append(*slot, batch_of(&[(1, 100)], Codec::None)).expect("taken");
+    }
+    let mut writes = 0;
+    bench.store.end_turn(bench.now, &mut bench.io, &mut bench.outputs);
+    for operation in bench.io.drain() {
+        writes += usize::from(is_journal_write(&operation.kind));
+        bench.disk.submit(operation, &mut bench.random);
+    }
+    assert_eq!(writes, 1);
+    bench.settle();
+    assert!(slots.iter().all(|slot| bench.store.view(*slot).expect("there").durable().get() == Offset(2)));
+}
+
+#[test]
+fn a_failed_write_fails_the_directory_and_nothing_is_retried() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 1);
+    bench.disk.faults.broken = true;
+    bench.try_append(slot, batch_of(&[(1, 100)], Codec::None)).expect("taken");
+    bench.settle();
+    let told = bench.outputs.iter().filter(|output| matches!(output, Output::DirectoryFailed { .. })).count();
+    assert_eq!(told, 1);
+    bench.disk.faults.broken = false;
+    bench.settle();
+    let view = bench.store.view(slot).expect("there");
+    assert!(view.is_offline() && view.durable().get() == Offset(1));
+    assert_eq!(bench.try_append(slot, batch_of(&[(1, 1)], Codec::None)), Err(AppendError::DirectoryFailed));
+}
+
+#[test]
+fn no_append_is_taken_below_the_free_space_floor() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.disk.faults.free_bytes = Some(1000);
+    bench.tick_after(2000);
+    assert_eq!(bench.try_append(slot, batch_of(&[(1, 1)], Codec::None)), Err(AppendError::NoSpace));
+    bench.disk.faults.free_bytes = None;
+    bench.tick_after(2000);
+    bench.append(slot, batch_of(&[(1, 1)], Codec::None));
+}
+
+#[test]
+fn a_full_journal_holds_appends_back_until_the_segments_are_synced() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, LogConfig { segment_bytes: 1 << 20, ..config() });
+    // Syncs do not complete: no journal file can be used again.
+    let is_sync = |operation: &flumen_log::io::FileOperation| matches!(operation, flumen_log::io::FileOperation::Sync { .. });
+    let mut appended = 0;
+    while !bench.store.is_congested() {
+        bench.try_append(slot, batch_of(&[(1, 4000)], Codec::None)).expect("taken");
+        appended += 1;
+        bench.end_turn();
+        bench.complete_if(|operation| !is_sync(operation));
+        assert!(appended < 1000, "the journal takes for ever");
+    }
+    assert!(bench.store.view(slot).expect("there").durable().get() < Offset(appended));
+    bench.settle();
+    assert!(!bench.store.is_congested());
+    assert_eq!(bench.store.view(slot).expect("there").durable().get(), Offset(appended));
+}
+
+#[test]
+fn the_journal_goes_round_many_times() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    for number in 0..600 {
+        bench.append(slot, batch_of(&[(number, 3000)], Codec::None));
+    }
+    let journal = bench.names().into_iter().filter(|name| name.starts_with("journal/")).count();
+    assert!(journal <= 3, "{journal} files");
+    let whole = bench.read_all(slot);
+    let mut bench = bench.after_power_loss();
+    let slot = bench.slot(0);
+    assert!(bench.read_all(slot) == whole);
+    assert_eq!(bench.report.corrupt_frames, 0);
+}
+
+#[test]
+fn what_was_promised_on_a_topic_outside_the_journal_is_the_page_cache() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, LogConfig { durability: Durability::Replicated, ..config() });
+    bench.fill(slot, 5);
+    let view = bench.store.view(slot).expect("there");
+    assert_eq!((view.log_end(), view.durable().get()), (Offset(5), Offset(0)));
+    let mut bench = bench.after_kill();
+    let slot = bench.slot(0);
+    assert_eq!(bench.store.view(slot).expect("there").log_end(), Offset(5), "it survives the process");
+}
+
+#[test]
+fn a_change_of_durability_is_in_force_when_the_log_is_durable() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, LogConfig { durability: Durability::Replicated, ..config() });
+    bench.fill(slot, 5);
+    bench.store.configure(slot, config());
+    assert_eq!(bench.store.view(slot).expect("there").durability(), Durability::Replicated);
+    bench.settle();
+    let view = bench.store.view(slot).expect("there");
+    assert_eq!((view.durability(), view.durable().get()), (Durability::Journaled, Offset(5)));
+    bench.fill(slot, 1);
+    let bench = bench.after_power_loss();
+    let slot = bench.store.slot_of(partition(0)).expect("there");
+    assert_eq!(bench.store.view(slot).expect("there").log_end(), Offset(6));
+}
+
+#[test]
+fn the_window_of_a_producer_survives_a_stop_and_a_crash() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    for sequence in 0..7 {
+        bench.append(slot, batch_from(9, sequence));
+    }
+    for clean in [true, false, true] {
+        bench = if clean { bench.after_stop() } else { bench.after_power_loss() };
+        let slot = bench.slot(0);
+        let again = bench.try_append(slot, batch_from(9, 3)).expect("within the window");
+        assert!(again.duplicate && again.base_offset == Offset(3), "{again:?}");
+        assert!(matches!(bench.try_append(slot, batch_from(9, 9)), Err(AppendError::Sequence(_))), "a gap");
+    }
+}
+
+#[test]
+fn a_clean_stop_is_known_at_the_next_start_and_only_then() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 100);
+    let whole = bench.read_all(slot);
+    let mut bench = bench.after_stop();
+    assert!(bench.report.clean);
+    let slot = bench.slot(0);
+    assert!(bench.read_all(slot) == whole);
+    let bench = bench.after_kill();
+    assert!(!bench.report.clean, "the mark of the stop before does not count");
+}
+
+#[test]
+fn an_empty_partition_takes_little_room() {
+    let mut bench = Bench::new();
+    bench.create(0, config());
+    let contents = bench.disk.contents("topic-0");
+    assert!(contents.iter().map(|(_, content)| content.len()).sum::<usize>() < 64 << 10);
+}

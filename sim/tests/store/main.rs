@@ -1,0 +1,7 @@
+//! What a store does, step by step, on a disk that does exactly what it is told.
+
+mod bench;
+mod damage;
+mod durability;
+mod reading;
+mod removal;

@@ -1,0 +1,61 @@
+//! Partitions that go, and their names used again.
+
+use flumen_log::compression::Codec;
+use flumen_log::store::Output;
+use flumen_log::{Offset, TopicId, TopicPartition};
+
+use crate::bench::{Bench, JOURNAL_FILE_BYTES, batch_of, config, partition};
+
+#[test]
+fn a_removed_partition_is_renamed_at_once_and_emptied_later() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 100);
+    bench.store.remove(slot);
+    bench.settle();
+    assert!(bench.outputs.iter().any(|output| matches!(output, Output::Removed { partition: gone } if *gone == partition(0))));
+    let renamed = format!("topic-0.{}-delete/", "05".repeat(16));
+    assert!(bench.names().iter().all(|name| !name.starts_with("topic-0/")));
+    assert!(bench.names().iter().any(|name| name.starts_with(&renamed) && name.ends_with(".log")));
+    bench.tick_after(61_000);
+    let left: Vec<_> = bench.names().into_iter().filter(|name| name.starts_with(&renamed)).collect();
+    assert_eq!(left, [format!("{renamed}partition.state")], "the state stays while the journal has entries");
+    // The journal goes round.
+    let other = bench.create(1, config());
+    for number in 0..JOURNAL_FILE_BYTES * 4 / 3000 {
+        bench.append(other, batch_of(&[(number as i64, 3000)], Codec::None));
+    }
+    bench.tick_after(2000);
+    assert!(bench.names().iter().all(|name| !name.starts_with(&renamed)), "{:?}", bench.names());
+}
+
+#[test]
+fn entries_of_a_removed_partition_do_not_come_back_nor_are_they_kept() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 10);
+    bench.store.remove(slot);
+    bench.settle();
+    let bench = bench.after_power_loss();
+    assert!(bench.store.slot_of(partition(0)).is_none());
+    assert_eq!(bench.report.unclaimed_entries, 0);
+    assert!(bench.names().iter().all(|name| !name.contains("-delete")), "start-up buries what is left");
+}
+
+#[test]
+fn the_name_of_a_removed_partition_can_be_used_again_at_once() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 10);
+    bench.store.remove(slot);
+    let successor = TopicPartition { topic: TopicId([6; 16]), ..partition(0) };
+    let slot = bench.store.create(successor, "topic", config(), &mut bench.io);
+    bench.settle();
+    let view = bench.store.view(slot).expect("made");
+    assert!(view.is_ready());
+    assert_eq!(view.next_offset(), Offset(0));
+    bench.append(slot, batch_of(&[(1, 10)], Codec::None));
+    let bench = bench.after_power_loss();
+    let slot = bench.store.slot_of(successor).expect("there");
+    assert_eq!(bench.store.view(slot).expect("there").log_end(), Offset(1));
+}
