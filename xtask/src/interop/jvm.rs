@@ -37,7 +37,7 @@ fn java(bench: &Bench, class: &str, arguments: &[&str], input: &str) -> Outcome<
 /// Runs a tool of `org.apache.kafka.tools` against the broker.
 fn tool(bench: &Bench, class: &str, arguments: &[&str], input: &str) -> Outcome<String> {
     let arguments: Vec<&str> = ["--bootstrap-server", &bench.address].into_iter().chain(arguments.iter().copied()).collect();
-    let class = if class.contains('.') { class.to_owned() } else { format!("org.apache.kafka.tools.{class}") };
+    let class = if class.starts_with("kafka.") { class.to_owned() } else { format!("org.apache.kafka.tools.{class}") };
     java(bench, &class, &arguments, input)
 }
 
@@ -194,8 +194,7 @@ fn verifiable(bench: &Bench) -> Outcome<()> {
 }
 
 fn dump(bench: &Bench) -> Outcome<()> {
-    let Some(data) = &bench.data else { return Ok(()) };
-    let segments: Vec<PathBuf> = segments(data)?;
+    let segments: Vec<PathBuf> = segments(&bench.data)?;
     let of = |topic: &str| segments.iter().filter(|path| path.to_string_lossy().contains(topic)).cloned().collect::<Vec<_>>();
     let dump = |path: &Path, arguments: &[&str]| {
         let files = ["--files", &path.to_string_lossy()];

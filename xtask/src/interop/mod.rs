@@ -72,8 +72,8 @@ struct Bench {
     address: String,
     /// Everything that was installed, and the logs.
     directory: PathBuf,
-    /// The broker's data directory, where it is ours.
-    data: Option<PathBuf>,
+    /// The broker's data directory.
+    data: PathBuf,
 }
 
 /// Where installed tools and logs live.
@@ -117,6 +117,7 @@ pub(crate) fn run(options: &Options) -> Outcome<Tally> {
 struct Run {
     broker: Broker,
     bench: Bench,
+    ours: bool,
     /// Held for its drop.
     _data: tempfile::TempDir,
 }
@@ -130,16 +131,20 @@ impl Run {
         } else {
             flumen(options, data.path().join("data")).start()?
         };
-        let ours = (!options.against_kafka).then(|| data.path().join("data"));
         println!("broker on {} (pid {})", broker.address, broker.pid());
-        Ok(Self { bench: Bench { address: "localhost:9092".into(), directory, data: ours }, broker, _data: data })
+        Ok(Self {
+            bench: Bench { address: "localhost:9092".into(), directory, data: data.path().join("data") },
+            broker,
+            ours: !options.against_kafka,
+            _data: data,
+        })
     }
 
     fn finish(mut self) -> Outcome<()> {
         if !self.broker.is_running()? {
             return Err(format!("it ended by itself:\n{}", workspace::end_of(&self.broker.said()?, 20)).into());
         }
-        let ours = self.bench.data.is_some();
+        let ours = self.ours;
         let status = self.broker.stop()?;
         // A JVM that ends by SIGTERM says 143.
         if ours && !status.success() { Err(format!("exit status {status}").into()) } else { Ok(()) }
