@@ -10,6 +10,8 @@ pub mod batch;
 mod codec;
 pub mod compression;
 pub mod epoch;
+#[cfg(test)]
+mod golden;
 pub mod identity;
 pub mod io;
 pub mod journal;

@@ -184,7 +184,8 @@ impl SimDisk {
             FileOperation::RemoveDirectory { path } => self.names.remove_directory(&path).map(|()| Outcome::Done),
             FileOperation::Close { file } => self.open.remove(&file.0).map(|_| Outcome::Done).ok_or(IoError::INVALID),
             FileOperation::FreeSpace => {
-                Ok(Outcome::Free { bytes: self.faults.free_bytes.unwrap_or(1 << 40), total_bytes: 1 << 41 })
+                let bytes = self.faults.free_bytes.unwrap_or(1 << 40);
+                Ok(Outcome::Free { bytes, total_bytes: 1 << 41 })
             }
         };
         Completion { id, result, buffer }

@@ -96,6 +96,8 @@ pub struct PartitionLog {
     pub(crate) producers: ProducerStates,
     /// By base offset; the last is active. Never empty.
     pub(crate) segments: BTreeMap<Offset, Segment>,
+    /// Segments that grow no more and are not sealed yet.
+    pub(crate) sealing: usize,
     pub(crate) writes: VecDeque<Write>,
     pub(crate) next_write: u64,
     /// The last recorded D.
@@ -151,6 +153,7 @@ impl PartitionLog {
             epochs_changed: false,
             producers: ProducerStates::new(),
             segments: BTreeMap::from([(Offset::ZERO, segment)]),
+            sealing: 0,
             writes: VecDeque::new(),
             next_write: 0,
             point,
@@ -197,6 +200,15 @@ impl PartitionLog {
     /// The last segment.
     pub(crate) fn active(&self) -> Option<&Segment> {
         self.segments.last_key_value().map(|(_, segment)| segment)
+    }
+
+    /// The segments with batches that no write was asked for yet, oldest first.
+    pub(crate) fn unsubmitted(&self) -> Vec<Offset> {
+        let waits = |segment: &&Segment| !segment.unsubmitted.is_empty();
+        if self.sealing == 0 {
+            return self.active().filter(waits).map(|segment| segment.base).into_iter().collect();
+        }
+        self.segments.values().filter(waits).map(|segment| segment.base).collect()
     }
 
     /// Append a batch, rolling first if need be. Nothing is written yet.
@@ -261,6 +273,7 @@ impl PartitionLog {
         if let Some(mut active) = self.segments.last_entry() {
             let active = active.get_mut();
             active.stage = Stage::Sealing;
+            self.sealing += 1;
             if let Some(index) = &mut active.index {
                 index.seal();
             }

@@ -154,6 +154,9 @@ impl PartitionLog {
 
     /// Sealing segments whose bytes are all written.
     pub(crate) fn sealable(&self) -> Vec<Offset> {
+        if self.sealing == 0 {
+            return Vec::new();
+        }
         let written = |base: Offset| self.writes.iter().all(|write| write.segment_base != base);
         let sealing = self.segments.values().filter(|segment| segment.stage == Stage::Sealing);
         sealing.filter(|segment| segment.unsubmitted.is_empty() && written(segment.base)).map(|segment| segment.base).collect()

@@ -83,7 +83,7 @@ pub(super) fn recover(
     }
     if !context.clean && state.durability == Durability::Replicated {
         // What the page cache shows was perhaps never on disk.
-        for (base, _) in &found.logs {
+        for (base, _) in found.logs.iter().filter(|(base, _)| *base >= state.point.segment_base) {
             disk.sync(&path(found, *base, "log"))?;
         }
     }

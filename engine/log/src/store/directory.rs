@@ -56,7 +56,9 @@ impl Store {
         }
         let blocked = log.life == Life::Blocked;
         let slot = self.insert(log);
-        if !blocked {
+        if blocked {
+            self.blocked += 1;
+        } else {
             self.start_creation(slot, io);
         }
         slot
@@ -149,6 +151,7 @@ impl Store {
             match log.life {
                 Life::Blocked => {
                     outputs.push(Output::Removed { partition: log.identity });
+                    self.blocked -= 1;
                     self.forget(slot);
                 }
                 Life::Removing if quiet => {
@@ -206,6 +209,9 @@ impl Store {
 
     /// Make the partitions whose name has become free.
     fn start_blocked(&mut self, io: &mut Io) {
+        if self.blocked == 0 {
+            return;
+        }
         let logs = || self.partitions.iter().flatten();
         let free = |log: &PartitionLog| {
             log.life == Life::Blocked && !logs().any(|other| other.life != Life::Blocked && other.directory == log.directory)
@@ -217,6 +223,7 @@ impl Store {
             let Some(directory) = self.log(slot).map(|log| log.directory.clone()) else { continue };
             if !names.contains(&directory) {
                 names.push(directory);
+                self.blocked -= 1;
                 self.start_creation(slot, io);
             }
         }

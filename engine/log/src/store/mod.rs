@@ -95,6 +95,8 @@ pub struct Store {
     graves: Vec<Grave>,
     /// Partitions that are to be removed once nothing of theirs is outstanding.
     removing: Vec<PartitionSlot>,
+    /// Partitions that wait for a directory of their name to go.
+    blocked: usize,
     /// Partitions that will not be made.
     refused: Vec<PartitionSlot>,
     has_space: bool,
@@ -131,6 +133,7 @@ impl Store {
             open: VecDeque::new(),
             graves: Vec::new(),
             removing: Vec::new(),
+            blocked: 0,
             refused: Vec::new(),
             has_space: true,
             space: None,

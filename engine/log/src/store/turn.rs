@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::operations::Then;
 use super::script::{Step, write_file};
-use super::{Output, PartitionSlot, Pending, Store};
+use super::{Durability, Output, PartitionSlot, Pending, Store};
 use crate::io::{BLOCK_BYTES, FileOperation, Io, OpenMode, SyncScope};
 use crate::journal::JOURNAL_DIRECTORY;
 use crate::segment::{Segment, Stage};
@@ -93,8 +93,7 @@ impl Store {
     fn write_log(&mut self, slot: PartitionSlot, io: &mut Io) {
         let Some(log) = self.log_mut(slot) else { return };
         log.in_turn = false;
-        let pending = log.segments.values().filter(|segment| !segment.unsubmitted.is_empty());
-        for base in pending.map(|segment| segment.base).collect::<Vec<_>>() {
+        for base in log.unsubmitted() {
             self.submit_writes(slot, base, io);
         }
         self.seal_written(slot, io);
@@ -123,6 +122,11 @@ impl Store {
         for base in log.sealable() {
             let Some(segment) = log.segments.get_mut(&base) else { continue };
             segment.stage = Stage::Sealed;
+            log.sealing -= 1;
+            if log.durability == Durability::Replicated {
+                // No journal presses it to; start-up should not have to read more than a segment.
+                self.checkpoints_due.insert(slot);
+            }
             segment.tail = None;
             if let Some(file) = segment.file().cloned() {
                 let truncate = FileOperation::Truncate { file: file.handle, length: segment.bytes };
