@@ -1,10 +1,11 @@
-//! The project's own automation: `cargo xtask tidy|ci|interop|crash|sim`.
+//! The project's own automation: `cargo xtask tidy|ci|crash|interop|sim`.
 //!
 //! Every command says what it did and ends with one line, `N passed, N failed`; it exits non-zero when anything failed, could not
 //! be had, or did too little work to mean something. It does not change sources: only `interop --relist` writes, and only its list.
 
 mod broker;
 mod ci;
+mod crash;
 mod interop;
 mod sim;
 mod tally;
@@ -27,6 +28,8 @@ enum Task {
     Tidy,
     /// Everything a change must pass, in the order that finds faults soonest.
     Ci(ci::Options),
+    /// Kill the broker under load, again and again: nothing acknowledged may be lost.
+    Crash(crash::Options),
     /// Real clients and tools against the running broker.
     Interop(interop::Options),
     /// Simulated runs: many seeds, or one shown step by step.
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Task::Tidy => tidy::run(),
         Task::Ci(options) => ci::run(&options),
+        Task::Crash(options) => crash::run(&options),
         Task::Interop(options) => interop::run(&options),
         Task::Sim(options) => sim::run(&options),
     };

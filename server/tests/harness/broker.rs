@@ -77,6 +77,10 @@ impl Broker {
         if let Ok(shards) = std::env::var("FLUMEN_TEST_SHARDS") {
             command.args(["--shards", &shards]);
         }
+        // What the caller's own settings are, and what configures these tests, is not for this broker.
+        for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("FLUMEN_")) {
+            command.env_remove(key);
+        }
         for (key, value) in &settings {
             command.env(environment_name(key), value);
         }

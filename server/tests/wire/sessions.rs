@@ -149,16 +149,18 @@ fn s05_forgotten_partitions_are_left_and_an_empty_session_is_closed() {
     assert_eq!(session.next(|_| ()).error_code, ErrorCode::FetchSessionIdNotFound);
 }
 
+/// The limit is the broker's; how its shards divide it is theirs, so one connection may get less than all of it.
 #[test]
 fn s05_sessions_are_limited_in_number() {
-    let Some(broker) = Broker::own(&[("max.incremental.fetch.session.cache.slots", "2"), ("flumen.shards", "1")]) else { return };
+    let Some(broker) = Broker::own(&[("max.incremental.fetch.session.cache.slots", "8")]) else { return };
     let mut client = Client::to(&broker);
     let topic = client.topic("slots");
-    let ids: Vec<i32> = (0..4)
+    let ids: Vec<i32> = (0..12)
         .map(|_| client.ask(FETCH, FetchRequest { session_epoch: 0, ..fetch_request(&topic.name, &[(0, 0)]) }).session_id)
         .collect();
-    assert!(ids[0] != 0 && ids[1] != 0, "{ids:?}");
-    assert_eq!(ids[2..], [0, 0], "sessions younger than two minutes are not pushed out");
+    let given = ids.iter().take_while(|id| **id != 0).count();
+    assert!((1..=8).contains(&given), "{ids:?}");
+    assert!(ids[given..].iter().all(|id| *id == 0), "sessions younger than two minutes are not pushed out: {ids:?}");
 }
 
 #[test]
