@@ -220,12 +220,13 @@ impl Machine for Shard {
             self.timer(turn, timer);
             self.settle(turn);
         }
-        self.store.tick(now, &mut turn.effects.files, &mut self.outputs);
-        self.settle(turn);
+        // Time's work writes out what was appended, too.
         #[cfg(control_early_ack)]
         if self.held_writes.hold(now.monotonic) {
             return;
         }
+        self.store.tick(now, &mut turn.effects.files, &mut self.outputs);
+        self.settle(turn);
         self.store.end_turn(now, &mut turn.effects.files, &mut self.outputs);
         self.settle(turn);
         self.stop_on(turn);

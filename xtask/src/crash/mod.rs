@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 /// A round with fewer acknowledged records than this proves nothing.
 const WORK_FLOOR: usize = 200;
 /// Between the first acknowledgement of a round and its kill.
-const KILL_AFTER_MS: std::ops::Range<u64> = 50..1500;
+const KILL_AFTER_MS: std::ops::Range<u64> = 20..500;
 
 #[derive(Args)]
 pub(crate) struct Options {
