@@ -4,7 +4,7 @@
 
 use crate::interop;
 use crate::tally::{Outcome, Tally, libtest_counts};
-use crate::{tidy, workspace};
+use crate::{crash, fuzz, sim, tidy, workspace};
 use clap::Args;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -27,9 +27,17 @@ pub(crate) fn run(_options: &Options) -> Outcome<Tally> {
     step(&mut tally, "clippy", cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]));
     section(&mut tally, "tidy", tidy::run);
     section(&mut tally, "loom", || loom(cargo(&["test", "--package", "flumen-loom-tests", "--release"])));
+    section(&mut tally, "simulation, fresh seeds", || sim::run(&sim::Options::fresh(1000)));
+    section(&mut tally, "fuzz", || fuzz::smoke(20));
+    let through_the_wire = ["test", "--package", "flumen-server", "--test", "wire", "--test", "librdkafka", "--no-fail-fast"];
+    section(&mut tally, "through the wire, two shards", || {
+        libtest("through the wire", cargo(&through_the_wire).env("FLUMEN_TEST_SHARDS", "2"))
+    });
     for shards in [1, 2] {
-        section(&mut tally, &format!("interop, {shards} shards"), || interop::run(&interop::Options::with_shards(shards)));
+        section(&mut tally, &format!("interop, shards: {shards}"), || interop::run(&interop::Options::with_shards(shards)));
+        section(&mut tally, &format!("crash, shards: {shards}"), || crash::run(&crash::Options::of(4, shards, false)));
     }
+    section(&mut tally, "crash, control", || crash::run(&crash::Options::of(5, 1, true)));
     println!("ci took {:.0} s", started.elapsed().as_secs_f64());
     Ok(tally)
 }

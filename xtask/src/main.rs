@@ -6,6 +6,7 @@
 mod broker;
 mod ci;
 mod crash;
+mod fuzz;
 mod interop;
 mod sim;
 mod tally;

@@ -1,28 +1,63 @@
-//! `cargo xtask sim`: hands its arguments to the simulator, built optimised.
+//! `cargo xtask sim`: simulated runs of the log that ships, over a disk that forgets.
 //!
-//! The simulator owns its command line; this is only the short way to call it.
+//! `--seeds N [--from S]` runs many and counts them; `SEED` shows one with all it did. A run that violates a promise or did too
+//! little work has failed; its seed repeats it.
 
-use crate::tally::{Outcome, Tally, last_counts};
-use crate::workspace;
+use crate::tally::{Outcome, Tally};
 use clap::Args;
-use std::time::Duration;
+use flumen_sim::log::{Control, Verdict, run as simulate};
+
+/// Appends below which a run proves nothing.
+const WORK_FLOOR: u64 = 20;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Arguments of the simulator: `--seeds N [--from S]`, or one seed to be shown step by step.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<String>,
+    /// One seed, shown with all it did.
+    seed: Option<u64>,
+    /// How many seeds.
+    #[arg(long, default_value_t = 1000, conflicts_with = "seed")]
+    seeds: u64,
+    /// The first of them; shown when not given.
+    #[arg(long)]
+    from: Option<u64>,
+}
+
+impl Options {
+    /// So many seeds nobody chose.
+    pub(crate) fn fresh(seeds: u64) -> Self {
+        Self { seed: None, seeds, from: None }
+    }
 }
 
 pub(crate) fn run(options: &Options) -> Outcome<Tally> {
     let mut tally = Tally::default();
-    let mut command = workspace::cargo();
-    command.args(["run", "--quiet", "--release", "--package", "flumen-sim", "--"]).args(&options.arguments);
-    let (success, text) = workspace::stream(&mut command, Duration::from_secs(3600))?;
-    let (passed, failed) = last_counts(&text).unwrap_or_else(|| (usize::from(success), usize::from(!success)));
-    tally.count("sim", passed, failed);
-    if !success && failed == 0 {
-        tally.fail("sim: the simulator exited with an error");
+    if let Some(seed) = options.seed {
+        let verdict = simulate(seed, Control::None);
+        println!("seed {seed}: {:#?}", verdict.work);
+        judge(seed, &verdict, &mut tally);
+        return Ok(tally);
     }
+    let from = options.from.unwrap_or_else(|| crate::crash::fresh_seed() >> 16);
+    println!("sim: {} seeds from {from}", options.seeds);
+    for seed in (from..).take(usize::try_from(options.seeds)?) {
+        judge(seed, &simulate(seed, Control::None), &mut tally);
+    }
+    tally.check("sim: the control loses", || {
+        let lost = (from..from + 50).filter(|seed| !simulate(*seed, Control::EarlyAck).violations.is_empty()).count();
+        if lost > 5 { Ok(()) } else { Err(format!("{lost} of 50 runs that acknowledge too early lost something").into()) }
+    });
     Ok(tally)
+}
+
+fn judge(seed: u64, verdict: &Verdict, tally: &mut Tally) {
+    if let Some(first) = verdict.violations.first() {
+        tally.fail(format_args!("sim: seed {seed}: {first}"));
+        for violation in &verdict.violations {
+            println!("  {violation}");
+        }
+    } else if verdict.work.appends < WORK_FLOOR {
+        tally.fail(format_args!("sim: seed {seed} did too little: {:?}", verdict.work));
+    } else {
+        tally.pass();
+    }
 }

@@ -16,6 +16,7 @@ use crate::{interop, workspace};
 use clap::Args;
 use load::Ledger;
 use payload::Random;
+pub(crate) use payload::fresh_seed;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -45,7 +46,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Outcome<Tally> {
     let binary = if options.control { build_control(options.release)? } else { built(options.release)? };
-    let seed = options.seed.unwrap_or_else(payload::fresh_seed);
+    let seed = options.seed.unwrap_or_else(fresh_seed);
     println!(
         "crash: seed {seed}, {} rounds{}",
         options.rounds,
@@ -70,6 +71,13 @@ pub(crate) fn run(options: &Options) -> Outcome<Tally> {
         println!("crash: the data directory is kept: {}", kept.display());
     }
     Ok(tally)
+}
+
+impl Options {
+    /// So many rounds on so many shards.
+    pub(crate) fn of(rounds: u32, shards: u16, control: bool) -> Self {
+        Self { rounds, shards: Some(shards), seed: None, control, release: false }
+    }
 }
 
 fn built(release: bool) -> Outcome<PathBuf> {

@@ -5,6 +5,7 @@
 
 mod arrows;
 mod checklist;
+mod dependencies;
 mod markdown;
 mod source;
 
@@ -70,6 +71,8 @@ pub(crate) fn run() -> Outcome<Tally> {
     report(&mut tally, "exceptions have reasons", without_reason(&exceptions));
     let arrows = arrows::Arrows::read(&std::fs::read_to_string(workspace::asset("arrows.toml"))?)?;
     report(&mut tally, "arrows", arrows.check(&arrows::packages()?));
+    let policy = dependencies::Policy::read(&std::fs::read_to_string(root.join("deny.toml"))?)?;
+    report(&mut tally, "licences, bans and sources of dependencies", policy.check(&dependencies::packages()?));
     let brains = arrows.brain_directories(&arrows::packages()?);
     for (name, findings) in source::check(&sources, &brains, &exceptions) {
         report(&mut tally, name, findings);

@@ -48,8 +48,12 @@ pub(super) fn check(sources: &[(PathBuf, String)], brains: &[PathBuf], exception
         .collect();
     let test_modules: Vec<PathBuf> = parsed.iter().flat_map(|(path, _, file)| test_modules(path, file)).collect();
     for (path, text, file) in &parsed {
-        let test_only = path.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "benches")))
-            || test_modules.iter().any(|module| path.starts_with(module) || path.with_extension("") == *module);
+        let is_for_tests = test_modules.iter().any(|module| path.starts_with(module) || path.with_extension("") == *module);
+        let test_only =
+            path.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "benches"))) || is_for_tests;
+        if !text.starts_with("//!") && !text.starts_with("#!/") && !is_for_tests {
+            findings.entry(OPENING).or_default().push(format!("{}: does not start with //!", path.display()));
+        }
         let brain = brains.iter().find(|directory| path.starts_with(directory));
         check_text(path, text, brain.map(PathBuf::as_path), exceptions, &mut used, &mut findings);
         let mut visitor =
@@ -93,9 +97,6 @@ fn check_text(path: &Path, text: &str, brain: Option<&Path>, exceptions: &Except
             find(NAMES, format!("{shown}: `{part}` says nothing"));
         }
     }
-    if !text.starts_with("//!") && !text.starts_with("#!/") {
-        find(OPENING, format!("{shown}: does not start with //!"));
-    }
     for (number, line) in text.lines().enumerate() {
         if let Some(word) = LEFTOVER_WORDS.iter().find(|word| line.contains(**word)) {
             find(LEFTOVERS, format!("{shown}:{}: {word}", number + 1));
@@ -117,11 +118,22 @@ fn test_modules(path: &Path, file: &syn::File) -> Vec<PathBuf> {
     let home = if ["lib", "main", "mod"].iter().any(|name| stem == *name) { directory.to_owned() } else { directory.join(stem) };
     let modules = file.items.iter().filter_map(|item| match item {
         syn::Item::Mod(module) if module.content.is_none() && is_test_only(&module.attrs) => {
-            Some(home.join(module.ident.to_string()))
+            let named = module.attrs.iter().find(|attribute| attribute.path().is_ident("path")).and_then(path_value);
+            Some(named.map_or_else(|| home.join(module.ident.to_string()), |file| directory.join(file).with_extension("")))
         }
         _ => None,
     });
     modules.collect()
+}
+
+/// What `#[path = "…"]` says.
+fn path_value(attribute: &syn::Attribute) -> Option<String> {
+    match &attribute.meta {
+        syn::Meta::NameValue(syn::MetaNameValue {
+            value: syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }), ..
+        }) => Some(text.value()),
+        _ => None,
+    }
 }
 
 /// Whether an item exists only under `cfg(test)` (or is a test).

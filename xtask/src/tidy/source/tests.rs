@@ -84,12 +84,17 @@ fn std_in_a_brain_is_found_unless_for_tests() {
 #[test]
 fn a_test_module_in_its_own_file_is_for_tests() {
     let sources = [
-        (PathBuf::from("brain/src/a.rs"), "//! A.\n#[cfg(test)]\nmod tests;\nmod real;\n".to_owned()),
+        (
+            PathBuf::from("brain/src/a.rs"),
+            "//! A.\n#[cfg(test)]\nmod tests;\n#[cfg(test)]\n#[path = \"b.rs\"]\nmod other;\nmod real;\n".to_owned(),
+        ),
+        (PathBuf::from("brain/src/b.rs"), "use std::fs;\n".to_owned()),
         (PathBuf::from("brain/src/a/tests.rs"), "//! T.\nuse std::fs;\n".to_owned()),
         (PathBuf::from("brain/src/a/real.rs"), "//! R.\nuse std::fs;\n".to_owned()),
     ];
     let findings = check(&sources, &[PathBuf::from("brain/src")], &exceptions());
     assert_eq!(findings[STD], ["brain/src/a/real.rs:2: use std"]);
+    assert_eq!(findings[OPENING], Vec::<String>::new());
 }
 
 #[test]
