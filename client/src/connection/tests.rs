@@ -1,3 +1,5 @@
+//! Connections against a broker that the test plays.
+
 use std::time::Duration;
 
 use flumen_protocol::api_versions::{ApiVersion, ApiVersionsResponse};

@@ -1,3 +1,5 @@
+//! Decoding of what a fetch brought.
+
 use flumen_log::batch::{BatchBuilder, ProducerInfo};
 use flumen_log::compression::Codec;
 use flumen_log::{ProducerEpoch, ProducerId, Timestamp};

@@ -1,3 +1,5 @@
+//! The accumulator by itself.
+
 use std::collections::BTreeSet;
 
 use flumen_log::batch::{StoredRead, read_stored};

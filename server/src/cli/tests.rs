@@ -1,3 +1,5 @@
+//! The command line's arguments.
+
 use clap::CommandFactory;
 
 use super::*;

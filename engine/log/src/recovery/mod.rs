@@ -244,7 +244,11 @@ fn record_points(disk: &mut dyn Disk, states: &[(String, PartitionState)]) -> Re
 /// No journal holds anything of removed partitions any more: what they have left goes, the state last.
 fn bury(disk: &mut dyn Disk, found: &[Found]) -> Result<(), IoError> {
     for entry in found {
-        let Found::Removed(name, _) = entry else { continue };
+        let Found::Removed(name, identity) = entry else { continue };
+        if identity.is_some() {
+            // The mark was perhaps never on disk: without it the rest must not go.
+            disk.sync(&format!("{name}/{STATE_FILE_NAME}"))?;
+        }
         for file in disk.list(name)?.into_iter().filter(|file| !file.is_directory && file.name != STATE_FILE_NAME) {
             disk.unlink(&format!("{name}/{}", file.name))?;
         }

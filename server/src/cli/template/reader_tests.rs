@@ -1,3 +1,5 @@
+//! Input templates against texts.
+
 use super::*;
 
 /// Gives a byte at a time, so that every piece is met cut in two.
