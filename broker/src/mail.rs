@@ -55,6 +55,8 @@ pub enum Mail {
     Image { index: u64, image: Arc<MetadataImage>, delta: Arc<Delta> },
     /// From the control thread: every shard knows the metadata, let clients in.
     Open,
+    /// To the control thread, for people: the file system refuses direct I/O, so the shard's journal is written buffered and synced.
+    JournalIsBuffered,
     /// To the control thread, for people: the shard's data directory failed.
     DirectoryFailed { error: flumen_log::io::IoError },
     /// To the control thread: everything through this image is applied, directories synced.

@@ -93,6 +93,8 @@ pub struct Shard {
     pub(crate) lookups: Map<LookupId, LookupFor>,
     pub(crate) coordinators: Coordinators,
     pub(crate) stopping: stop::Stopping,
+    /// The control thread was told that the journal is written buffered.
+    told_buffered: bool,
     #[cfg(control_early_ack)]
     held_writes: early::HeldWrites,
 }
@@ -126,6 +128,7 @@ impl Shard {
             lookups: Map::default(),
             coordinators: Coordinators::default(),
             stopping: stop::Stopping::No,
+            told_buffered: false,
             #[cfg(control_early_ack)]
             held_writes: early::HeldWrites::default(),
             settings,
@@ -229,6 +232,10 @@ impl Machine for Shard {
         self.settle(turn);
         self.store.end_turn(now, &mut turn.effects.files, &mut self.outputs);
         self.settle(turn);
+        if !self.told_buffered && !self.store.has_direct_journal() {
+            self.told_buffered = true;
+            turn.effects.mail.push((Thread::Control, Mail::JournalIsBuffered));
+        }
         self.stop_on(turn);
     }
 

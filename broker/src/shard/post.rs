@@ -64,6 +64,7 @@ impl Shard {
             | Mail::Image { .. }
             | Mail::Applied { .. }
             | Mail::Open
+            | Mail::JournalIsBuffered
             | Mail::DirectoryFailed { .. } => {}
         }
     }

@@ -167,6 +167,11 @@ impl Control {
                         *applied = index;
                     }
                 }
+                Mail::JournalIsBuffered => {
+                    eprintln!(
+                        "flumen: shard {from}: the file system refuses direct I/O: the journal is written buffered, with a sync"
+                    );
+                }
                 Mail::DirectoryFailed { error } => {
                     eprintln!("flumen: shard {from}: the data directory failed ({error}): its partitions are offline");
                 }
