@@ -49,6 +49,8 @@ impl Flumen {
         std::fs::create_dir_all(&self.data)?;
         let mut command = Command::new(&self.binary);
         command.arg("start").arg("--data").arg(&self.data).arg("--listen").arg(format!("127.0.0.1:{}", self.port));
+        // The name that clients are told; some of them look at it.
+        command.arg("--set").arg(format!("advertised.listeners=PLAINTEXT://localhost:{}", self.port));
         if let Some(shards) = self.shards {
             command.args(["--shards", &shards.to_string()]);
         }

@@ -60,32 +60,10 @@ pub(super) fn recover(
     entries: &[Located],
     report: &mut RecoveryReport,
 ) -> Result<Outcome, IoError> {
-    let mut state = match &found.state {
-        Some(state) => state.clone(),
-        None => {
-            report.states_rebuilt.push(found.identity);
-            rebuilt_state(disk, found)?
-        }
-    };
-    let holds_point = found.logs.iter().any(|(base, _)| *base == state.point.segment_base);
-    if !holds_point && state.log_start >= state.point.offset {
-        // All before D was deleted, its segment with it: the log goes on with a new one.
-        state.point.segment_base = state.point.offset;
-        state.point.segment_bytes = 0;
-    }
+    let state = starting_state(disk, found, report)?;
     let mut epochs = read_epochs(disk, found, &state)?;
     if !context.clean {
-        // The process may have died while it made the partition: what is there was perhaps never synced.
-        for name in &found.small_files {
-            disk.sync(&format!("{}/{name}", found.name))?;
-        }
-        disk.sync_directory(&found.name)?;
-    }
-    if !context.clean && state.durability == Durability::Replicated {
-        // What the page cache shows was perhaps never on disk.
-        for (base, _) in found.logs.iter().filter(|(base, _)| *base >= state.point.segment_base) {
-            disk.sync(&path(found, *base, "log"))?;
-        }
+        sync_doubtful(disk, found, &state)?;
     }
     let base = match read_base(disk, context, found, &state)? {
         Ok(base) => base,
@@ -126,6 +104,40 @@ pub(super) fn recover(
     log.point = point;
     let state = renewed.then(|| log.next_state(point, Wants::default()));
     Ok(Outcome::Log(log, state))
+}
+
+/// The state to recover from: the one on disk, or what the segments say if both copies are bad.
+fn starting_state(disk: &mut dyn Disk, found: &Directory, report: &mut RecoveryReport) -> Result<PartitionState, IoError> {
+    let mut state = match &found.state {
+        Some(state) => state.clone(),
+        None => {
+            report.states_rebuilt.push(found.identity);
+            rebuilt_state(disk, found)?
+        }
+    };
+    let holds_point = found.logs.iter().any(|(base, _)| *base == state.point.segment_base);
+    if !holds_point && state.log_start >= state.point.offset {
+        // All before D was deleted, its segment with it: the log goes on with a new one.
+        state.point.segment_base = state.point.offset;
+        state.point.segment_bytes = 0;
+    }
+    Ok(state)
+}
+
+/// After an unclean stop: make stable what is about to be believed.
+fn sync_doubtful(disk: &mut dyn Disk, found: &Directory, state: &PartitionState) -> Result<(), IoError> {
+    // The process may have died while it made the partition: what is there was perhaps never synced.
+    for name in &found.small_files {
+        disk.sync(&format!("{}/{name}", found.name))?;
+    }
+    disk.sync_directory(&found.name)?;
+    if state.durability == Durability::Replicated {
+        // What the page cache shows was perhaps never on disk.
+        for (base, _) in found.logs.iter().filter(|(base, _)| *base >= state.point.segment_base) {
+            disk.sync(&path(found, *base, "log"))?;
+        }
+    }
+    Ok(())
 }
 
 /// The log of a partition that is left as it was found.
