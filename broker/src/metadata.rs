@@ -1,9 +1,9 @@
 //! The metadata image as this shard sees it, with every topic's settings worked out.
 
 use alloc::{collections::BTreeMap, sync::Arc};
-use flumen_controller::{ConfigResource, Delta, MetadataImage, TopicImage, configs::EffectiveTopicConfig};
+use flumen_controller::{ConfigResource, Delta, Endpoint, MetadataImage, TopicImage, configs::EffectiveTopicConfig};
 use flumen_log::{BrokerId, PartitionIndex, ShardId, TopicId, TopicPartition, store::owner_of};
-use flumen_protocol::{ErrorCode, Uuid};
+use flumen_protocol::{ErrorCode, Text, Uuid};
 
 use crate::{admin::BrokerSettings, fetch::TopicRef, shard::Settings};
 
@@ -123,6 +123,18 @@ impl Metadata {
             None if record.isr.contains(&self.broker) => Err(ErrorCode::KafkaStorageError),
             _ => Err(ErrorCode::NotLeaderOrFollower),
         }
+    }
+
+    /// Who leads a partition now, and under which epoch, where a request finds another broker than it looked for (KIP-951).
+    pub(crate) fn leader_hint(topic: Option<&Arc<Topic>>, partition: i32) -> Option<(i32, i32)> {
+        let record = topic?.image.partition(PartitionIndex(partition))?;
+        Some((record.leader.map_or(-1, |leader| leader.0), record.leader_epoch.0))
+    }
+
+    /// Where every broker is: number and first endpoint, and rack (KIP-951).
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = (i32, &Endpoint, Option<Text>)> {
+        let brokers = self.image.brokers.values();
+        brokers.filter_map(|broker| Some((broker.id.0, broker.endpoints.first()?, broker.rack.as_deref().map(Text::from))))
     }
 
     /// Whether this broker holds a replica of the partition on this shard.

@@ -8,7 +8,7 @@ use flumen_controller::command::{Command, CreateTopics, NewTopic, TopicDefaults}
 use flumen_log::TopicId;
 
 /// Committed offsets.
-pub(super) const OFFSETS: &str = "__consumer_offsets";
+pub(super) const OFFSETS: &str = crate::offsets::OFFSETS_TOPIC;
 
 /// A command that makes topics with the broker's defaults.
 pub(super) fn create(topics: Vec<NewTopic>, image: &MetadataImage, settings: &BrokerSettings) -> Command {

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     connection::Reply,
     mail::{FetchEntry, FetchMail, FetchResult, FetchedMail, Mail, Ticket},
+    metadata::Metadata,
     shard::{Class, Return, Running, Shard, Timer, Turn},
 };
 
@@ -224,23 +225,20 @@ impl Shard {
 
     fn fetch_leader(&self, wanted: &Wanted) -> LeaderIdAndEpoch {
         let topic = self.metadata.resolve_ref(&wanted.topic).ok();
-        let record = topic.and_then(|topic| topic.image.partition(flumen_log::PartitionIndex(wanted.partition)));
-        record.map_or_else(LeaderIdAndEpoch::default, |record| LeaderIdAndEpoch {
-            leader_id: record.leader.map_or(-1, |leader| leader.0),
-            leader_epoch: record.leader_epoch.0,
-        })
+        Metadata::leader_hint(topic, wanted.partition)
+            .map_or_else(LeaderIdAndEpoch::default, |(leader_id, leader_epoch)| LeaderIdAndEpoch { leader_id, leader_epoch })
     }
 
     fn fetch_endpoints(&self) -> Vec<NodeEndpoint> {
-        let endpoint = |broker: &flumen_controller::BrokerImage| {
-            broker.endpoints.first().map(|endpoint| NodeEndpoint {
-                node_id: broker.id.0,
+        let endpoints = self.metadata.endpoints();
+        endpoints
+            .map(|(node_id, endpoint, rack)| NodeEndpoint {
+                node_id,
                 host: Text::from(endpoint.host.as_str()),
                 port: i32::from(endpoint.port),
-                rack: broker.rack.as_deref().map(Text::from),
+                rack,
             })
-        };
-        self.metadata.image.brokers.values().filter_map(|broker| endpoint(broker)).collect()
+            .collect()
     }
 }
 

@@ -10,9 +10,10 @@ use flumen_protocol::{
 use super::{
     OFFSETS_TOPIC,
     coordinator::{Commit, CommitKey, Uncommitted},
-    placement, records,
+    records,
 };
 use crate::{
+    admin::coordinator_partition,
     mail::{Answer, CommitOffsets, CommittedOffset, Question},
     query::{Answered, Asked},
     shard::{Return, Shard, Timer, Turn},
@@ -78,9 +79,8 @@ impl Shard {
     /// The partition of `__consumer_offsets` that a group is coordinated on, and the shard that owns it.
     pub(super) fn coordinator_of(&self, group: &str) -> Result<(TopicPartition, flumen_log::ShardId), ErrorCode> {
         let topic = self.metadata.by_name(OFFSETS_TOPIC).ok_or(ErrorCode::NotCoordinator)?;
-        let partitions = i32::try_from(topic.image.partitions.len()).unwrap_or(i32::MAX);
-        let partition = placement::partition_of(group, partitions);
-        self.metadata.led(topic, partition).map_err(|_| ErrorCode::NotCoordinator)
+        let partition = coordinator_partition(group, topic.image.partitions.len()).ok_or(ErrorCode::NotCoordinator)?;
+        self.metadata.led(topic, partition.0).map_err(|_| ErrorCode::NotCoordinator)
     }
 
     /// At the coordinator: record a commit.

@@ -7,7 +7,6 @@
 mod commit;
 mod coordinator;
 mod fetch;
-mod placement;
 mod records;
 mod replay;
 

@@ -14,6 +14,7 @@ use super::batch_refusal;
 use crate::{
     connection::Reply,
     mail::{Acks, Mail, ProduceEntry, ProduceMail, ProduceResult, ProducedMail},
+    metadata::Metadata,
     shard::{Class, Return, Running, Shard, Turn},
     topic_rules::validation_rules,
 };
@@ -197,24 +198,21 @@ impl Shard {
     fn current_leader(&self, name: &str, id: Uuid, partition: i32) -> LeaderIdAndEpoch {
         let by_id = id != Uuid::default();
         let topic = self.metadata.resolve(name, id, by_id).ok();
-        let record = topic.and_then(|topic| topic.image.partition(flumen_log::PartitionIndex(partition)));
-        record.map_or_else(LeaderIdAndEpoch::default, |record| LeaderIdAndEpoch {
-            leader_id: record.leader.map_or(-1, |leader| leader.0),
-            leader_epoch: record.leader_epoch.0,
-        })
+        Metadata::leader_hint(topic, partition)
+            .map_or_else(LeaderIdAndEpoch::default, |(leader_id, leader_epoch)| LeaderIdAndEpoch { leader_id, leader_epoch })
     }
 
     /// Where the brokers are (KIP-951).
     fn node_endpoints(&self) -> Vec<NodeEndpoint> {
-        let endpoint = |broker: &flumen_controller::BrokerImage| {
-            broker.endpoints.first().map(|endpoint| NodeEndpoint {
-                node_id: broker.id.0,
+        let endpoints = self.metadata.endpoints();
+        endpoints
+            .map(|(node_id, endpoint, rack)| NodeEndpoint {
+                node_id,
                 host: Text::from(endpoint.host.as_str()),
                 port: i32::from(endpoint.port),
-                rack: broker.rack.as_deref().map(Text::from),
+                rack,
             })
-        };
-        self.metadata.image.brokers.values().filter_map(|broker| endpoint(broker)).collect()
+            .collect()
     }
 }
 

@@ -135,3 +135,12 @@ fn t01_a_transactional_id_is_refused_for_good() {
     assert_eq!(error, ErrorCode::TransactionalIdAuthorizationFailed);
     assert!(!error.is_retriable());
 }
+
+#[test]
+fn g18_the_hash_is_javas() {
+    // "polygenelubricants".hashCode() is Integer.MIN_VALUE.
+    assert_eq!(coordinator_partition("polygenelubricants", 50), Some(PartitionIndex(0)));
+    // "hello".hashCode() is 99162322.
+    assert_eq!(coordinator_partition("hello", 50), Some(PartitionIndex(22)));
+    assert_eq!(coordinator_partition("", 50), Some(PartitionIndex(0)));
+}
