@@ -59,6 +59,10 @@ pub enum Mail {
     JournalIsBuffered,
     /// To the control thread, for people: the shard's data directory failed.
     DirectoryFailed { error: flumen_log::io::IoError },
+    /// To the control thread, for people: these ranges of logs are damaged, and so many more.
+    DamageFound { ranges: Vec<(TopicPartition, flumen_log::store::FaultyRange)>, more: u64 },
+    /// From the control thread: it has said so.
+    DamageTold,
     /// To the control thread: everything through this image is applied, directories synced.
     Applied { index: u64 },
 }

@@ -157,13 +157,14 @@ fn announce_recovery(report: &RecoveryReport) {
             report.partitions, report.replayed_batches, report.cut_bytes
         );
     }
-    for (partition, damage) in &report.offline {
+    for (partition, damage) in &report.damaged {
         let what = match damage {
             Damage::Missing { segment } => format!("the segment of offset {segment} is missing"),
             Damage::Bytes { segment, position } => format!("segment {segment} is bad at byte {position}"),
         };
         eprintln!(
-            "flumen: partition {} of topic id {} is damaged below what was durable ({what}): it is offline and left as it is",
+            "flumen: partition {} of topic id {} is damaged below what was durable ({what}): nothing was cut, what is damaged is not \
+             served, everything else is",
             partition.partition, partition.topic
         );
     }

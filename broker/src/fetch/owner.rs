@@ -216,6 +216,7 @@ impl Collecting {
             }
             Located::Empty => result,
             Located::OutOfRange => FetchResult::refused(ErrorCode::OffsetOutOfRange),
+            Located::Corrupt => FetchResult::refused(ErrorCode::CorruptMessage),
             Located::Pending(_) | Located::Failed => FetchResult::refused(ErrorCode::KafkaStorageError),
         };
         self.push(result);

@@ -57,7 +57,7 @@ impl Shard {
                 self.coordinators.reads.insert(id, Reading { partition, next: next_offset, _lease: slice });
             }
             Located::Empty => self.replayed_to(turn, partition, None),
-            Located::OutOfRange | Located::Failed | Located::Pending(_) => self.replay_failed(partition),
+            Located::OutOfRange | Located::Corrupt | Located::Failed | Located::Pending(_) => self.replay_failed(partition),
         }
     }
 

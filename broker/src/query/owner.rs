@@ -122,6 +122,7 @@ impl Shard {
                 self.lookups.insert(lookup, LookupFor::Question { group: place.0, index: place.1 });
                 None
             }
+            TimestampLookup::Corrupt => refused(ErrorCode::CorruptMessage),
             TimestampLookup::Failed => refused(ErrorCode::KafkaStorageError),
         }
     }

@@ -7,6 +7,7 @@
 //! budget is released once.
 
 mod credits;
+mod damage;
 mod dispatch;
 #[cfg(control_early_ack)]
 mod early;
@@ -93,6 +94,7 @@ pub struct Shard {
     pub(crate) lookups: Map<LookupId, LookupFor>,
     pub(crate) coordinators: Coordinators,
     pub(crate) stopping: stop::Stopping,
+    damages: damage::Damages,
     /// The control thread was told that the journal is written buffered.
     told_buffered: bool,
     #[cfg(control_early_ack)]
@@ -128,6 +130,7 @@ impl Shard {
             lookups: Map::default(),
             coordinators: Coordinators::default(),
             stopping: stop::Stopping::No,
+            damages: damage::Damages::default(),
             told_buffered: false,
             #[cfg(control_early_ack)]
             held_writes: early::HeldWrites::default(),
@@ -185,6 +188,7 @@ impl Shard {
             Output::Timestamp { lookup, result } => self.timestamp_found(turn, lookup, result),
             Output::LogStartMoved { slot, log_start } => self.log_start_moved(turn, slot, log_start),
             Output::DurabilityChanged { slot } => self.durability_changed(turn, slot),
+            Output::RangeFaulty { slot, range } => self.range_faulty(turn, slot, range),
             Output::DirectoryFailed { error } => {
                 turn.effects.mail.push((Thread::Control, Mail::DirectoryFailed { error }));
                 self.directory_failed(turn);

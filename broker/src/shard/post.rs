@@ -59,7 +59,9 @@ impl Shard {
                 self.give_credit(from, Class::Control);
                 self.answered(turn, *mail);
             }
+            Mail::DamageTold => self.damages_told(turn),
             Mail::Propose { .. }
+            | Mail::DamageFound { .. }
             | Mail::Proposed { .. }
             | Mail::Image { .. }
             | Mail::Applied { .. }

@@ -2,7 +2,9 @@
 //!
 //! It holds the known-durable point D, the log's start, the topic id and name, and the leader epochs. Each copy has a counter
 //! and a checksum; the valid one with the higher counter counts. Invariant: a copy is written over only while the other one is
-//! valid. Written down in `docs/on-disk.md`.
+//! valid. What follows the copies in the file is the [`trail`]. Written down in `docs/on-disk.md`.
+
+pub(crate) mod trail;
 
 use alloc::{string::String, vec::Vec};
 

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use flumen_broker::mail::{Mail, Proposer};
 use flumen_controller::{CommandResponse, Delta, MetadataImage};
 use flumen_link::{Changes, Quorum};
-use flumen_log::ShardId;
+use flumen_log::{ShardId, TopicPartition, store::FaultyRange};
 use flumen_reactor::mailbox::{ControlPostbox, StopHandle, Waiter};
 use std::sync::Arc;
 use tokio::{
@@ -44,6 +44,8 @@ pub(super) struct Control {
     /// Decisions whose images are not applied everywhere.
     waiting: VecDeque<(u64, Decided)>,
     failed: Option<String>,
+    /// Damaged ranges of logs found since the start.
+    damaged_ranges: u64,
 }
 
 impl Control {
@@ -69,6 +71,7 @@ impl Control {
             decided,
             waiting: VecDeque::new(),
             failed: None,
+            damaged_ranges: 0,
         })
     }
 
@@ -172,12 +175,36 @@ impl Control {
                         "flumen: shard {from}: the file system refuses direct I/O: the journal is written buffered, with a sync"
                     );
                 }
+                Mail::DamageFound { ranges, more } => {
+                    self.damaged_ranges += ranges.len() as u64 + more;
+                    self.tell_damage(&ranges, more);
+                    self.postbox.send(from, Mail::DamageTold);
+                }
                 Mail::DirectoryFailed { error } => {
                     eprintln!("flumen: shard {from}: the data directory failed ({error}): its partitions are offline");
                 }
                 _ => {}
             }
         }
+    }
+
+    fn tell_damage(&self, ranges: &[(TopicPartition, FaultyRange)], more: u64) {
+        for (partition, range) in ranges {
+            eprintln!(
+                "flumen: partition {} of topic id {}: offsets {} to {} are damaged on disk (segment {}, from byte {}): they are not \
+                 served, everything else is",
+                partition.partition,
+                partition.topic,
+                range.from,
+                range.to.0 - 1,
+                range.segment,
+                range.position
+            );
+        }
+        if more > 0 {
+            eprintln!("flumen: and {more} more damaged range(s)");
+        }
+        eprintln!("flumen: {} damaged range(s) found since the start", self.damaged_ranges);
     }
 
     fn take_change(&mut self, change: flumen_link::Change) {

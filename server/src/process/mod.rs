@@ -78,7 +78,7 @@ fn registration(plan: &Plan) -> Result<RegisterBroker, Refusal> {
         rack: plan.config.rack.clone(),
         boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned(),
         clean_stop: plan.recovery.report.clean,
-        offline: plan.recovery.report.offline.iter().map(|(partition, _)| *partition).collect(),
+        offline: Vec::new(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Failures, and the disk as recovery sees it.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use flumen_log::io::{DirectoryEntry, Disk, FileOperation, IoError};
@@ -105,7 +105,9 @@ impl Disk for SimDisk {
     fn read(&mut self, path: &str, offset: u64, length: usize) -> Result<Bytes, IoError> {
         self.call()?;
         let node = self.node(path)?;
-        Ok(self.files.get(&node).map(|file| read(file, offset, length)).unwrap_or_default())
+        let data = self.files.get(&node).map(|file| read(file, offset, length)).unwrap_or_default();
+        *self.reads.entry(path.to_string()).or_default() += data.len() as u64;
+        Ok(data)
     }
 
     fn write(&mut self, path: &str, offset: u64, data: &[u8]) -> Result<(), IoError> {

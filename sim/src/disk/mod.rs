@@ -10,6 +10,7 @@ mod image;
 mod names;
 
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use flumen_log::io::{Completion, FileHandle, FileOperation, IoError, OpenMode, Operation, Outcome, WriteData, WriteMode};
@@ -58,6 +59,8 @@ pub struct SimDisk {
     next_handle: u32,
     outstanding: Vec<Outstanding>,
     ready: Vec<Completion>,
+    /// Bytes that recovery read, by path.
+    reads: BTreeMap<String, u64>,
 }
 
 impl SimDisk {
@@ -72,6 +75,7 @@ impl SimDisk {
             next_handle: 0,
             outstanding: Vec::new(),
             ready: Vec::new(),
+            reads: BTreeMap::new(),
         }
     }
 
@@ -92,6 +96,17 @@ impl SimDisk {
         } else {
             self.outstanding.push(outstanding);
         }
+    }
+
+    /// Bytes of a file that recovery has read since [`SimDisk::forget_reads`].
+    #[must_use]
+    pub fn bytes_read(&self, path: &str) -> u64 {
+        self.reads.get(path).copied().unwrap_or_default()
+    }
+
+    /// Count from here.
+    pub fn forget_reads(&mut self) {
+        self.reads.clear();
     }
 
     /// Operations that have not completed.

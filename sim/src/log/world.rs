@@ -141,7 +141,7 @@ impl World {
         let report = &recovery.report;
         if self.control == Control::None
             && (report.corrupt_frames > 0
-                || !report.offline.is_empty()
+                || !report.damaged.is_empty()
                 || !report.suspect_tails.is_empty()
                 || !report.states_rebuilt.is_empty()
                 || report.unclaimed_entries > 0)
@@ -463,6 +463,7 @@ impl World {
                 Output::Located { lookup, result } => {
                     self.located.insert(lookup.0, result);
                 }
+                Output::RangeFaulty { range, .. } => violations.push(format!("nothing was damaged, and this was found: {range:?}")),
                 Output::DirectoryFailed { error } => violations.push(format!("the directory failed: {error}")),
                 Output::Removed { partition } => removed.push(partition),
                 Output::Timestamp { .. } | Output::DurabilityChanged { .. } => {}

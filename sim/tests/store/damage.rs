@@ -1,11 +1,13 @@
 //! Damage: before the durable point nothing is touched, past it what was torn is cut.
 
 use flumen_log::Offset;
+use flumen_log::batch::BatchHeader;
 use flumen_log::compression::Codec;
 use flumen_log::io::Disk;
 use flumen_log::recovery::Damage;
+use flumen_log::store::{Located, LogConfig, Output, PartitionSlot};
 
-use crate::bench::{Bench, batch_of, config, partition};
+use crate::bench::{Bench, JOURNAL_FILE_BYTES, batch_from, batch_of, config, partition};
 
 const LOG: &str = "topic-0/00000000000000000000.log";
 
@@ -29,27 +31,186 @@ fn filled() -> Bench {
     bench
 }
 
+/// A log of which all is below D, in several segments, stopped in order.
+fn stopped(batches: i64) -> (Bench, Vec<u8>) {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, batches);
+    let whole = bench.read_all(slot);
+    (bench.after_stop(), whole)
+}
+
+/// The batch of offset `offset`, of those that [`Bench::fill`] makes: where it starts in the whole log, and where it ends.
+fn batch_at(whole: &[u8], offset: i64) -> (usize, usize) {
+    let mut at = 0;
+    loop {
+        let header = BatchHeader::parse(&whole[at..]).expect("a batch");
+        if header.base_offset == Offset(offset) {
+            return (at, at + header.total_bytes());
+        }
+        at += header.total_bytes();
+    }
+}
+
+/// Read everything, stepping over what is said to be damaged: the bytes, and the offsets stepped over.
+fn read_around(bench: &mut Bench, slot: PartitionSlot) -> (Vec<u8>, Vec<i64>) {
+    let view = bench.store.view(slot).expect("there");
+    let (mut from, end) = (view.log_start().0, view.log_end().0);
+    let (mut bytes, mut passed) = (Vec::new(), Vec::new());
+    while from < end {
+        match bench.locate(slot, from, 5000, true) {
+            Located::Slice { slice, next_offset, .. } => {
+                let read = bench.disk.read_handle(slice.file.handle, slice.position, slice.length as usize);
+                bytes.extend_from_slice(&read.expect("open"));
+                from = next_offset.0;
+            }
+            Located::Corrupt => {
+                passed.push(from);
+                from += 1;
+            }
+            other => panic!("{from}: {other:?}"),
+        }
+    }
+    (bytes, passed)
+}
+
+fn ranges(bench: &Bench, slot: PartitionSlot) -> Vec<(i64, i64)> {
+    let view = bench.store.view(slot).expect("there");
+    view.faulty_ranges().iter().map(|range| (range.from.0, range.to.0)).collect()
+}
+
+/// Damage in the records of one batch below D: that batch is not served, every other one is, and appends go on.
 #[test]
-fn damage_before_the_durable_point_takes_the_partition_offline_untouched() {
-    let mut bench = filled();
-    flip(&mut bench, LOG, 1000);
-    let before = bench.file(LOG);
-    let mut bench = bench.after_power_loss();
-    assert!(matches!(bench.report.offline[..], [(found, Damage::Bytes { .. })] if found == partition(0)), "{:?}", bench.report);
-    assert!(bench.report.unclaimed_entries > 0, "what the journal has of it is kept");
-    assert_eq!(bench.file(LOG)[..5000], before[..5000], "nothing is cut or mended");
-    let slot = bench.store.slot_of(partition(0)).expect("there");
-    assert!(bench.store.view(slot).expect("there").is_offline());
-    assert!(bench.try_append(slot, batch_of(&[(1, 1)], Codec::None)).is_err());
-    let other = bench.slot(1);
-    assert_eq!(bench.store.view(other).expect("there").log_end(), Offset(10), "the others go on");
-    bench.fill(other, 50);
-    // Mended by hand, it takes up what was kept for it, though the journal is long overwritten.
-    flip(&mut bench, LOG, 1000);
-    let mut bench = bench.after_power_loss();
+fn damage_below_the_durable_point_costs_the_damaged_batch_alone() {
+    for clean in [true, false] {
+        let (mut bench, whole) = stopped(100);
+        let (from, to) = batch_at(&whole, 7);
+        flip(&mut bench, LOG, from as u64 + 100);
+        let before = bench.file(LOG);
+        let mut bench = if clean { bench.after_stop() } else { bench.after_power_loss() };
+        assert!(bench.report.damaged.is_empty() && bench.report.scanned_bytes == 0, "nothing is read before it is needed");
+        let slot = bench.slot(0);
+        let (read, passed) = read_around(&mut bench, slot);
+        assert_eq!(passed, [7]);
+        assert!(read == [&whole[..from], &whole[to..]].concat());
+        assert_eq!(ranges(&bench, slot), [(7, 8)]);
+        let told: Vec<_> = bench.outputs.iter().filter(|output| matches!(output, Output::RangeFaulty { .. })).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(bench.file(LOG), before, "nothing is cut or mended");
+        assert_eq!(bench.append(slot, batch_of(&[(1, 1)], Codec::None)).base_offset, Offset(100));
+        let mut bench = bench.after_power_loss();
+        let slot = bench.slot(0);
+        assert_eq!(read_around(&mut bench, slot).1, [7], "and so it stays");
+    }
+}
+
+/// What a batch's CRC leaves out, and its order among the others: a flipped epoch, a flipped offset, a batch that is another's.
+#[test]
+fn what_no_crc_covers_is_found_by_the_chain() {
+    let (_, whole) = stopped(100);
+    let (from, to) = batch_at(&whole, 9);
+    let (other, other_to) = batch_at(&whole, 10);
+    assert_eq!(to - from, other_to - other);
+    let epoch = vec![(from + 15, whole[from + 15] ^ 1)];
+    let offset = vec![(from + 7, whole[from + 7] ^ 1)];
+    let misdirected: Vec<_> = (from..to).map(|at| (at, whole[other + at - from])).collect();
+    for damage in [epoch, offset, misdirected] {
+        let (mut bench, _) = stopped(100);
+        for (at, byte) in damage {
+            bench.disk.write(LOG, at as u64, &[byte]).expect("there");
+        }
+        let mut bench = bench.after_kill();
+        let slot = bench.slot(0);
+        let (read, passed) = read_around(&mut bench, slot);
+        assert!(passed.contains(&9) && passed.len() <= 5, "{passed:?}");
+        let left: Vec<u8> = (0..100).filter(|offset| !passed.contains(offset)).flat_map(|offset| {
+            let (from, to) = batch_at(&whole, offset);
+            whole[from..to].to_vec()
+        }).collect();
+        assert!(read == left);
+    }
+}
+
+/// A segment that is gone, one that was cut short, and one without a sidecar and with a hole in it.
+#[test]
+fn whole_segments_can_be_damaged_too() {
+    let (bench, whole) = stopped(200);
+    let logs: Vec<String> = bench.names().into_iter().filter(|name| name.starts_with("topic-0/") && name.ends_with(".log")).collect();
+    assert!(logs.len() >= 4, "{logs:?}");
+    for ruin in 0..3 {
+        let (mut bench, _) = stopped(200);
+        let log = &logs[1];
+        match ruin {
+            0 => bench.disk.unlink(log).expect("there"),
+            1 => bench.disk.truncate(log, 9000).expect("there"),
+            _ => {
+                bench.disk.unlink(&log.replace(".log", ".checks")).expect("there");
+                bench.disk.write(log, 5000, &[0; 2000]).expect("there");
+            }
+        }
+        bench.disk.sync_directory("topic-0").expect("there");
+        let mut bench = bench.after_power_loss();
+        assert_eq!(bench.report.damaged.len(), 1, "{:?}", bench.report);
+        let slot = bench.slot(0);
+        let (read, passed) = read_around(&mut bench, slot);
+        let left: Vec<u8> = (0..200).filter(|offset| !passed.contains(offset)).flat_map(|offset| {
+            let (from, to) = batch_at(&whole, offset);
+            whole[from..to].to_vec()
+        }).collect();
+        assert!(read == left, "{passed:?}");
+        assert!(passed.len() < 60 && !passed.is_empty(), "{passed:?}");
+        assert!(passed.windows(2).all(|pair| pair[0] + 1 == pair[1]), "one run: {passed:?}");
+        bench.fill(slot, 3);
+        assert_eq!(bench.store.view(slot).expect("there").log_end(), Offset(203));
+    }
+}
+
+/// The segment that D lies in cut short below D: what is missing is not served, appends go on where they should.
+#[test]
+fn an_active_segment_cut_short_keeps_its_end() {
+    for left in [0, 1, 5000] {
+        let (mut bench, whole) = stopped(40);
+        bench.disk.truncate(LOG, left).expect("there");
+        bench.disk.sync(LOG).expect("there");
+        let mut bench = bench.after_power_loss();
+        assert!(matches!(bench.report.damaged[..], [(found, Damage::Bytes { .. })] if found == partition(0)), "{:?}", bench.report);
+        let slot = bench.slot(0);
+        assert_eq!(bench.append(slot, batch_of(&[(1, 1)], Codec::None)).base_offset, Offset(40));
+        for _ in 0..2 {
+            let (read, passed) = read_around(&mut bench, slot);
+            let kept = usize::try_from(left).expect("small");
+            let sound = (0..40).take_while(|offset| batch_at(&whole, *offset).1 <= kept).count();
+            assert_eq!(passed.len(), 40 - sound);
+            assert!(read[..batch_at(&whole, 0).1 * sound] == whole[..batch_at(&whole, 0).1 * sound]);
+            bench = bench.after_power_loss();
+            let again = bench.slot(0);
+            assert_eq!(again, slot);
+        }
+    }
+}
+
+/// A start reads what lies past D and nothing before it, however long the segment, the producers' states included.
+#[test]
+fn a_start_reads_only_what_lies_past_the_durable_point() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, LogConfig { segment_bytes: 100 << 20, ..config() });
+    for sequence in 0..20_000 {
+        bench.try_append(slot, batch_from(9, sequence)).expect("taken");
+        if sequence % 50 == 0 {
+            bench.settle();
+        }
+    }
+    bench.settle();
+    let length = bench.file(LOG).len() as u64;
+    let mut bench = bench.after_kill();
+    bench.disk.forget_reads();
+    let mut bench = bench.after_kill();
+    assert_eq!(bench.report.scanned_bytes, 0);
+    let read = bench.disk.bytes_read(LOG);
+    assert!(length > 4 * JOURNAL_FILE_BYTES && read < length / 4, "{read} of {length}");
     let slot = bench.slot(0);
-    assert_eq!(bench.store.view(slot).expect("there").log_end(), Offset(30));
-    assert_eq!(bench.report.unclaimed_entries, 0);
+    let again = bench.try_append(slot, batch_from(9, 19_998)).expect("within the window");
+    assert!(again.duplicate && again.base_offset == Offset(19_998));
 }
 
 #[test]
@@ -62,7 +223,7 @@ fn damage_past_the_durable_point_is_repaired_from_the_journal() {
     let mut bench = bench.after_kill();
     let slot = bench.slot(0);
     assert!(bench.read_all(slot) == whole);
-    assert!(bench.report.offline.is_empty());
+    assert!(bench.report.damaged.is_empty());
 }
 
 /// D07: a torn tail that nobody was promised is cut, kept in quarantine, and never served.

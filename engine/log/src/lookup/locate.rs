@@ -10,6 +10,9 @@ use crate::segment::Segment;
 use crate::segment::tail::Boundary;
 use crate::store::Located;
 
+/// Most bytes of one answer, while some of its segment was not checked since the start.
+const CHECKED_BYTES_MAX: u32 = 1 << 20;
+
 /// What a fetch asks for.
 #[derive(Clone, Debug)]
 pub(crate) struct LocateRequest {
@@ -37,12 +40,26 @@ pub(crate) fn locate(log: &PartitionLog, request: &LocateRequest, chunk: Option<
     if request.from >= below {
         return Step::Done(Located::Empty);
     }
+    let below = match log.faults.at_or_after(request.from) {
+        Some(fault) if fault.from <= request.from => return Step::Done(Located::Corrupt),
+        Some(fault) => below.min(fault.from),
+        None => below,
+    };
     let Some((base, segment)) = log.segments.range(..=request.from).next_back() else { return Step::Done(Located::Failed) };
-    if segment.index.is_none() {
-        return Step::Need(Need::Index(*base));
+    let Some(index) = &segment.index else { return Step::Need(Need::Index(*base)) };
+    let near = index.floor(request.from).map_or(0, |entry| u64::from(entry.position));
+    if let Some(part) = segment.part_to_check(near, near + 1) {
+        return Step::Need(Need::Check(part));
     }
     let readable = readable_bytes(log, *base);
-    let first = match find_first(segment, request.from, readable, chunk) {
+    let mut request = request.clone();
+    if segment.unchecked.is_some() {
+        // Not more than is good to check for one answer.
+        request.max_bytes = request.max_bytes.min(CHECKED_BYTES_MAX);
+    }
+    let request = &request;
+    let sound = log.faults.last_end(*base, request.from);
+    let first = match find_first(segment, request.from, sound, readable, chunk) {
         Some(Ok(first)) => first,
         Some(Err(need)) => return need_open_first(segment, need),
         None => return Step::Done(Located::Failed),
@@ -53,6 +70,9 @@ pub(crate) fn locate(log: &PartitionLog, request: &LocateRequest, chunk: Option<
         Some(Err(need)) => return need_open_first(segment, need),
         None => return Step::Done(Located::Failed),
     };
+    if let Some(part) = segment.part_to_check(first.start.position, end.position) {
+        return Step::Need(Need::Check(part));
+    }
     let Some(file) = segment.file() else { return Step::Need(Need::Open(*base)) };
     let Ok(length) = u32::try_from(end.position - first.start.position) else { return Step::Done(Located::Failed) };
     let slice = FileSlice { file: Arc::clone(file), position: first.start.position, length };
@@ -64,16 +84,23 @@ fn need_open_first<T>(segment: &Segment, need: Need) -> Step<T> {
     Step::Need(if segment.file().is_some() { need } else { Need::Open(segment.base) })
 }
 
-/// The batch that holds `from`: from memory where it is exact, else by walking the headers from the nearest entry before it.
-fn find_first(segment: &Segment, from: Offset, readable: u64, chunk: Option<&Chunk>) -> Option<Result<First, Need>> {
+/// The batch that holds `from`: from memory where it is exact, else by walking the headers from the nearest entry before it, or
+/// from behind the last damage before it.
+fn find_first(
+    segment: &Segment,
+    from: Offset,
+    sound: u64,
+    readable: u64,
+    chunk: Option<&Chunk>,
+) -> Option<Result<First, Need>> {
     if let Some((start, end)) = segment.tail.as_ref().and_then(|tail| tail.batch_at(from)) {
         return Some(Ok(First { start, end: Some(end) }));
     }
     let index = segment.index.as_ref()?;
     let mut position = 0;
     if let Some(entry) = index.floor(from) {
-        position = u64::from(entry.position);
-        if from <= index.absolute(entry.relative_last) {
+        position = u64::from(entry.position).max(sound);
+        if position == u64::from(entry.position) && from <= index.absolute(entry.relative_last) {
             let start = Boundary { offset: index.absolute(entry.relative_base), position };
             return Some(Ok(First { start, end: None }));
         }

@@ -5,7 +5,6 @@
 //! wrong. Does no I/O.
 
 mod locate;
-mod rebuild;
 mod timestamp;
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -13,12 +12,13 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 pub(crate) use locate::{LocateRequest, locate};
-pub(crate) use rebuild::{Rebuild, RebuildStep};
 pub(crate) use timestamp::{TimestampRequest, find_timestamp};
 
 use crate::Offset;
 use crate::batch::{BATCH_OVERHEAD_BYTES, BatchHeader};
 use crate::partition::PartitionLog;
+use crate::segment::check::Part;
+use crate::segment::scan::Scan;
 use crate::store::{Located, LookupId, Output, PartitionSlot, TimestampLookup};
 
 /// Bytes read at once where headers are looked for.
@@ -44,6 +44,8 @@ pub(crate) enum Need {
     Index(Offset),
     /// Bytes of the segment.
     Read { base: Offset, position: u64, length: usize },
+    /// A part of the segment held against its checksums.
+    Check(Part),
 }
 
 /// What is looked for.
@@ -61,7 +63,9 @@ pub(crate) struct Lookup {
     /// The bytes read last.
     pub(crate) chunk: Option<Chunk>,
     /// An index that is being made from its segment, because its sidecar is not to be used.
-    pub(crate) rebuild: Option<Rebuild>,
+    pub(crate) rebuild: Option<Scan>,
+    /// A part that is being checked before it is believed.
+    pub(crate) check: Option<Part>,
 }
 
 /// The lookups that are not done, and which indexes of sealed segments are in memory.

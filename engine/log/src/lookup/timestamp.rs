@@ -45,6 +45,12 @@ pub(crate) fn find_timestamp(log: &PartitionLog, request: &mut TimestampRequest,
         let readable = readable_bytes(log, *base);
         while position < readable {
             request.position = Some(position);
+            if let Some(part) = segment.part_to_check(position, position + 1) {
+                return Step::Need(Need::Check(part));
+            }
+            if log.faults.ranges().iter().any(|fault| fault.holds(*base, position)) {
+                return Step::Done(TimestampLookup::Corrupt);
+            }
             let header = match header_at(chunk, *base, position, readable) {
                 Some(Ok(header)) => header,
                 Some(Err(need)) => return Step::Need(need),

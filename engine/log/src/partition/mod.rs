@@ -4,6 +4,7 @@
 //! prefix of completed segment writes; `journaled` over completed journal frames; `durable` is what is on stable storage, never
 //! past the log end. Does not ask for I/O itself, except for the writes that [`writes`] gathers: the store does.
 
+pub(crate) mod faults;
 pub(crate) mod writes;
 
 use alloc::{
@@ -17,10 +18,13 @@ use bytes::Bytes;
 use crate::batch::{Origin, StampedBatch, TimestampType, ValidatedBatch};
 use crate::epoch::LeaderEpochs;
 use crate::producer::{ProducerSnapshot, ProducerStates, ProducerVerdict, SnapshotStamp};
+use crate::segment::index::{SegmentIndex, Summary};
 use crate::segment::{Segment, Stage};
+use crate::state::trail::{self, TrailEnd};
 use crate::state::{DurablePoint, PartitionState};
 use crate::store::{AppendError, Appended, Durability, Durable, LogConfig};
 use crate::{LeaderEpoch, Now, Offset, TopicPartition};
+use faults::Faults;
 use writes::Write;
 
 /// Where a partition is in its life.
@@ -64,6 +68,17 @@ pub(crate) struct Checkpoint {
     pub(crate) wants: Wants,
     /// Syncs outstanding; at zero the state is written.
     pub(crate) syncs: usize,
+    /// What the index of D's segment sums up to at D.
+    pub(crate) summary: Summary,
+}
+
+/// The furthest place the log end has passed at which it is known what the index sums up to: D may be there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Settled {
+    pub(crate) offset: Offset,
+    pub(crate) segment_base: Offset,
+    pub(crate) position: u64,
+    pub(crate) summary: Summary,
 }
 
 /// One partition's log.
@@ -84,6 +99,7 @@ pub struct PartitionLog {
     pub(crate) log_end: Offset,
     /// Where the log end lies: segment and position.
     pub(crate) log_end_at: (Offset, u64),
+    pub(crate) settled: Settled,
     pub(crate) journaled: Offset,
     /// Every append from this offset on went to the journal.
     pub(crate) journal_from: Offset,
@@ -103,6 +119,10 @@ pub struct PartitionLog {
     /// The last recorded D.
     pub(crate) point: DurablePoint,
     pub(crate) state_counter: u64,
+    /// How far the trail in the state's file goes.
+    pub(crate) trail: TrailEnd,
+    /// What is known to be damaged.
+    pub(crate) faults: Faults,
     pub(crate) wants: Wants,
     pub(crate) checkpoint: Option<Checkpoint>,
     /// Names were made in the directory that no sync covers yet.
@@ -131,6 +151,7 @@ impl PartitionLog {
     /// The log of a partition that is about to be made.
     pub(crate) fn new(identity: TopicPartition, topic_name: &str, config: LogConfig, point: DurablePoint) -> Self {
         let segment = Segment::new(Offset::ZERO, config.index_interval_bytes);
+        let summary = SegmentIndex::new(Offset::ZERO, config.index_interval_bytes).summary();
         Self {
             identity,
             topic_name: String::from(topic_name),
@@ -144,6 +165,7 @@ impl PartitionLog {
             next_offset: Offset::ZERO,
             log_end: Offset::ZERO,
             log_end_at: (Offset::ZERO, 0),
+            settled: Settled { offset: Offset::ZERO, segment_base: Offset::ZERO, position: 0, summary },
             journaled: Offset::ZERO,
             journal_from: Offset::ZERO,
             durable: Durable::proven(Offset::ZERO),
@@ -158,6 +180,8 @@ impl PartitionLog {
             next_write: 0,
             point,
             state_counter: 0,
+            trail: TrailEnd::default(),
+            faults: Faults::default(),
             wants: Wants::default(),
             checkpoint: None,
             names_dirty: false,
@@ -311,11 +335,20 @@ impl PartitionLog {
     /// The D that could be recorded now, given what the journal needs.
     pub(crate) fn current_point(&self, position: crate::journal::JournalPosition) -> DurablePoint {
         // At the end of a segment that rolled, the place is the start of the next: the one before may go while this D stands.
-        let rolled = self.segments.contains_key(&self.log_end);
-        let (segment_base, segment_bytes) = if rolled { (self.log_end, 0) } else { self.log_end_at };
-        let last = Offset(self.log_end.0 - 1);
-        let epoch = self.epochs.epoch_for_offset(last).unwrap_or(self.point.epoch);
-        DurablePoint { offset: self.log_end, position, epoch, segment_base, segment_bytes }
+        let Settled { offset, segment_base, position: segment_bytes, .. } = self.settled;
+        let rolled = self.segments.contains_key(&offset);
+        let (segment_base, segment_bytes) = if rolled { (offset, 0) } else { (segment_base, segment_bytes) };
+        let epoch = self.epochs.epoch_for_offset(Offset(offset.0 - 1)).unwrap_or(self.point.epoch);
+        DurablePoint { offset, position, epoch, segment_base, segment_bytes }
+    }
+
+    /// What the trail is to tell of the way to this D.
+    pub(crate) fn trail_step(&mut self, point: &DurablePoint, summary: &Summary) -> Option<trail::Step> {
+        let segment = self.segments.get(&point.segment_base)?;
+        let (epochs, next_offset, producers) = (&self.epochs, self.next_offset, &self.producers);
+        let snapshot = || ProducerSnapshot::encode(producers, SnapshotStamp::at(next_offset, epochs));
+        let snapshot = (ProducerSnapshot::estimate_bytes(producers), snapshot);
+        self.trail.step(point, segment.index.as_ref()?, summary, segment.first_timestamp, snapshot)
     }
 
     /// The journal has everything below `end` on stable storage.

@@ -6,11 +6,12 @@
 use alloc::{sync::Arc, vec::Vec};
 use bytes::Bytes;
 
-use super::PartitionLog;
+use super::{PartitionLog, Settled};
 use crate::Offset;
 use crate::batch::StampedBatch;
 use crate::io::{FileOperation, SegmentFile, WriteData, WriteMode};
 use crate::segment::Stage;
+use crate::segment::index::{SegmentIndex, Summary};
 
 /// Bodies below this are copied into the piece before them.
 const COPY_BYTES_MAX: usize = 4096;
@@ -34,6 +35,8 @@ pub(crate) struct Write {
     start: Offset,
     end: Offset,
     end_position: u64,
+    /// What the segment's index sums up to at its end, if it is the last of what was appended.
+    summary: Option<Summary>,
 }
 
 /// What is left to do for a write that was short.
@@ -100,7 +103,9 @@ impl PartitionLog {
                 let pieces = full.pieces.clone();
                 let (start, end) = (full.start.unwrap_or(full.end), full.end);
                 let left = full.bytes;
-                let write = Write { id, segment_base: base, position, pieces, left, start, end, end_position };
+                let is_last = index + 1 == count;
+                let summary = segment.index.as_ref().filter(|_| is_last).map(SegmentIndex::summary);
+                let write = Write { id, segment_base: base, position, pieces, left, start, end, end_position, summary };
                 let place = self.writes.partition_point(|other| other.start < start);
                 self.writes.insert(place, write);
                 operations.push((write_operation(&file, position, full.pieces), id, Arc::clone(&file)));
@@ -140,6 +145,10 @@ impl PartitionLog {
             if let Some(write) = self.writes.pop_front() {
                 self.log_end = write.end;
                 self.log_end_at = (write.segment_base, write.end_position);
+                if let Some(summary) = write.summary {
+                    let (segment_base, position) = self.log_end_at;
+                    self.settled = Settled { offset: write.end, segment_base, position, summary };
+                }
                 self.advanced = true;
             }
         }

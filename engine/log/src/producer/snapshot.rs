@@ -100,6 +100,13 @@ pub enum SnapshotError {
 }
 
 impl ProducerSnapshot {
+    /// About how many bytes the snapshot of these states takes.
+    #[must_use]
+    pub fn estimate_bytes(states: &ProducerStates) -> usize {
+        // Most producers have more than one batch remembered, few the most there can be.
+        64 + states.len() * 3 * size_of::<EntryLayout>()
+    }
+
     /// Kafka's name of the snapshot up to `offset`.
     #[must_use]
     pub fn file_name(offset: Offset) -> String {

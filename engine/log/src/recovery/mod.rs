@@ -4,6 +4,7 @@
 //! into the segments; sync; record every new D; only then make the journals' frames void and delete what was waiting for that.
 //! Nothing is ever deleted because something else is missing. Runs once, before the shards, through [`Disk`].
 
+mod base;
 mod directory;
 mod journals;
 mod partition;
@@ -16,11 +17,11 @@ use alloc::{format, string::String, vec::Vec};
 use crate::io::{Disk, IoError};
 use crate::journal::{FileHeader, JournalId, JournalSetup};
 use crate::partition::PartitionLog;
-use crate::state::{PartitionState, STATE_FILE_NAME};
+use crate::state::STATE_FILE_NAME;
 use crate::store::{CLEAN_MARK_PREFIX, CleanMark, owner_of};
 use crate::{Now, Offset, ShardId, TopicPartition};
 use directory::{Directory, Found};
-use partition::{Context, Outcome};
+use partition::{Context, Renewed};
 
 /// What recovery is told from outside.
 #[derive(Clone, Debug)]
@@ -82,8 +83,10 @@ pub struct RecoveryReport {
     pub quarantined_bytes: u64,
     /// Journal entries that belong to no log that could take them; kept in quarantine, offered again at the next start.
     pub unclaimed_entries: u64,
-    /// Partitions left as found because of damage before their durable point.
-    pub offline: Vec<(TopicPartition, Damage)>,
+    /// Damage before a durable point: nothing was cut, what is damaged is not served, everything else is.
+    pub damaged: Vec<(TopicPartition, Damage)>,
+    /// Bytes before durable points that had to be read because nothing vouched for them.
+    pub scanned_bytes: u64,
     /// Partitions whose journal entries did not follow their log: something that was durable is missing. Possible loss.
     pub suspect_tails: Vec<TopicPartition>,
     /// Partitions of which both copies of the state were bad.
@@ -141,14 +144,10 @@ pub fn recover(disk: &mut dyn Disk, shards: u16, settings: &RecoverySettings, no
     for directory in found.iter().filter_map(partition_directory) {
         report.partitions += 1;
         let entries = journals.entries.get(&directory.identity).map(Vec::as_slice).unwrap_or_default();
-        match partition::recover(disk, &context, directory, entries, &mut report)? {
-            Outcome::Log(log, state) => {
-                claimed.insert(log.identity);
-                states.extend(state.map(|state| (directory.name.clone(), state)));
-                logs.push(log);
-            }
-            Outcome::Offline(log) => logs.push(log),
-        }
+        let (log, renewed) = partition::recover(disk, &context, directory, entries, &mut report)?;
+        claimed.insert(log.identity);
+        states.extend(renewed);
+        logs.push(log);
     }
     record_points(disk, &states)?;
     let removed: BTreeSet<TopicPartition> = found.iter().filter_map(removed_identity).collect();
@@ -234,9 +233,9 @@ fn remove_marks(disk: &mut dyn Disk, marks: &[(String, Option<CleanMark>)]) -> R
     if marks.is_empty() { Ok(()) } else { disk.sync_directory("") }
 }
 
-fn record_points(disk: &mut dyn Disk, states: &[(String, PartitionState)]) -> Result<(), IoError> {
-    for (directory, state) in states {
-        partition::record(disk, directory, state)?;
+fn record_points(disk: &mut dyn Disk, states: &[Renewed]) -> Result<(), IoError> {
+    for renewed in states {
+        partition::record(disk, renewed)?;
     }
     Ok(())
 }

@@ -11,19 +11,21 @@ use super::directory::Directory;
 use super::journals::Located;
 use super::reader::SegmentReader;
 use super::tail::TailWriter;
-use super::{Damage, RecoveryReport, RecoverySettings};
+use super::base::{self, Base};
+use super::{RecoveryReport, RecoverySettings};
 use crate::batch::BATCH_OVERHEAD_BYTES;
 use crate::epoch::LeaderEpochs;
 use crate::io::{Disk, IoError};
 use crate::journal::JournalPosition;
-use crate::partition::{Life, PartitionLog, Wants};
+use crate::partition::{Life, PartitionLog, Settled, Wants};
 use crate::producer::{ProducerSnapshot, ProducerStates};
+use crate::segment::check::Unchecked;
 use crate::segment::index::SegmentIndex;
-use crate::segment::sidecar::{self, Footer};
 use crate::segment::{Segment, file_name};
+use crate::state::trail;
 use crate::state::{DurablePoint, PartitionState, STATE_FILE_NAME};
 use crate::store::{Durability, Durable, LogConfig};
-use crate::{LeaderEpoch, Now, Offset, Timestamp};
+use crate::{LeaderEpoch, Now, Offset};
 
 /// What every partition's recovery is told.
 pub(super) struct Context<'a> {
@@ -34,76 +36,68 @@ pub(super) struct Context<'a> {
     pub(super) now: Now,
 }
 
-/// What became of a partition.
-pub(super) enum Outcome {
-    /// Its log; and its state, if a new D must be recorded.
-    Log(PartitionLog, Option<PartitionState>),
-    /// Damaged before D: offline, nothing touched, its journal entries still wanted.
-    Offline(PartitionLog),
-}
-
-/// The log up to D.
-struct Base {
-    sealed: Vec<Segment>,
-    /// Of D's segment.
-    index: SegmentIndex,
-    first_timestamp: Option<Timestamp>,
-    /// The active segment's caches are on disk as they should be.
-    caches_good: bool,
-}
-
-/// Recover a partition.
+/// Recover a partition: its log; and its state, with the next step of its trail, if a new D must be recorded.
 pub(super) fn recover(
     disk: &mut dyn Disk,
     context: &Context<'_>,
     found: &Directory,
     entries: &[Located],
     report: &mut RecoveryReport,
-) -> Result<Outcome, IoError> {
+) -> Result<(PartitionLog, Option<Renewed>), IoError> {
     let state = starting_state(disk, found, report)?;
     let mut epochs = read_epochs(disk, found, &state)?;
     if !context.clean {
         sync_doubtful(disk, found, &state)?;
     }
-    let base = match read_base(disk, context, found, &state)? {
-        Ok(base) => base,
-        Err(damage) => {
-            report.offline.push((found.identity, damage));
-            return Ok(Outcome::Offline(offline(context, found, &state, epochs)));
-        }
-    };
-    let mut first_timestamp = base.first_timestamp;
+    let Base { sealed, index, first_timestamp, found_end, trail, faults } = base::read(disk, context, found, &state, report)?;
+    let caches_good = base::has_caches(disk, found, &state.point)?;
     epochs.truncate_from_end(state.point.offset);
-    let mut caches_good = base.caches_good;
-    let mut writer = TailWriter::new(context, found, &state, base.sealed, base.index, epochs);
+    let mut writer = TailWriter::new(context, found, &state, sealed, index, epochs);
+    writer.reach_point(disk)?;
     if !context.clean {
         writer.replay(disk, entries, report)?;
         writer.keep_tail(disk, report)?;
     }
     writer.cut(disk, report)?;
     let changed = writer.finish(disk)?;
-    caches_good &= !changed;
     let TailWriter { mut sealed, mut epochs, segment_base, position, end, index, made, .. } = writer;
     epochs.truncate_from_end(end);
     epochs.truncate_from_start(state.log_start);
     let mut active = Segment::found(segment_base, end, position, index.max_timestamp);
     active.made = made;
     active.activate(index);
-    if first_timestamp.is_none() && position > 0 {
+    active.first_timestamp = first_timestamp.filter(|_| segment_base == state.point.segment_base);
+    if active.first_timestamp.is_none() && position > 0 {
         let mut reader = SegmentReader::new(path(found, segment_base, "log"), position);
-        first_timestamp = reader.header(disk, 0)?.map(|header| header.max_timestamp);
+        active.first_timestamp = reader.header(disk, 0)?.map(|header| header.max_timestamp);
     }
-    active.first_timestamp = first_timestamp.filter(|_| position > 0);
     sealed.push(active);
-    let segments: BTreeMap<Offset, Segment> = sealed.into_iter().map(|segment| (segment.base, segment)).collect();
-    let (producers, snapshots) = read_producers(disk, context, found, &epochs, &segments, end)?;
-    let mut log = assemble(found, &state, epochs, producers, segments, !caches_good);
+    let mut segments: BTreeMap<Offset, Segment> = sealed.into_iter().map(|segment| (segment.base, segment)).collect();
+    if let Some(segment) = segments.get_mut(&state.point.segment_base) {
+        segment.unchecked = found_end.map(Unchecked::up_to);
+    }
+    let (producers, snapshots) = read_producers(disk, context, found, &epochs, &segments, end, &trail.producers)?;
+    let mut log = assemble(found, &state, epochs, producers, segments, changed || !caches_good);
     log.snapshots = snapshots;
+    log.trail = trail.end;
+    log.faults = faults;
     let renewed = !context.clean && (changed || !entries.is_empty() || found.state.is_none());
     let point = if renewed { renewed_point(context, &log) } else { DurablePoint { offset: end, ..state.point } };
     log.point = point;
-    let state = renewed.then(|| log.next_state(point, Wants::default()));
-    Ok(Outcome::Log(log, state))
+    if !renewed {
+        return Ok((log, None));
+    }
+    let summary = log.settled.summary;
+    let step = log.trail_step(&point, &summary);
+    let state = log.next_state(point, Wants::default());
+    Ok((log, Some(Renewed { directory: found.name.clone(), state, step })))
+}
+
+/// A state that is to be recorded, and the way to its D.
+pub(super) struct Renewed {
+    directory: String,
+    state: PartitionState,
+    step: Option<trail::Step>,
 }
 
 /// The state to recover from: the one on disk, or what the segments say if both copies are bad.
@@ -140,14 +134,6 @@ fn sync_doubtful(disk: &mut dyn Disk, found: &Directory, state: &PartitionState)
     Ok(())
 }
 
-/// The log of a partition that is left as it was found.
-fn offline(context: &Context<'_>, found: &Directory, state: &PartitionState, epochs: LeaderEpochs) -> PartitionLog {
-    let mut log = assemble(found, state, epochs, ProducerStates::new(), BTreeMap::new(), false);
-    log.offline = true;
-    log.segments.insert(Offset::ZERO, Segment::new(Offset::ZERO, context.settings.index_interval_bytes));
-    log
-}
-
 fn renewed_point(context: &Context<'_>, log: &PartitionLog) -> DurablePoint {
     log.current_point(JournalPosition { generation: context.generation, sequence: 0 })
 }
@@ -162,7 +148,7 @@ fn rebuilt_state(disk: &mut dyn Disk, found: &Directory) -> Result<PartitionStat
     let first = found.logs.first().map_or(Offset::ZERO, |(base, _)| *base);
     let mut point = DurablePoint { segment_base: first, offset: first, ..DurablePoint::of_empty_log(JournalPosition::default()) };
     for (base, length) in &found.logs {
-        let footer = read_footer(disk, found, *base)?.filter(|footer| footer.base == *base && footer.length == *length);
+        let footer = base::read_footer(disk, found, *base)?.filter(|footer| footer.base == *base && footer.length == *length);
         let Some(footer) = footer.filter(|_| *base == point.offset) else { break };
         point = DurablePoint { offset: footer.next_offset, segment_base: *base, segment_bytes: *length, ..point };
     }
@@ -176,14 +162,6 @@ fn rebuilt_state(disk: &mut dyn Disk, found: &Directory) -> Result<PartitionStat
         log_start: first,
         epochs: Vec::new(),
     })
-}
-
-fn read_footer(disk: &mut dyn Disk, found: &Directory, base: Offset) -> Result<Option<Footer>, IoError> {
-    match disk.read(&path(found, base, "checks"), 0, sidecar::HEADER_BYTES) {
-        Ok(bytes) => Ok(Footer::parse(&bytes)),
-        Err(IoError::NOT_FOUND) => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 /// The state's epochs, and before them what only Kafka's checkpoint still has.
@@ -207,116 +185,6 @@ fn read_epochs(disk: &mut dyn Disk, found: &Directory, state: &PartitionState) -
     Ok(epochs)
 }
 
-/// Read the log up to D, unless something of it is missing or damaged.
-fn read_base(
-    disk: &mut dyn Disk,
-    context: &Context<'_>,
-    found: &Directory,
-    state: &PartitionState,
-) -> Result<Result<Base, Damage>, IoError> {
-    let point = state.point;
-    let before: Vec<(Offset, u64)> = found.logs.iter().copied().filter(|(base, _)| *base < point.segment_base).collect();
-    let mut sealed: Vec<Segment> = Vec::new();
-    for (number, (base, length)) in before.iter().enumerate() {
-        let next = before.get(number + 1).map_or(point.segment_base, |(base, _)| *base);
-        if next <= state.log_start {
-            // Removed before, and its name has come back.
-            continue;
-        }
-        match read_sealed(disk, context, found, *base, *length, next)? {
-            Ok(segment) => sealed.push(segment),
-            Err(damage) => return Ok(Err(damage)),
-        }
-    }
-    let first = sealed.first().map_or(point.segment_base, |segment| segment.base);
-    if first > state.log_start {
-        return Ok(Err(Damage::Missing { segment: state.log_start }));
-    }
-    let length = found.logs.iter().find(|(base, _)| *base == point.segment_base).map(|(_, length)| *length);
-    let mut index = SegmentIndex::new(point.segment_base, context.settings.index_interval_bytes);
-    if point.segment_bytes == 0 {
-        return Ok(Ok(Base { sealed, index, first_timestamp: None, caches_good: false }));
-    }
-    match length {
-        None => return Ok(Err(Damage::Missing { segment: point.segment_base })),
-        Some(length) if length < point.segment_bytes => {
-            return Ok(Err(Damage::Bytes { segment: point.segment_base, position: length }));
-        }
-        Some(_) => {}
-    }
-    if context.clean
-        && let Some(cached) = read_index(disk, context, found, point.segment_base, point.segment_bytes)?
-    {
-        return Ok(Ok(Base { sealed, index: cached, first_timestamp: None, caches_good: true }));
-    }
-    let mut reader = SegmentReader::new(path(found, point.segment_base, "log"), point.segment_bytes);
-    let mut first_timestamp = None;
-    let mut position = 0;
-    let mut end = point.segment_base;
-    while position < point.segment_bytes {
-        let Some((header, _)) = reader.batch(disk, position)?.filter(|(header, _)| header.base_offset == end) else {
-            return Ok(Err(Damage::Bytes { segment: point.segment_base, position }));
-        };
-        index.note(&header, position);
-        first_timestamp.get_or_insert(header.max_timestamp);
-        position += header.total_bytes() as u64;
-        end = header.next_offset();
-    }
-    let whole = position == point.segment_bytes && end == point.offset;
-    let base = Base { sealed, index, first_timestamp, caches_good: false };
-    Ok(if whole { Ok(base) } else { Err(Damage::Bytes { segment: point.segment_base, position }) })
-}
-
-fn read_index(
-    disk: &mut dyn Disk,
-    context: &Context<'_>,
-    found: &Directory,
-    base: Offset,
-    length: u64,
-) -> Result<Option<SegmentIndex>, IoError> {
-    let bytes = match disk.read(&path(found, base, "checks"), 0, 256 << 20) {
-        Ok(bytes) => bytes,
-        Err(IoError::NOT_FOUND) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    Ok(sidecar::decode(&bytes, base, length, context.settings.index_interval_bytes).map(|(_, index)| index))
-}
-
-/// A segment wholly before D: by its sidecar, or batch by batch.
-fn read_sealed(
-    disk: &mut dyn Disk,
-    context: &Context<'_>,
-    found: &Directory,
-    base: Offset,
-    length: u64,
-    next: Offset,
-) -> Result<Result<Segment, Damage>, IoError> {
-    let footer = read_footer(disk, found, base)?;
-    if let Some(footer) = footer.filter(|footer| footer.base == base && footer.length == length && footer.next_offset == next) {
-        return Ok(Ok(Segment::found(base, next, length, footer.max_timestamp)));
-    }
-    let mut reader = SegmentReader::new(path(found, base, "log"), length);
-    let mut index = SegmentIndex::new(base, context.settings.index_interval_bytes);
-    let mut position = 0;
-    let mut end = base;
-    while end < next {
-        let Some((header, _)) = reader.batch(disk, position)?.filter(|(header, _)| header.base_offset == end) else {
-            return Ok(Err(Damage::Bytes { segment: base, position }));
-        };
-        index.note(&header, position);
-        position += header.total_bytes() as u64;
-        end = header.next_offset();
-    }
-    index.seal();
-    let caches = sidecar::encode(&index, position, end);
-    for (suffix, content) in [("index", index.encode_offsets()), ("timeindex", index.encode_times()), ("checks", caches)] {
-        rewrite(disk, &path(found, base, suffix), &content)?;
-    }
-    let whole = end == next;
-    let segment = Segment::found(base, next, position, index.max_timestamp);
-    Ok(if whole { Ok(segment) } else { Err(Damage::Bytes { segment: base, position }) })
-}
-
 /// Write a cache anew.
 pub(super) fn rewrite(disk: &mut dyn Disk, path: &str, content: &[u8]) -> Result<(), IoError> {
     disk.write(path, 0, content)?;
@@ -331,41 +199,54 @@ fn read_producers(
     epochs: &LeaderEpochs,
     segments: &BTreeMap<Offset, Segment>,
     end: Offset,
+    of_trail: &[Bytes],
 ) -> Result<(ProducerStates, VecDeque<Offset>), IoError> {
+    let first = segments.keys().next().copied().unwrap_or(Offset::ZERO);
+    let usable = |bytes: &[u8]| {
+        let snapshot = ProducerSnapshot::decode(bytes).ok()?;
+        let stamp = snapshot.stamp.filter(|stamp| stamp.offset >= first && stamp.offset <= end && stamp.agrees_with(epochs))?;
+        Some((stamp.offset, snapshot.states))
+    };
+    let mut best = of_trail.iter().rev().find_map(|bytes| usable(bytes));
     let mut snapshots: Vec<Offset> = found.snapshots.clone();
     snapshots.sort_unstable();
-    let mut producers = ProducerStates::new();
-    let mut from = segments.keys().next().copied().unwrap_or(Offset::ZERO);
-    for offset in snapshots.iter().rev() {
-        let name = format!("{}/{}", found.name, ProducerSnapshot::file_name(*offset));
-        let decoded = if *offset <= end && *offset >= from {
-            let bytes = disk.read(&name, 0, 256 << 20)?;
-            ProducerSnapshot::decode(&bytes).ok()
-        } else {
-            None
-        };
-        let usable =
-            decoded.filter(|snapshot| snapshot.stamp.is_some_and(|stamp| stamp.offset == *offset && stamp.agrees_with(epochs)));
-        if let Some(snapshot) = usable {
-            producers = snapshot.states;
-            from = *offset;
+    for offset in snapshots.iter().rev().filter(|offset| **offset <= end) {
+        if best.as_ref().is_some_and(|(known, _)| *known >= *offset) {
             break;
         }
+        let name = format!("{}/{}", found.name, ProducerSnapshot::file_name(*offset));
+        if let Some(read) = usable(&disk.read(&name, 0, 256 << 20)?).filter(|(stamped, _)| stamped == offset) {
+            best = Some(read);
+        }
     }
-    let mut kept: VecDeque<Offset> = snapshots.iter().copied().filter(|offset| *offset <= end).collect();
     for offset in snapshots.iter().filter(|offset| **offset > end) {
         disk.unlink(&format!("{}/{}", found.name, ProducerSnapshot::file_name(*offset)))?;
     }
-    kept.make_contiguous();
+    let kept: VecDeque<Offset> = snapshots.iter().copied().filter(|offset| *offset <= end).collect();
+    let (from, mut producers) = best.unwrap_or((first, ProducerStates::new()));
     for segment in segments.values().filter(|segment| segment.next_offset > from && segment.bytes > 0) {
         let mut reader = SegmentReader::new(path(found, segment.base, "log"), segment.bytes);
-        let mut position = 0;
+        let cached = match &segment.index {
+            Some(_) => None,
+            None => base::read_index(disk, context, found, segment.base, segment.bytes)?,
+        };
+        let index = segment.index.as_ref().or(cached.as_ref());
+        let entry = index.and_then(|index| index.floor(from));
+        let mut position = entry.map_or(0, |entry| u64::from(entry.position));
         while position + BATCH_OVERHEAD_BYTES as u64 <= segment.bytes {
-            let Some(header) = reader.header(disk, position)? else { break };
-            if header.base_offset >= from {
-                producers.record(&header, context.now.wall);
+            match reader.header(disk, position)? {
+                Some(header) => {
+                    if header.base_offset >= from {
+                        producers.record(&header, context.now.wall);
+                    }
+                    position += header.total_bytes() as u64;
+                }
+                // Damage is stepped over: whoever wrote there is known as far as its other batches tell.
+                None => match index.and_then(|index| index.marks_after(position).next()) {
+                    Some(mark) => position = mark.position,
+                    None => break,
+                },
             }
-            position += header.total_bytes() as u64;
         }
     }
     Ok((producers, kept))
@@ -385,6 +266,8 @@ fn assemble(
         log.next_offset = active.next_offset;
         log.log_end = active.next_offset;
         log.log_end_at = (*base, active.bytes);
+        let summary = active.index.as_ref().map_or(log.settled.summary, SegmentIndex::summary);
+        log.settled = Settled { offset: active.next_offset, segment_base: *base, position: active.bytes, summary };
     }
     log.segments = segments;
     log.directory = found.name.clone();
@@ -405,8 +288,11 @@ fn assemble(
 }
 
 /// Record a state, synced.
-pub(super) fn record(disk: &mut dyn Disk, directory: &str, state: &PartitionState) -> Result<(), IoError> {
-    let path = format!("{directory}/{STATE_FILE_NAME}");
-    disk.write(&path, state.copy_offset(), &state.encode())?;
+pub(super) fn record(disk: &mut dyn Disk, renewed: &Renewed) -> Result<(), IoError> {
+    let path = format!("{}/{STATE_FILE_NAME}", renewed.directory);
+    if let Some(step) = &renewed.step {
+        disk.write(&path, step.at, &step.bytes)?;
+    }
+    disk.write(&path, renewed.state.copy_offset(), &renewed.state.encode())?;
     disk.sync(&path)
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use crate::batch::{BATCH_OVERHEAD_BYTES, BatchHeader, StoredRead, read_stored};
 use crate::io::{Disk, IoError};
+use crate::segment::scan::{Scan, Scanned};
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -58,6 +59,16 @@ impl SegmentReader {
                 StoredRead::Incomplete { .. } | StoredRead::End | StoredRead::Corrupt(_) => return Ok(None),
             }
         }
+    }
+
+    /// Read on with a scan until it is done. Bytes that cannot be read are damage.
+    pub(super) fn scan(&mut self, disk: &mut dyn Disk, mut scan: Scan) -> Scanned {
+        while let Some((position, length)) = scan.need() {
+            let length = length.min(usize::try_from(self.length.saturating_sub(position)).unwrap_or(usize::MAX));
+            let bytes = self.bytes(disk, position, length).unwrap_or_default();
+            scan.advance(&bytes[..length.min(bytes.len())]);
+        }
+        scan.into_result()
     }
 
     /// The header of the batch at `position`, nothing checked. `None` where there is none.

@@ -82,6 +82,19 @@ impl<'a> TailWriter<'a> {
         }
     }
 
+    /// D lies where it was recorded, whatever became of the file: what is missing before it reads as zeros and may be put back.
+    pub(super) fn reach_point(&mut self, disk: &mut dyn Disk) -> Result<(), IoError> {
+        if self.reader.length < self.position {
+            let path = path(self.found, self.segment_base, "log");
+            disk.write(&path, 0, &[])?;
+            disk.truncate(&path, self.position)?;
+            self.names_changed |= !self.made;
+            self.made = true;
+            self.touched.insert(path);
+        }
+        Ok(())
+    }
+
     /// Put the journal's entries behind D, in order.
     pub(super) fn replay(
         &mut self,

@@ -29,6 +29,20 @@ pub struct IndexEntry {
     pub chain: u32,
 }
 
+impl IndexEntry {
+    /// Write it down as sidecars and trails have it.
+    pub(crate) fn put(&self, bytes: &mut Vec<u8>) {
+        for field in [self.relative_base, self.relative_last, self.position, self.chain] {
+            bytes.extend_from_slice(&field.to_be_bytes());
+        }
+    }
+
+    /// Read what [`IndexEntry::put`] wrote.
+    pub(crate) fn take(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self { relative_base: fields.u32()?, relative_last: fields.u32()?, position: fields.u32()?, chain: fields.u32()? })
+    }
+}
+
 /// The greatest timestamp up to a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TimeEntry {
@@ -36,6 +50,43 @@ pub struct TimeEntry {
     pub timestamp: Timestamp,
     /// The last offset of the batch that has it, relative to the segment's base.
     pub relative_offset: u32,
+}
+
+impl TimeEntry {
+    /// Write it down as Kafka does.
+    pub(crate) fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.timestamp.0.to_be_bytes());
+        bytes.extend_from_slice(&self.relative_offset.to_be_bytes());
+    }
+
+    /// Read what [`TimeEntry::put`] wrote.
+    pub(crate) fn take(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self { timestamp: Timestamp(fields.i64()?), relative_offset: fields.u32()? })
+    }
+}
+
+/// A place between two batches, and the chain value of all batches before it: what lies between two marks can be checked whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mark {
+    /// The offset that follows.
+    pub offset: Offset,
+    /// Where in the file.
+    pub position: u64,
+    /// The chain value.
+    pub chain: u32,
+}
+
+/// What is summed up about the batches of a segment up to some place, and is needed to go on from there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Summary {
+    /// The chain value.
+    pub chain: u32,
+    /// The greatest timestamp.
+    pub max_timestamp: Timestamp,
+    /// The last offset of the first batch that has it, relative.
+    pub max_timestamp_at: u32,
+    /// Bytes of batches since the last entry.
+    pub bytes_since_entry: u64,
 }
 
 /// The indexes of one segment, and what is summed up about its batches.
@@ -76,6 +127,59 @@ impl SegmentIndex {
             chain: 0,
             bytes_since_entry: 0,
         }
+    }
+
+    /// Of the first part of a segment: the entries of that part, and what is summed up about it.
+    #[must_use]
+    pub const fn resumed(
+        base: Offset,
+        interval_bytes: u32,
+        entries: Vec<IndexEntry>,
+        times: Vec<TimeEntry>,
+        summary: Summary,
+    ) -> Self {
+        let Summary { chain, max_timestamp, max_timestamp_at, bytes_since_entry } = summary;
+        Self { base, interval_bytes, entries, times, max_timestamp, max_timestamp_at, chain, bytes_since_entry }
+    }
+
+    /// What is summed up about all batches noted.
+    #[must_use]
+    pub const fn summary(&self) -> Summary {
+        Summary {
+            chain: self.chain,
+            max_timestamp: self.max_timestamp,
+            max_timestamp_at: self.max_timestamp_at,
+            bytes_since_entry: self.bytes_since_entry,
+        }
+    }
+
+    /// The segment's base offset.
+    #[must_use]
+    pub const fn base(&self) -> Offset {
+        self.base
+    }
+
+    /// How far apart entries are, at least.
+    pub(crate) const fn interval_bytes(&self) -> u32 {
+        self.interval_bytes
+    }
+
+    /// The last place known at or before `position`: an entry's, or the segment's start.
+    #[must_use]
+    pub fn mark_before(&self, position: u64) -> Mark {
+        let after = self.entries.partition_point(|entry| u64::from(entry.position) <= position);
+        let start = Mark { offset: self.base, position: 0, chain: 0 };
+        after.checked_sub(1).map_or(start, |index| self.mark(&self.entries[index]))
+    }
+
+    /// The places known behind `position`, in order.
+    pub fn marks_after(&self, position: u64) -> impl Iterator<Item = Mark> + '_ {
+        let after = self.entries.partition_point(|entry| u64::from(entry.position) <= position);
+        self.entries[after..].iter().map(|entry| self.mark(entry))
+    }
+
+    fn mark(&self, entry: &IndexEntry) -> Mark {
+        Mark { offset: self.absolute(entry.relative_base), position: u64::from(entry.position), chain: entry.chain }
     }
 
     /// Note the next batch of the segment, at `position`. The segment rolls before an offset or a position outgrows 32 bits.
@@ -172,8 +276,7 @@ impl SegmentIndex {
     pub fn encode_times(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.times.len() * TIME_ENTRY_BYTES);
         for entry in &self.times {
-            bytes.extend_from_slice(&entry.timestamp.0.to_be_bytes());
-            bytes.extend_from_slice(&entry.relative_offset.to_be_bytes());
+            entry.put(&mut bytes);
         }
         bytes
     }
@@ -184,7 +287,7 @@ pub(super) fn decode_times(bytes: &[u8]) -> Option<Vec<TimeEntry>> {
     let mut fields = Fields::new(bytes);
     let mut times = Vec::with_capacity(bytes.len() / TIME_ENTRY_BYTES);
     while !fields.is_empty() {
-        times.push(TimeEntry { timestamp: Timestamp(fields.i64()?), relative_offset: fields.u32()? });
+        times.push(TimeEntry::take(&mut fields)?);
     }
     Some(times)
 }

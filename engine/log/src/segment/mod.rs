@@ -3,7 +3,9 @@
 //! Invariants: a segment holds whole batches, contiguous from its base offset; only the last segment of a log grows; positions
 //! and relative offsets fit 32 bits, because a segment rolls before they do not.
 
+pub(crate) mod check;
 pub mod index;
+pub(crate) mod scan;
 pub mod sidecar;
 pub mod tail;
 
@@ -13,7 +15,8 @@ use crate::batch::{BatchHeader, StampedBatch};
 use crate::io::SegmentFile;
 use crate::store::{LogConfig, LookupId};
 use crate::{Offset, Timestamp};
-use index::SegmentIndex;
+use check::{Part, Unchecked};
+use index::{Mark, SegmentIndex};
 use tail::{Boundary, Tail};
 
 /// What a segment's files end with: the log itself, Kafka's two indexes, our sidecar.
@@ -90,6 +93,8 @@ pub(crate) struct Segment {
     pub(crate) waiters: Vec<LookupId>,
     /// Looked at since the search for files to close last came by.
     pub(crate) used: bool,
+    /// What was found at start and is trusted by its checksums alone until it is read.
+    pub(crate) unchecked: Option<Unchecked>,
 }
 
 impl Segment {
@@ -121,6 +126,40 @@ impl Segment {
             allocated_bytes: bytes,
             waiters: Vec::new(),
             used: false,
+            unchecked: None,
+        }
+    }
+
+    /// The part around the first byte of `[from, to)` that was found at start and not checked since.
+    pub(crate) fn part_to_check(&self, from: u64, to: u64) -> Option<Part> {
+        let unchecked = self.unchecked.as_ref()?;
+        let position = unchecked.first(from, to)?;
+        Some(Part::of(self.index.as_ref()?, position, unchecked.end))
+    }
+
+    /// The index was read from the sidecar. What was found at start ends where the sidecar says so.
+    pub(crate) fn set_index(&mut self, index: SegmentIndex) {
+        if self.stage == Stage::Sealed
+            && let Some(unchecked) = &mut self.unchecked
+        {
+            unchecked.end.chain = index.chain;
+        }
+        self.index = Some(index);
+    }
+
+    /// Where a sealed segment ends, with the chain value over all of it.
+    pub(crate) fn end_mark(&self) -> Option<Mark> {
+        let chain = self.index.as_ref()?.chain;
+        Some(Mark { offset: self.next_offset, position: self.bytes, chain })
+    }
+
+    /// A part was checked.
+    pub(crate) fn note_checked(&mut self, part: &Part) {
+        if let Some(unchecked) = &mut self.unchecked {
+            unchecked.note(part.from.position, part.to.position);
+            if unchecked.is_done() {
+                self.unchecked = None;
+            }
         }
     }
 

@@ -13,7 +13,8 @@ use crate::{Offset, Timestamp};
 
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 72;
-const ENTRY_BYTES: usize = 16;
+/// Bytes of an entry.
+pub(crate) const ENTRY_BYTES: usize = 16;
 const MAGIC: [u8; 8] = *b"flumenCK";
 
 /// What a sidecar says about its segment.
@@ -66,9 +67,7 @@ pub fn encode(index: &SegmentIndex, length: u64, next_offset: Offset) -> Vec<u8>
     let mut bytes = Vec::with_capacity(HEADER_BYTES + index.entries.len() * ENTRY_BYTES + index.times.len() * TIME_ENTRY_BYTES);
     bytes.resize(HEADER_BYTES, 0);
     for entry in &index.entries {
-        for field in [entry.relative_base, entry.relative_last, entry.position, entry.chain] {
-            bytes.extend_from_slice(&field.to_be_bytes());
-        }
+        entry.put(&mut bytes);
     }
     bytes.extend_from_slice(&index.encode_times());
     let body_checksum = crc32c::crc32c(&bytes[HEADER_BYTES..]);
@@ -108,12 +107,7 @@ pub fn decode(bytes: &[u8], base: Offset, length: u64, interval_bytes: u32) -> O
     let mut index = SegmentIndex::new(base, interval_bytes);
     let mut fields = Fields::new(&body[..times_at]);
     while !fields.is_empty() {
-        index.entries.push(IndexEntry {
-            relative_base: fields.u32()?,
-            relative_last: fields.u32()?,
-            position: fields.u32()?,
-            chain: fields.u32()?,
-        });
+        index.entries.push(IndexEntry::take(&mut fields)?);
     }
     index.times = decode_times(&body[times_at..])?;
     index.max_timestamp = footer.max_timestamp;

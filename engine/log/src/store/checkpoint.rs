@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::operations::Then;
-use super::script::{Step, write_file};
+use super::script::Step;
 use super::{DeleteRecords, Durability, LookupId, Output, PartitionSlot, Pending, Store};
 use crate::Offset;
 use crate::epoch::LeaderEpochs;
@@ -72,12 +72,13 @@ impl Store {
             return false;
         }
         let joins_journal = log.wants.durability == Some(Durability::Journaled);
-        if joins_journal && log.log_end < log.journal_from {
+        if joins_journal && log.settled.offset < log.journal_from {
             return false;
         }
         let wants = core::mem::take(&mut log.wants);
         let frozen = wants.removed || log.offline;
-        let point = if frozen { log.point } else { log.current_point(self.journal.position_for(slot, log.log_end)) };
+        let point = if frozen { log.point } else { log.current_point(self.journal.position_for(slot, log.settled.offset)) };
+        let summary = log.settled.summary;
         let mut syncs = Vec::new();
         if !frozen {
             for segment in log.segments.values_mut().filter(|segment| segment.dirty) {
@@ -89,7 +90,7 @@ impl Store {
                 syncs.push((FileOperation::SyncDirectory { path: log.directory.clone() }, None));
             }
         }
-        log.checkpoint = Some(Checkpoint { point, wants, syncs: syncs.len() });
+        log.checkpoint = Some(Checkpoint { point, wants, syncs: syncs.len(), summary });
         self.checkpoints_running += 1;
         let nothing_to_sync = syncs.is_empty();
         for (operation, file) in syncs {
@@ -118,16 +119,18 @@ impl Store {
 
     fn record_state(&mut self, slot: PartitionSlot, io: &mut Io) {
         let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
-        let Some((point, wants)) = log.checkpoint.as_ref().map(|checkpoint| (checkpoint.point, checkpoint.wants)) else { return };
+        let Some(Checkpoint { point, wants, summary, .. }) = log.checkpoint else { return };
         let state = log.next_state(point, wants);
         let content = Bytes::from(state.encode());
         if core::mem::take(&mut log.epochs_changed) {
             let text = Bytes::from(log.epochs.encode());
             log.caches.push((String::from(LeaderEpochs::FILE_NAME), text));
         }
-        let path = log.path(STATE_FILE_NAME);
-        let steps = write_file(path, OpenMode::ReadWrite, state.copy_offset(), content, true);
-        self.scripts.start(steps, Then::StateRecorded { slot }, io);
+        let trail = if wants.removed || log.offline { None } else { log.trail_step(&point, &summary) };
+        let trail = trail.map(|step| Step::Write(step.at, Bytes::from(step.bytes)));
+        let open = Step::Open(log.path(STATE_FILE_NAME), OpenMode::ReadWrite);
+        let end = [Step::Write(state.copy_offset(), content), Step::Sync(SyncScope::Data), Step::Close];
+        self.scripts.start([open].into_iter().chain(trail).chain(end), Then::StateRecorded { slot }, io);
         if !wants.removed {
             self.write_caches(slot, io);
         }
@@ -166,6 +169,7 @@ impl Store {
         if let Some(log_start) = wants.log_start.filter(|offset| *offset > log.log_start) {
             log.log_start = log_start;
             log.epochs_changed |= log.epochs.truncate_from_start(log_start);
+            log.faults.truncate_from_start(log_start);
             outputs.push(Output::LogStartMoved { slot, log_start });
         }
         let waiters = drop_segments(log, &mut self.doomed, &mut self.scripts, io);

@@ -38,8 +38,12 @@ impl Store {
         }
         match (pending, result) {
             (Pending::Advice, _) => {}
-            (Pending::SegmentRead { lookup, .. } | Pending::SidecarRead { lookup, .. }, Err(_)) => {
-                self.lookup_unreadable(lookup, outputs);
+            (Pending::SegmentRead { lookup, base, position }, Err(_)) => {
+                self.lookup_unreadable(lookup, (base, position), io, outputs);
+            }
+            (Pending::SidecarRead { lookup, base, handle }, Err(_)) => {
+                self.close(handle, io);
+                self.sidecar_read(lookup, base, None, io, outputs);
             }
             (Pending::SidecarOpened { lookup, base }, Err(_)) => self.sidecar_read(lookup, base, None, io, outputs),
             (Pending::FreeSpace, Err(_)) => {}
@@ -202,8 +206,19 @@ impl Store {
         self.direct_journal
     }
 
-    /// A lookup's read failed: the bytes cannot be had.
-    fn lookup_unreadable(&mut self, lookup: super::LookupId, outputs: &mut Vec<Output>) {
-        self.lookups.fail(lookup, outputs);
+    /// A lookup's read failed: the bytes cannot be had. Where they were to be checked, they are as good as damaged.
+    fn lookup_unreadable(
+        &mut self,
+        lookup: super::LookupId,
+        (base, position): (crate::Offset, u64),
+        io: &mut Io,
+        outputs: &mut Vec<Output>,
+    ) {
+        let checks = self.lookups.get_mut(lookup).is_some_and(|lookup| lookup.check.is_some() || lookup.rebuild.is_some());
+        if checks {
+            self.lookup_read(lookup, (base, position, bytes::Bytes::new()), io, outputs);
+        } else {
+            self.lookups.fail(lookup, outputs);
+        }
     }
 }

@@ -24,6 +24,7 @@ mod stop;
 mod turn;
 mod view;
 
+pub use crate::partition::faults::FaultyRange;
 pub use durable::Durable;
 pub use output::{
     AppendError, Appended, DeleteRecords, Located, LookupId, Output, PartitionSlot, TimestampLookup, TimestampOffset,

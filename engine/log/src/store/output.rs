@@ -1,6 +1,7 @@
 //! What a store answers: at once, or later among its outputs.
 
 use crate::io::{FileSlice, IoError};
+use crate::partition::faults::FaultyRange;
 use crate::producer::ProducerError;
 use crate::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 
@@ -67,6 +68,8 @@ pub enum Located {
     },
     /// It has to be read first: [`Output::Located`] follows. Never inside that output.
     Pending(LookupId),
+    /// The offset lies in a range that is damaged on disk; the rest of the log can be read.
+    Corrupt,
     /// The log is offline, the store failed, or the bytes cannot be read.
     Failed,
 }
@@ -91,6 +94,8 @@ pub enum TimestampLookup {
     None,
     /// [`Output::Timestamp`] follows. Never inside that output.
     Pending(LookupId),
+    /// It may lie in a range that is damaged on disk.
+    Corrupt,
     /// The log is offline, the store failed, or the bytes cannot be read.
     Failed,
 }
@@ -156,6 +161,14 @@ pub enum Output {
     DurabilityChanged {
         /// Which.
         slot: PartitionSlot,
+    },
+    /// A range below the durable point turned out to be damaged. It is not served any more, everything else is; a replica can put
+    /// the bytes back through [`super::Store::repair`].
+    RangeFaulty {
+        /// Which.
+        slot: PartitionSlot,
+        /// The range.
+        range: FaultyRange,
     },
     /// A write or sync failed: nothing is retried, every partition of the store is offline.
     DirectoryFailed {

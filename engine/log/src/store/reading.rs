@@ -5,11 +5,12 @@ use bytes::Bytes;
 
 use super::{Located, LookupId, Output, PartitionSlot, Pending, Store, TimestampLookup};
 use crate::io::{FileHandle, FileOperation, Io, OpenMode};
-use crate::lookup::{
-    Chunk, LocateRequest, Lookup, Need, Rebuild, RebuildStep, Request, Step, TimestampRequest, find_timestamp, locate,
-};
+use crate::lookup::{Chunk, LocateRequest, Lookup, Need, Request, Step, TimestampRequest, find_timestamp, locate};
 use crate::partition::PartitionLog;
 use crate::segment::SegmentHandle;
+use crate::segment::check::Part;
+use crate::segment::scan::Scan;
+use crate::segment::tail::Boundary;
 use crate::{Offset, Timestamp};
 
 /// A sidecar larger than any segment can have is not read.
@@ -76,8 +77,8 @@ impl Store {
     }
 
     fn begin_lookup(&mut self, slot: PartitionSlot, request: Request, io: &mut Io) -> Result<Turn, LookupId> {
-        let mut lookup = Lookup { slot, request, chunk: None, rebuild: None };
-        match self.step(&mut lookup) {
+        let mut lookup = Lookup { slot, request, chunk: None, rebuild: None, check: None };
+        match self.step(&mut lookup, &mut Vec::new()) {
             Turn::Need(need) => {
                 let id = self.lookups.insert(lookup);
                 self.supply(id, slot, need, io);
@@ -90,7 +91,7 @@ impl Store {
     /// Take steps until the lookup ends or has to wait.
     pub(super) fn advance_lookup(&mut self, id: LookupId, io: &mut Io, outputs: &mut Vec<Output>) {
         let Some(mut lookup) = self.lookups.take(id) else { return };
-        match self.step(&mut lookup) {
+        match self.step(&mut lookup, outputs) {
             Turn::Located(result) => outputs.push(Output::Located { lookup: id, result }),
             Turn::Timestamp(result) => outputs.push(Output::Timestamp { lookup: id, result }),
             Turn::Need(need) => {
@@ -101,40 +102,52 @@ impl Store {
         }
     }
 
-    fn step(&mut self, lookup: &mut Lookup) -> Turn {
-        let Some(log) = self.partitions.get_mut(lookup.slot.0 as usize).and_then(Option::as_mut) else {
+    fn step(&mut self, lookup: &mut Lookup, outputs: &mut Vec<Output>) -> Turn {
+        let slot = lookup.slot;
+        let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else {
             return failed(&lookup.request);
         };
-        if let Some(rebuild) = lookup.rebuild.take() {
-            let base = rebuild.base();
-            let length = log.segments.get(&base).map_or(0, |segment| segment.bytes);
-            match rebuild.advance(lookup.chunk.as_ref(), length) {
-                Err(rebuild) => {
-                    let need = rebuild.need(length);
-                    lookup.rebuild = Some(rebuild);
-                    return Turn::Need(need_file(log, need));
-                }
-                Ok(RebuildStep::Damaged) => return failed(&lookup.request),
-                Ok(RebuildStep::Done(index)) => {
-                    let bytes = index.memory_bytes();
-                    if let Some(segment) = log.segments.get_mut(&base) {
-                        segment.index = Some(index);
-                        self.lookups.loaded(lookup.slot, base, bytes);
-                    }
+        if let Some(mut scan) = lookup.rebuild.take() {
+            let base = scan.base();
+            let read = lookup.chunk.take().filter(|(of, position, _)| *of == base && scan.need().is_some_and(|need| need.0 == *position));
+            if let Some((_, _, data)) = read {
+                scan.advance(&data);
+            }
+            if let Some((position, length)) = scan.need() {
+                lookup.rebuild = Some(scan);
+                return Turn::Need(need_file(log, Need::Read { base, position, length }));
+            }
+            let bytes = take_scan(log, slot, scan, outputs);
+            self.lookups.loaded(slot, base, bytes);
+        }
+        if let Some(part) = lookup.check.take() {
+            let read = lookup.chunk.as_ref().filter(|(of, at, _)| *of == part.segment && *at == part.from.position);
+            match read {
+                Some((_, _, data)) => {
+                    note_checked(log, slot, &part, data, outputs);
                     lookup.chunk = None;
+                }
+                None => {
+                    lookup.check = Some(part);
+                    return Turn::Need(need_file(log, Need::Check(part)));
                 }
             }
         }
-        match &mut lookup.request {
+        let need = match &mut lookup.request {
             Request::Locate(request) => match locate(log, request, lookup.chunk.as_ref()) {
-                Step::Done(located) => Turn::Located(located),
-                Step::Need(need) => Turn::Need(need),
+                Step::Done(located) => return Turn::Located(located),
+                Step::Need(need) => need,
             },
             Request::Timestamp(request) => match find_timestamp(log, request, lookup.chunk.as_ref()) {
-                Step::Done(found) => Turn::Timestamp(found),
-                Step::Need(need) => Turn::Need(need),
+                Step::Done(found) => return Turn::Timestamp(found),
+                Step::Need(need) => need,
             },
+        };
+        if let Need::Check(part) = need {
+            lookup.check = Some(part);
+            lookup.chunk = None;
         }
+        Turn::Need(need_file(log, need))
     }
 
     /// Ask for what a lookup needs.
@@ -151,6 +164,11 @@ impl Store {
                 let path = log.segment_path(base, "checks");
                 let open = FileOperation::Open { path, mode: OpenMode::Read };
                 self.operations.ask(open, Pending::SidecarOpened { lookup: id, base }, io);
+            }
+            Need::Check(part) => {
+                let (base, position) = (part.segment, part.from.position);
+                let length = usize::try_from(part.to.position - position).unwrap_or(usize::MAX);
+                self.supply(id, slot, Need::Read { base, position, length }, io);
             }
             Need::Read { base, position, length } => {
                 let Some(file) = log.segments.get(&base).and_then(|segment| segment.file()).cloned() else { return };
@@ -198,9 +216,12 @@ impl Store {
                 match decoded {
                     Some(index) => {
                         self.lookups.loaded(slot, base, index.memory_bytes());
-                        segment.index = Some(index);
+                        segment.set_index(index);
                     }
-                    None => lookup.rebuild = Some(Rebuild::new(base, interval_bytes)),
+                    None => {
+                        let end = Boundary { offset: segment.next_offset, position: segment.bytes };
+                        lookup.rebuild = Some(Scan::new(base, interval_bytes, end));
+                    }
                 }
             }
         }
@@ -221,12 +242,42 @@ impl Store {
 /// Before bytes can be read, the file must be open.
 fn need_file(log: &PartitionLog, need: Need) -> Need {
     match need {
-        Need::Read { base, .. } => {
+        Need::Read { base, .. } | Need::Check(Part { segment: base, .. }) => {
             let open = log.segments.get(&base).is_some_and(|segment| matches!(segment.handle, SegmentHandle::Open(_)));
             if open { need } else { Need::Open(base) }
         }
         other => other,
     }
+}
+
+/// A part of a segment was read: what of it is not as it was written is not served any more.
+pub(super) fn note_checked(log: &mut PartitionLog, slot: PartitionSlot, part: &Part, data: &[u8], outputs: &mut Vec<Output>) {
+    let Some(segment) = log.segments.get_mut(&part.segment) else { return };
+    let Some(index) = &segment.index else { return };
+    let faults = part.check(index, data);
+    segment.note_checked(part);
+    for range in faults {
+        if range.to > log.log_start && log.faults.insert(range) {
+            outputs.push(Output::RangeFaulty { slot, range });
+        }
+    }
+}
+
+/// A segment was read from one end to the other. The memory its index takes.
+fn take_scan(log: &mut PartitionLog, slot: PartitionSlot, scan: Scan, outputs: &mut Vec<Output>) -> usize {
+    let base = scan.base();
+    let scanned = scan.into_result();
+    let bytes = scanned.index.memory_bytes();
+    if let Some(segment) = log.segments.get_mut(&base) {
+        segment.index = Some(scanned.index);
+        segment.unchecked = None;
+    }
+    for range in scanned.faults {
+        if range.to > log.log_start && log.faults.insert(range) {
+            outputs.push(Output::RangeFaulty { slot, range });
+        }
+    }
+    bytes
 }
 
 fn failed(request: &Request) -> Turn {

@@ -1,6 +1,6 @@
 //! What the broker may see of a partition's log.
 
-use super::{Durability, Durable, LogConfig};
+use super::{Durability, Durable, FaultyRange, LogConfig};
 use crate::epoch::LeaderEpochs;
 use crate::partition::PartitionLog;
 use crate::producer::ProducerStates;
@@ -83,6 +83,12 @@ impl<'a> LogView<'a> {
     #[must_use]
     pub const fn producers(&self) -> &'a ProducerStates {
         &self.log.producers
+    }
+
+    /// What of the log is known to be damaged.
+    #[must_use]
+    pub fn faulty_ranges(&self) -> &'a [FaultyRange] {
+        self.log.faults.ranges()
     }
 
     /// Whether the log takes neither appends nor reads: damaged, or its directory failed.

@@ -1,0 +1,53 @@
+//! What the store finds damaged, on its way to the control thread, which says so.
+//!
+//! Invariant: one such mail is outstanding at a time, so that a disk that falls to pieces fills no mailbox; what is found meanwhile
+//! goes with the next, the first ranges in full and the rest as a number.
+
+use alloc::vec::Vec;
+use flumen_log::{
+    TopicPartition,
+    io::Thread,
+    store::{FaultyRange, PartitionSlot},
+};
+
+use super::{Shard, Turn};
+use crate::mail::Mail;
+
+/// Ranges told in full at once.
+const RANGES_TOLD: usize = 16;
+
+/// What is to be told.
+#[derive(Debug, Default)]
+pub(crate) struct Damages {
+    ranges: Vec<(TopicPartition, FaultyRange)>,
+    more: u64,
+    outstanding: bool,
+}
+
+impl Shard {
+    /// A range of a log turned out to be damaged.
+    pub(super) fn range_faulty(&mut self, turn: &mut Turn<'_>, slot: PartitionSlot, range: FaultyRange) {
+        let Some(partition) = self.partitions.of_slot(slot) else { return };
+        if self.damages.ranges.len() < RANGES_TOLD {
+            self.damages.ranges.push((partition, range));
+        } else {
+            self.damages.more += 1;
+        }
+        self.tell_damages(turn);
+    }
+
+    /// The control thread has heard of what was told last.
+    pub(super) fn damages_told(&mut self, turn: &mut Turn<'_>) {
+        self.damages.outstanding = false;
+        self.tell_damages(turn);
+    }
+
+    fn tell_damages(&mut self, turn: &mut Turn<'_>) {
+        if self.damages.outstanding || self.damages.ranges.is_empty() {
+            return;
+        }
+        self.damages.outstanding = true;
+        let (ranges, more) = (core::mem::take(&mut self.damages.ranges), core::mem::take(&mut self.damages.more));
+        turn.effects.mail.push((Thread::Control, Mail::DamageFound { ranges, more }));
+    }
+}

@@ -1,0 +1,161 @@
+//! A segment read from one end to the other without an index: the index is made, and what is damaged is found and stepped over.
+//!
+//! Told bytes, it says which to read next. Every batch's CRC is checked, and offsets must follow each other; where they do not,
+//! the next batch that can be one of this log's is looked for, byte by byte. Invariant: what it passed is either noted in the
+//! index or part of a faulty range.
+
+use alloc::vec::Vec;
+
+use super::index::SegmentIndex;
+use super::tail::Boundary;
+use crate::Offset;
+use crate::batch::header::MAGIC;
+use crate::batch::{BATCH_OVERHEAD_BYTES, BatchHeader, StoredRead, read_stored};
+use crate::partition::faults::FaultyRange;
+
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 1 << 20;
+const MAGIC_POSITION: usize = 16;
+
+/// How far it is.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    at: Boundary,
+    /// Where the segment should end.
+    end: Boundary,
+    index: SegmentIndex,
+    faults: Vec<FaultyRange>,
+    /// Where the damage begins that is being stepped over.
+    lost: Option<Boundary>,
+    /// The greatest timestamp of the first batch.
+    first_timestamp: Option<crate::Timestamp>,
+    wanted: usize,
+}
+
+/// What came of a scan.
+pub(crate) struct Scanned {
+    pub(crate) index: SegmentIndex,
+    pub(crate) faults: Vec<FaultyRange>,
+    pub(crate) first_timestamp: Option<crate::Timestamp>,
+}
+
+impl Scan {
+    /// Of a whole segment that should end at `end`.
+    pub(crate) const fn new(base: Offset, interval_bytes: u32, end: Boundary) -> Self {
+        Self::resumed(SegmentIndex::new(base, interval_bytes), Boundary { offset: base, position: 0 }, end)
+    }
+
+    /// Of what follows `at`; `index` has what lies before.
+    pub(crate) const fn resumed(index: SegmentIndex, at: Boundary, end: Boundary) -> Self {
+        Self { at, end, index, faults: Vec::new(), lost: None, first_timestamp: None, wanted: CHUNK_BYTES }
+    }
+
+    /// Which bytes to read next; `None` when it is done.
+    pub(crate) fn need(&self) -> Option<(u64, usize)> {
+        let left = usize::try_from(self.end.position.saturating_sub(self.at.position)).unwrap_or(usize::MAX);
+        (left > 0).then(|| (self.at.position, self.wanted.min(left)))
+    }
+
+    /// Which segment it is about.
+    pub(crate) const fn base(&self) -> Offset {
+        self.index.base()
+    }
+
+    /// Take the bytes that were needed; fewer than that, if the file has no more.
+    pub(crate) fn advance(&mut self, bytes: &[u8]) {
+        let short = self.need().is_some_and(|(_, length)| bytes.len() < length);
+        self.wanted = CHUNK_BYTES;
+        let mut rest = bytes;
+        while self.at.position < self.end.position {
+            match read_stored(rest) {
+                StoredRead::Batch(batch) if self.follows(&batch.header) => {
+                    rest = &rest[batch.bytes.len()..];
+                    self.take(&batch.header);
+                }
+                StoredRead::Incomplete { needed_bytes } if self.may_need(rest, needed_bytes) => {
+                    if !short {
+                        self.wanted = needed_bytes.max(CHUNK_BYTES);
+                        return;
+                    }
+                    rest = self.lose(rest);
+                }
+                _ if rest.is_empty() => break,
+                // Too few bytes to tell.
+                StoredRead::End if rest.len() < BATCH_OVERHEAD_BYTES && !short && self.goes_on_behind(rest) => return,
+                _ => rest = self.lose(rest),
+            }
+        }
+        if short {
+            self.lost.get_or_insert(self.at);
+            self.at.position = self.end.position;
+        }
+        if self.at.position >= self.end.position {
+            self.finish();
+        }
+    }
+
+    fn follows(&self, header: &BatchHeader) -> bool {
+        let begins = match self.lost {
+            None => header.base_offset == self.at.offset,
+            Some(lost) => header.base_offset >= lost.offset,
+        };
+        begins
+            && header.next_offset() <= self.end.offset
+            && self.at.position + header.total_bytes() as u64 <= self.end.position
+    }
+
+    fn goes_on_behind(&self, rest: &[u8]) -> bool {
+        self.at.position + (rest.len() as u64) < self.end.position
+    }
+
+    /// Whether what may be a batch is worth reading more for.
+    fn may_need(&self, rest: &[u8], needed_bytes: usize) -> bool {
+        if self.at.position + needed_bytes as u64 > self.end.position {
+            return false;
+        }
+        match BatchHeader::parse(rest) {
+            Ok(header) => header.last_offset_delta >= 0 && self.follows(&header),
+            // Not even a header yet.
+            Err(_) => rest.len() < BATCH_OVERHEAD_BYTES,
+        }
+    }
+
+    fn take(&mut self, header: &BatchHeader) {
+        // Where bytes are too many, but no offset is missing, nobody misses anything.
+        if let Some(lost) = self.lost.take().filter(|lost| lost.offset < header.base_offset) {
+            self.faults.push(fault(self.index.base(), lost, Boundary { offset: header.base_offset, position: self.at.position }));
+        }
+        if self.at.position == 0 {
+            self.first_timestamp = Some(header.max_timestamp);
+        }
+        self.index.note(header, self.at.position);
+        self.at = Boundary { offset: header.next_offset(), position: self.at.position + header.total_bytes() as u64 };
+    }
+
+    /// Step over what is no batch, to the next place that may be one. What is left behind it.
+    fn lose<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        self.lost.get_or_insert(self.at);
+        let candidate = (1..rest.len()).find(|at| rest.get(at + MAGIC_POSITION).is_none_or(|magic| *magic == MAGIC.cast_unsigned()));
+        let skip = candidate.unwrap_or(rest.len());
+        self.at.position += skip as u64;
+        &rest[skip..]
+    }
+
+    fn finish(&mut self) {
+        if self.lost.is_some() || self.at.offset < self.end.offset {
+            let from = self.lost.take().unwrap_or(self.at);
+            self.faults.push(fault(self.index.base(), from, self.end));
+            self.at.offset = self.end.offset;
+        }
+    }
+
+    /// The index and the damage.
+    pub(crate) fn into_result(mut self) -> Scanned {
+        self.finish();
+        Scanned { index: self.index, faults: self.faults, first_timestamp: self.first_timestamp }
+    }
+}
+
+const fn fault(segment: Offset, from: Boundary, to: Boundary) -> FaultyRange {
+    FaultyRange { segment, from: from.offset, position: from.position, to: to.offset, end_position: to.position, chain: None }
+}
