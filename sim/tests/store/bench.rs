@@ -220,7 +220,7 @@ impl Bench {
         let mut bytes = Vec::new();
         while from < end {
             let Located::Slice { slice, next_offset, .. } = self.locate(slot, from, 5000, true) else {
-                panic!("{from} of {end} cannot be read")
+                panic!("{from} of {end} cannot be read: {:?}", self.store.view(slot).map(|v| v.faulty_ranges().to_vec()))
             };
             bytes.extend_from_slice(
                 &self.disk.read_handle(slice.file.handle, slice.position, slice.length as usize).expect("open"),

@@ -85,7 +85,8 @@ impl Faults {
 
     /// Note a range. Whether anything of it is new.
     pub(crate) fn insert(&mut self, mut range: FaultyRange) -> bool {
-        let index = self.ranges.partition_point(|known| known.to < range.from);
+        let apart = |known: &FaultyRange| known.to < range.from || (known.to == range.from && !known.touches(&range));
+        let index = self.ranges.partition_point(apart);
         let mut merged = index;
         let mut known_already = false;
         while let Some(known) = self.ranges.get(merged) {

@@ -70,6 +70,8 @@ pub(crate) struct Checkpoint {
     pub(crate) syncs: usize,
     /// What the index of D's segment sums up to at D.
     pub(crate) summary: Summary,
+    /// Sidecars of segments that its syncs cover.
+    pub(crate) footers: Vec<(String, Bytes)>,
 }
 
 /// The furthest place the log end has passed at which it is known what the index sums up to: D may be there.
@@ -114,6 +116,8 @@ pub struct PartitionLog {
     pub(crate) segments: BTreeMap<Offset, Segment>,
     /// Segments that grow no more and are not sealed yet.
     pub(crate) sealing: usize,
+    /// Sealed segments whose sidecars are not written yet: they say what is on stable storage, so the next checkpoint writes them.
+    pub(crate) footers_due: Vec<Offset>,
     pub(crate) writes: VecDeque<Write>,
     pub(crate) next_write: u64,
     /// The last recorded D.
@@ -176,6 +180,7 @@ impl PartitionLog {
             producers: ProducerStates::new(),
             segments: BTreeMap::from([(Offset::ZERO, segment)]),
             sealing: 0,
+            footers_due: Vec::new(),
             writes: VecDeque::new(),
             next_write: 0,
             point,

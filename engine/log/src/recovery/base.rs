@@ -90,7 +90,9 @@ impl Reading<'_> {
     /// A segment wholly before D: by its sidecar, or batch by batch.
     fn read_sealed(&mut self, disk: &mut dyn Disk, base: Offset, length: u64, next: Offset) -> Result<Segment, IoError> {
         let found = self.found;
-        let footer = read_footer(disk, found, base)?.filter(|footer| footer.base == base && footer.next_offset <= next);
+        // A sidecar that a stop left and that the segment has outgrown says nothing.
+        let holds = |footer: &Footer| footer.next_offset == next || (footer.next_offset < next && footer.length >= length);
+        let footer = read_footer(disk, found, base)?.filter(|footer| footer.base == base && holds(footer));
         if let Some(footer) = footer {
             let mut segment = Segment::found(base, footer.next_offset, footer.length, footer.max_timestamp);
             let end = Mark { offset: footer.next_offset, position: footer.length, chain: footer.chain };

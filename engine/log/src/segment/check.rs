@@ -52,6 +52,8 @@ impl Part {
 fn check_unit(segment: Offset, from: Mark, to: Mark, bytes: &[u8], faults: &mut Vec<FaultyRange>) {
     let mut bad: Vec<FaultyRange> = Vec::new();
     let mut at = from;
+    // As far as offsets follow each other without a gap, which only compaction leaves.
+    let mut contiguous = from;
     while at.position < to.position {
         let rest = usize::try_from(at.position - from.position).ok().and_then(|skip| bytes.get(skip..)).unwrap_or_default();
         let (header, whole) = match read_stored(rest) {
@@ -71,6 +73,9 @@ fn check_unit(segment: Offset, from: Mark, to: Mark, bytes: &[u8], faults: &mut 
         if !whole {
             bad.push(FaultyRange::between(segment, at, next));
         }
+        if contiguous == at && header.base_offset == at.offset {
+            contiguous = next;
+        }
         at = next;
     }
     if at.position == to.position && at.chain == to.chain {
@@ -78,14 +83,17 @@ fn check_unit(segment: Offset, from: Mark, to: Mark, bytes: &[u8], faults: &mut 
         faults.append(&mut bad);
         return;
     }
-    let reached = at.position < to.position && bad.is_empty();
+    if at.position == to.position {
+        // Headers that do not add up where there is a batch everywhere: which of them it is, nobody can say.
+        faults.push(FaultyRange::between(segment, from, to));
+        return;
+    }
     let first = bad.first().map(|range| Mark {
         offset: range.from,
         position: range.position,
         chain: range.chain.map_or(from.chain, |(before, _)| before),
     });
-    // Headers that do not add up where every batch is whole: which of them it is, nobody can say.
-    let start = first.unwrap_or(if reached { at } else { from });
+    let start = first.filter(|first| first.position < contiguous.position).unwrap_or(contiguous);
     faults.push(FaultyRange::between(segment, start, to));
 }
 

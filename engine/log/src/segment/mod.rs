@@ -137,16 +137,6 @@ impl Segment {
         Some(Part::of(self.index.as_ref()?, position, unchecked.end))
     }
 
-    /// The index was read from the sidecar. What was found at start ends where the sidecar says so.
-    pub(crate) fn set_index(&mut self, index: SegmentIndex) {
-        if self.stage == Stage::Sealed
-            && let Some(unchecked) = &mut self.unchecked
-        {
-            unchecked.end.chain = index.chain;
-        }
-        self.index = Some(index);
-    }
-
     /// Where a sealed segment ends, with the chain value over all of it.
     pub(crate) fn end_mark(&self) -> Option<Mark> {
         let chain = self.index.as_ref()?.chain;

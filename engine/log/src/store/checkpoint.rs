@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::operations::Then;
-use super::script::Step;
+use super::script::{Step, write_file};
 use super::{DeleteRecords, Durability, LookupId, Output, PartitionSlot, Pending, Store};
 use crate::Offset;
 use crate::epoch::LeaderEpochs;
@@ -90,7 +90,13 @@ impl Store {
                 syncs.push((FileOperation::SyncDirectory { path: log.directory.clone() }, None));
             }
         }
-        log.checkpoint = Some(Checkpoint { point, wants, syncs: syncs.len(), summary });
+        let mut footers = Vec::new();
+        for base in core::mem::take(&mut log.footers_due) {
+            let Some(segment) = log.segments.get(&base).filter(|_| !frozen) else { continue };
+            footers.extend(super::turn::checks_file(segment));
+            self.lookups.loaded(slot, base, segment.index.as_ref().map_or(0, |index| index.memory_bytes()));
+        }
+        log.checkpoint = Some(Checkpoint { point, wants, syncs: syncs.len(), summary, footers });
         self.checkpoints_running += 1;
         let nothing_to_sync = syncs.is_empty();
         for (operation, file) in syncs {
@@ -132,7 +138,20 @@ impl Store {
         let end = [Step::Write(state.copy_offset(), content), Step::Sync(SyncScope::Data), Step::Close];
         self.scripts.start([open].into_iter().chain(trail).chain(end), Then::StateRecorded { slot }, io);
         if !wants.removed {
+            self.write_footers(slot, io);
             self.write_caches(slot, io);
+        }
+    }
+
+    /// Segments were synced: their sidecars may say so.
+    fn write_footers(&mut self, slot: PartitionSlot, io: &mut Io) {
+        let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
+        let footers = log.checkpoint.as_mut().map(|checkpoint| core::mem::take(&mut checkpoint.footers)).unwrap_or_default();
+        for (name, content) in footers {
+            log.scripts += 1;
+            log.names_dirty = true;
+            let steps = write_file(log.path(&name), OpenMode::CreateEmpty, 0, content, true);
+            self.scripts.start(steps, Then::CacheWritten { slot }, io);
         }
     }
 

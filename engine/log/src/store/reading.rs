@@ -216,7 +216,7 @@ impl Store {
                 match decoded {
                     Some(index) => {
                         self.lookups.loaded(slot, base, index.memory_bytes());
-                        segment.set_index(index);
+                        segment.index = Some(index);
                     }
                     None => {
                         let end = Boundary { offset: segment.next_offset, position: segment.bytes };

@@ -91,7 +91,7 @@ impl Store {
     }
 
     fn is_behind(&self, slot: PartitionSlot) -> bool {
-        self.log(slot).is_some_and(|log| !log.offline && (log.point.offset < log.log_end || log.wants.any()))
+        self.log(slot).is_some_and(|log| !log.offline && (log.point.offset < log.log_end || log.wants.any() || !log.footers_due.is_empty()))
     }
 
     /// The caches of the active segments, and the producer states.
@@ -102,8 +102,10 @@ impl Store {
                 continue;
             }
             log.snapshot_producers();
-            let caches = log.active().map(super::turn::segment_caches).unwrap_or_default();
-            log.caches.extend(caches);
+            let active = log.active();
+            let caches = active.map(super::turn::index_files).unwrap_or_default();
+            let checks = active.and_then(super::turn::checks_file);
+            log.caches.extend(caches.into_iter().chain(checks));
             self.write_caches(slot, io);
         }
     }

@@ -1,12 +1,13 @@
 //! The end of a turn: everything appended leaves, and what had to wait for room is tried again. And what time brings.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::operations::Then;
 use super::script::{Step, write_file};
-use super::{Durability, Output, PartitionSlot, Pending, Store};
+use super::{Output, PartitionSlot, Pending, Store};
 use crate::io::{BLOCK_BYTES, FileOperation, Io, OpenMode, SyncScope};
 use crate::journal::JOURNAL_DIRECTORY;
 use crate::segment::{Segment, Stage};
@@ -123,19 +124,16 @@ impl Store {
             let Some(segment) = log.segments.get_mut(&base) else { continue };
             segment.stage = Stage::Sealed;
             log.sealing -= 1;
-            if log.durability == Durability::Replicated {
-                // No journal presses it to; start-up should not have to read more than a segment.
-                self.checkpoints_due.insert(slot);
-            }
+            // Its checksums are written once it is synced; and start-up should not have to read more than a segment.
+            self.checkpoints_due.insert(slot);
+            log.footers_due.push(base);
             segment.tail = None;
             if let Some(file) = segment.file().cloned() {
                 let truncate = FileOperation::Truncate { file: file.handle, length: segment.bytes };
                 self.operations.ask_on(file, truncate, Pending::Advice, io);
             }
-            let caches = segment_caches(segment);
-            let memory_bytes = segment.index.as_ref().map_or(0, |index| index.memory_bytes());
+            let caches = index_files(segment);
             log.caches.extend(caches);
-            self.lookups.loaded(slot, base, memory_bytes);
         }
         self.write_caches(slot, io);
     }
@@ -179,21 +177,27 @@ impl Store {
             let length = (file_bytes - offset).min(ZEROS_BYTES as u64);
             Step::Write(offset, zeros.slice(..usize::try_from(length).unwrap_or(ZEROS_BYTES)))
         });
-        let directory = alloc::string::String::from(JOURNAL_DIRECTORY);
+        let directory = String::from(JOURNAL_DIRECTORY);
         let begin =
             [Step::CreateDirectory(directory.clone()), Step::Open(name.path(), OpenMode::CreateEmpty), Step::Write(0, header)];
-        let parent = alloc::string::String::new();
+        let parent = String::new();
         let end = [Step::Sync(SyncScope::All), Step::Close, Step::SyncDirectory(directory), Step::SyncDirectory(parent)];
         self.scripts.start(begin.into_iter().chain(pieces).chain(end), Then::JournalFileMade { name }, io);
     }
 }
 
-/// The index files and the sidecar of a segment that is complete.
-pub(super) fn segment_caches(segment: &Segment) -> Vec<(alloc::string::String, Bytes)> {
+/// Kafka's index files of a segment.
+pub(super) fn index_files(segment: &Segment) -> Vec<(String, Bytes)> {
     let Some(index) = &segment.index else { return Vec::new() };
     let name = |suffix| crate::segment::file_name(segment.base, suffix);
-    let checks = crate::segment::sidecar::encode(index, segment.bytes, segment.next_offset);
-    [("index", index.encode_offsets()), ("timeindex", index.encode_times()), ("checks", checks)]
+    [("index", index.encode_offsets()), ("timeindex", index.encode_times())]
         .map(|(suffix, content)| (name(suffix), Bytes::from(content)))
         .into()
+}
+
+/// The sidecar of a segment.
+pub(super) fn checks_file(segment: &Segment) -> Option<(String, Bytes)> {
+    let index = segment.index.as_ref()?;
+    let checks = crate::segment::sidecar::encode(index, segment.bytes, segment.next_offset);
+    Some((crate::segment::file_name(segment.base, "checks"), Bytes::from(checks)))
 }
