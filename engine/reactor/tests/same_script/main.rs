@@ -27,7 +27,8 @@ fn the_simulated_disk_and_the_real_one_answer_alike() {
         let mut random = Random::new(seed);
         let mut disk = SimDisk::new();
         for part in 0..PARTS {
-            let part_made = if part % 2 == 0 { make::rounds(&mut disk, &mut random) } else { make::calls(&mut disk, &mut random) };
+            let part_made =
+                if part % 2 == 0 { make::rounds(&mut disk, &mut random) } else { make::calls(&mut disk, &mut random) };
             for (name, told) in part_made.kinds() {
                 *counts.entry((name, told)).or_insert(0) += 1;
             }

@@ -1,7 +1,7 @@
 //! Making a script on the simulated disk.
 
 use bytes::Bytes;
-use flumen_log::io::{BLOCK_BYTES, Operation, OperationId, OpenMode, Outcome, Owner, SyncScope, WriteMode};
+use flumen_log::io::{BLOCK_BYTES, OpenMode, Operation, OperationId, Outcome, Owner, SyncScope, WriteMode};
 use flumen_sim::{disk::SimDisk, random::Random};
 
 use crate::script::{Asked, Call, Part, Step, Told};
