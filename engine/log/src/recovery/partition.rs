@@ -17,8 +17,9 @@ use crate::batch::BATCH_OVERHEAD_BYTES;
 use crate::epoch::LeaderEpochs;
 use crate::io::{Disk, IoError};
 use crate::journal::JournalPosition;
+use crate::mutants::{self, Mutant};
 use crate::partition::{Life, PartitionLog, Settled, Wants};
-use crate::producer::{ProducerSnapshot, ProducerStates};
+use crate::producer::{ProducerSnapshot, ProducerStates, SnapshotStamp};
 use crate::segment::check::Unchecked;
 use crate::segment::index::SegmentIndex;
 use crate::segment::{Segment, file_name};
@@ -204,7 +205,8 @@ fn read_producers(
     let first = segments.keys().next().copied().unwrap_or(Offset::ZERO);
     let usable = |bytes: &[u8]| {
         let snapshot = ProducerSnapshot::decode(bytes).ok()?;
-        let stamp = snapshot.stamp.filter(|stamp| stamp.offset >= first && stamp.offset <= end && stamp.agrees_with(epochs))?;
+        let agrees = |stamp: &SnapshotStamp| stamp.agrees_with(epochs) || mutants::is(Mutant::B44);
+        let stamp = snapshot.stamp.filter(|stamp| stamp.offset >= first && stamp.offset <= end && agrees(stamp))?;
         Some((stamp.offset, snapshot.states))
     };
     let mut best = of_trail.iter().rev().find_map(|bytes| usable(bytes));
@@ -219,7 +221,7 @@ fn read_producers(
             best = Some(read);
         }
     }
-    for offset in snapshots.iter().filter(|offset| **offset > end) {
+    for offset in snapshots.iter().filter(|offset| **offset > end && !mutants::is(Mutant::B44)) {
         disk.unlink(&format!("{}/{}", found.name, ProducerSnapshot::file_name(*offset)))?;
     }
     let kept: VecDeque<Offset> = snapshots.iter().copied().filter(|offset| *offset <= end).collect();
@@ -248,6 +250,9 @@ fn read_producers(
                 },
             }
         }
+    }
+    if mutants::is(Mutant::B11) {
+        producers = ProducerStates::new();
     }
     Ok((producers, kept))
 }
