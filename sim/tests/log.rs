@@ -21,12 +21,22 @@ fn add(total: &mut Work, work: Work) {
 #[test]
 fn what_was_called_durable_survives_any_crash() {
     let mut total = Work::default();
-    for seed in 0..SEEDS {
+    let (mut valid, mut invalid) = (0, 0);
+    for seed in 0.. {
         let verdict = run(seed, Control::None);
         assert!(verdict.violations.is_empty(), "seed {seed}: {:#?}", verdict.violations);
-        assert!(verdict.work.appends >= 20, "seed {seed} did too little: {:?}", verdict.work);
+        // A run that did too little proves nothing: the next seed takes its place.
+        if verdict.work.appends < 20 {
+            invalid += 1;
+            continue;
+        }
         add(&mut total, verdict.work);
+        valid += 1;
+        if valid == SEEDS {
+            break;
+        }
     }
+    assert!(invalid < SEEDS / 100, "{invalid} runs did too little");
     println!("{total:?}");
     assert!(total.replayed > SEEDS, "{total:?}");
     assert!(total.interrupted > SEEDS / 10 && total.stops > SEEDS / 10, "{total:?}");

@@ -188,6 +188,7 @@ impl Shard {
             Output::Timestamp { lookup, result } => self.timestamp_found(turn, lookup, result),
             Output::LogStartMoved { slot, log_start } => self.log_start_moved(turn, slot, log_start),
             Output::DurabilityChanged { slot } => self.durability_changed(turn, slot),
+            Output::RangeRepaired { .. } => {}
             Output::RangeFaulty { slot, range } => self.range_faulty(turn, slot, range),
             Output::DirectoryFailed { error } => {
                 turn.effects.mail.push((Thread::Control, Mail::DirectoryFailed { error }));

@@ -15,6 +15,7 @@ use crate::io::AlignedBuffer;
 use crate::journal::{FileHeader, Frame, FrameBuilder, JournalFileName, JournalPosition};
 use crate::segment::index::SegmentIndex;
 use crate::segment::sidecar;
+use crate::state::trail::{TRAIL_AT, Trail, TrailEnd};
 use crate::state::{COPY_BYTES, DurablePoint, PartitionState, partition_metadata};
 use crate::store::{CleanMark, Durability};
 use crate::{LeaderEpoch, Offset, PartitionIndex, ShardId, Timestamp, TopicId, TopicPartition};
@@ -243,6 +244,63 @@ fn a_sidecar() {
         flipped[bit / 8] ^= 1 << (bit % 8);
         assert!(sidecar::decode(&flipped, Offset(50), 284, 100).is_none(), "bit {bit}");
     }
+}
+
+#[test]
+fn a_step_of_a_trail() {
+    let index = index();
+    let point = DurablePoint {
+        offset: Offset(54),
+        segment_base: Offset(50),
+        segment_bytes: 284,
+        ..DurablePoint::of_empty_log(JournalPosition::default())
+    };
+    let mut end = TrailEnd::default();
+    let step = end
+        .step(&point, &index, &index.summary(), Some(Timestamp(5)), (4, || b"snap".to_vec()))
+        .expect("there is something to say");
+    assert_eq!(step.at, TRAIL_AT);
+    assert_eq!(
+        hex(&step.bytes[..128]),
+        concat!(
+            "666c756d656e5452",
+            "d40b9a67",
+            "00000080",
+            "0000000000000032",
+            "0000000000000000",
+            "000000000000011c",
+            "0000000000000036",
+            "00000000",
+            "29e20fbf",
+            "0000000000000009",
+            "00000001",
+            "0000008e",
+            "0000000000000005",
+            "00000001",
+            "00000001",
+            "00000004",
+            "00000000",
+            "00000002000000020000008ee0ac707f",
+            "000000000000000900000001",
+            "736e6170",
+        )
+    );
+    assert!(step.bytes.len() == 8192 && step.bytes[128..].iter().all(|byte| *byte == 0), "the file grows in larger pieces");
+    let trail = Trail::read(&step.bytes.clone().into(), &point, 100);
+    assert_eq!((trail.reached.offset, trail.reached.position), (Offset(54), 284));
+    assert_eq!(
+        (&trail.index.entries, &trail.index.times, trail.index.summary()),
+        (&index.entries, &index.times, index.summary())
+    );
+    assert_eq!((&trail.producers[..], trail.first_timestamp), (&[bytes::Bytes::from_static(b"snap")][..], Some(Timestamp(5))));
+    assert_eq!(trail.end, end, "the next step follows");
+    for bit in 0..128 * 8 {
+        let mut flipped = step.bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(Trail::read(&flipped.into(), &point, 100).reached.position, 0, "bit {bit}");
+    }
+    let before = DurablePoint { segment_bytes: 283, ..point };
+    assert_eq!(Trail::read(&step.bytes.into(), &before, 100).reached.position, 0, "past D it says nothing");
 }
 
 #[test]

@@ -4,9 +4,9 @@ mod control;
 mod shard_settings;
 mod shards;
 
-use flumen_controller::{Command, CommandResponse, Endpoint, command::RegisterBroker, configs::KafkaConfigRules};
+use flumen_controller::{Command, CommandResponse, Endpoint, MetadataImage, command::RegisterBroker, configs::KafkaConfigRules};
 use flumen_link::{Quorum, QuorumOptions, Started};
-use flumen_log::recovery::Recovery;
+use flumen_log::{PartitionIndex, TopicPartition, recovery::Recovery};
 use flumen_reactor::{DataDirectory, mailbox::mesh};
 
 use crate::{config::ServerConfig, start::Bound};
@@ -39,7 +39,7 @@ async fn control(plan: Plan) -> Result<(), Refusal> {
         rules: Box::new(KafkaConfigRules),
     };
     let Started { quorum, image, changes, .. } = Quorum::start(options).await?;
-    let registration = registration(&plan)?;
+    let registration = registration(&plan, &image)?;
     let response = quorum.propose(Command::RegisterBroker(registration)).await?;
     if let CommandResponse::Refused(refusal) = response {
         return Err(format!("this broker was not registered: {refusal}").into());
@@ -62,7 +62,7 @@ async fn control(plan: Plan) -> Result<(), Refusal> {
 }
 
 /// What the cluster is to know of this broker from now on.
-fn registration(plan: &Plan) -> Result<RegisterBroker, Refusal> {
+fn registration(plan: &Plan, image: &MetadataImage) -> Result<RegisterBroker, Refusal> {
     let endpoints = plan
         .bound
         .iter()
@@ -78,8 +78,15 @@ fn registration(plan: &Plan) -> Result<RegisterBroker, Refusal> {
         rack: plan.config.rack.clone(),
         boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned(),
         clean_stop: plan.recovery.report.clean,
-        offline: Vec::new(),
+        offline: plan.recovery.report.unknown_directories.iter().filter_map(|name| partition_named(image, name)).collect(),
     })
+}
+
+/// The partition whose directory has this name: what lies there says so no more, and cannot be used.
+fn partition_named(image: &MetadataImage, directory: &str) -> Option<TopicPartition> {
+    let (topic, partition) = directory.rsplit_once('-')?;
+    let topic = image.topic(topic)?.id;
+    Some(TopicPartition { topic, partition: PartitionIndex(partition.parse().ok()?) })
 }
 
 /// A cluster's name in Kafka's form.

@@ -31,6 +31,7 @@ pub(super) fn limits(config: &ServerConfig, shards: u16) -> Result<Limits, Refus
 pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limits: Limits) -> Settings {
     let store = StoreSettings {
         journal_bytes: number(config, "flumen.journal.bytes"),
+        scrub_bytes_per_second: number(config, "flumen.scrub.bytes.per.second"),
         retention_check_ms: number(config, "log.retention.check.interval.ms"),
         producer_expiration_ms: number(config, "producer.id.expiration.ms"),
         ..StoreSettings::of_shard(shard, shards)

@@ -117,7 +117,7 @@ fn m05_ids_and_null_names_need_version_12() {
     assert_eq!((response.topics[0].error_code, &response.topics[0].name), (ErrorCode::None, &Some(topic.name)));
 }
 
-/// A partition whose log is damaged before its durable point is offline: it has no leader, and is listed all the same.
+/// A partition whose directory does not say any more whose it is is offline: it has no leader, and is listed all the same.
 #[test]
 fn m06_a_partition_without_leader_is_listed() {
     let Some((mut client, topic, _broker)) = damaged_partition() else { return };
@@ -130,7 +130,7 @@ fn m06_a_partition_without_leader_is_listed() {
     assert_eq!(partition.offline_replicas, partition.replica_nodes);
 }
 
-/// A broker whose topic's only partition was cut short on disk, below what was known to be durable.
+/// A broker whose topic's only partition has a directory that does not say whose it is.
 pub(crate) fn damaged_partition() -> Option<(Client, Text, Broker)> {
     let broker = Broker::own(&[])?;
     let mut client = Client::to(&broker);
@@ -140,9 +140,11 @@ pub(crate) fn damaged_partition() -> Option<(Client, Text, Broker)> {
     }
     let (stopped, status) = broker.stop();
     assert!(status.success());
-    let segments = files_ending(&stopped.data(), ".log");
-    let segment = segments.iter().find(|path| path.to_string_lossy().contains(topic.name.as_str())).unwrap();
-    std::fs::OpenOptions::new().write(true).open(segment).unwrap().set_len(5000).unwrap();
+    for name in ["partition.state", "partition.metadata"] {
+        let files = files_ending(&stopped.data(), name);
+        let file = files.iter().find(|path| path.to_string_lossy().contains(topic.name.as_str())).unwrap();
+        std::fs::write(file, "nothing of ours").unwrap();
+    }
     let broker = stopped.start();
     Some((Client::to(&broker), topic.name, broker))
 }

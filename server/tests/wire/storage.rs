@@ -2,7 +2,7 @@
 
 use crate::harness::batch::{Batch, Record, now_ms};
 use crate::harness::broker::{Broker, files_ending};
-use crate::harness::client::{Client, FETCH, Topic, fetch_request, only_data, produce_request, until};
+use crate::harness::client::{Client, FETCH, Topic, batches, fetch_request, only_data, produce_request, until};
 use flumen_protocol::ErrorCode;
 use flumen_protocol::produce::ProduceRequest;
 use std::io::Write;
@@ -170,6 +170,65 @@ fn d07_a_torn_tail_is_never_served() {
         assert_eq!(read[read.len() - 5..], values);
         assert_eq!(read.len(), 5 * (round + 1));
     }
+}
+
+/// Bytes that a disk has changed below what was durable: the batch they are in is answered with 2, and nothing else suffers.
+#[test]
+fn d07_damage_costs_the_damaged_batch_alone() {
+    let Some(broker) = Broker::own(&[]) else { return };
+    let mut client = Client::to(&broker);
+    let topic = client.topic("damaged");
+    for _ in 0..30 {
+        client.append(&topic, 0, &Batch::sized(1000));
+    }
+    let (stopped, status) = broker.stop();
+    assert!(status.success());
+    let path = segment(&stopped.data(), &topic);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let batch = Batch::read_all(&bytes)[0].encode().len();
+    bytes[7 * batch + 500] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let mut broker = stopped.start();
+    for end in [30, 31] {
+        let mut client = Client::to(&broker);
+        for offset in 0..end {
+            let data = client.fetch(&topic, 0, offset);
+            if offset == 7 {
+                assert_eq!(data.error_code, ErrorCode::CorruptMessage);
+                continue;
+            }
+            assert_eq!((data.error_code, data.high_watermark), (ErrorCode::None, end), "offset {offset}");
+            assert_eq!(batches(&data)[0].base_offset, offset);
+            assert!(batches(&data).iter().all(|batch| batch.base_offset != 7));
+        }
+        if end == 30 {
+            assert_eq!(client.append(&topic, 0, &Batch::sized(1000)), 30, "it is written on");
+            until("the broker to say so", || broker.said().contains("offsets 7 to 7 are damaged").then_some(()));
+            broker = broker.kill().start();
+        }
+    }
+}
+
+/// A segment that was cut short: what it has is read, what it lost is answered with 2, and new records follow the lost ones.
+#[test]
+fn d07_a_log_cut_short_keeps_its_offsets() {
+    let Some(broker) = Broker::own(&[]) else { return };
+    let mut client = Client::to(&broker);
+    let topic = client.topic("short");
+    for _ in 0..20 {
+        client.append(&topic, 0, &Batch::sized(1000));
+    }
+    let (stopped, _) = broker.stop();
+    let path = segment(&stopped.data(), &topic);
+    let length = std::fs::metadata(&path).unwrap().len();
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length / 2).unwrap();
+    let broker = stopped.start();
+    assert!(broker.said().contains("is damaged below what was durable"), "{}", broker.said());
+    let mut client = Client::to(&broker);
+    assert_eq!(client.append(&topic, 0, &Batch::of(&["new"])), 20);
+    assert_eq!(client.fetch(&topic, 0, 0).error_code, ErrorCode::None);
+    assert_eq!(client.fetch(&topic, 0, 15).error_code, ErrorCode::CorruptMessage);
+    assert_eq!(batches(&client.fetch(&topic, 0, 20))[0].values(), ["new"]);
 }
 
 #[test]

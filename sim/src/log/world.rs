@@ -463,10 +463,12 @@ impl World {
                 Output::Located { lookup, result } => {
                     self.located.insert(lookup.0, result);
                 }
-                Output::RangeFaulty { range, .. } => violations.push(format!("nothing was damaged, and this was found: {range:?}")),
+                Output::RangeFaulty { range, .. } => {
+                    violations.push(format!("nothing was damaged, and this was found: {range:?}"))
+                }
                 Output::DirectoryFailed { error } => violations.push(format!("the directory failed: {error}")),
                 Output::Removed { partition } => removed.push(partition),
-                Output::Timestamp { .. } | Output::DurabilityChanged { .. } => {}
+                Output::Timestamp { .. } | Output::DurabilityChanged { .. } | Output::RangeRepaired { .. } => {}
             }
         }
         self.verdict.violations.extend(violations);

@@ -5,7 +5,7 @@ use flumen_log::batch::BatchHeader;
 use flumen_log::compression::Codec;
 use flumen_log::io::Disk;
 use flumen_log::recovery::Damage;
-use flumen_log::store::{Located, LogConfig, Output, PartitionSlot};
+use flumen_log::store::{FaultyRange, Located, LogConfig, Output, PartitionSlot, RepairError};
 
 use crate::bench::{Bench, JOURNAL_FILE_BYTES, batch_from, batch_of, config, partition};
 
@@ -123,10 +123,13 @@ fn what_no_crc_covers_is_found_by_the_chain() {
         let slot = bench.slot(0);
         let (read, passed) = read_around(&mut bench, slot);
         assert!(passed.contains(&9) && passed.len() <= 5, "{passed:?}");
-        let left: Vec<u8> = (0..100).filter(|offset| !passed.contains(offset)).flat_map(|offset| {
-            let (from, to) = batch_at(&whole, offset);
-            whole[from..to].to_vec()
-        }).collect();
+        let left: Vec<u8> = (0..100)
+            .filter(|offset| !passed.contains(offset))
+            .flat_map(|offset| {
+                let (from, to) = batch_at(&whole, offset);
+                whole[from..to].to_vec()
+            })
+            .collect();
         assert!(read == left);
     }
 }
@@ -135,7 +138,8 @@ fn what_no_crc_covers_is_found_by_the_chain() {
 #[test]
 fn whole_segments_can_be_damaged_too() {
     let (bench, whole) = stopped(200);
-    let logs: Vec<String> = bench.names().into_iter().filter(|name| name.starts_with("topic-0/") && name.ends_with(".log")).collect();
+    let logs: Vec<String> =
+        bench.names().into_iter().filter(|name| name.starts_with("topic-0/") && name.ends_with(".log")).collect();
     assert!(logs.len() >= 4, "{logs:?}");
     for ruin in 0..3 {
         let (mut bench, _) = stopped(200);
@@ -156,10 +160,13 @@ fn whole_segments_can_be_damaged_too() {
         assert_eq!(bench.report.damaged.len(), 1, "{:?}", bench.report);
         let slot = bench.slot(0);
         let (read, passed) = read_around(&mut bench, slot);
-        let left: Vec<u8> = (0..200).filter(|offset| !passed.contains(offset)).flat_map(|offset| {
-            let (from, to) = batch_at(&whole, offset);
-            whole[from..to].to_vec()
-        }).collect();
+        let left: Vec<u8> = (0..200)
+            .filter(|offset| !passed.contains(offset))
+            .flat_map(|offset| {
+                let (from, to) = batch_at(&whole, offset);
+                whole[from..to].to_vec()
+            })
+            .collect();
         assert!(read == left, "{passed:?}");
         assert!(passed.len() < 60 && !passed.is_empty(), "{passed:?}");
         assert!(passed.windows(2).all(|pair| pair[0] + 1 == pair[1]), "one run: {passed:?}");
@@ -176,7 +183,11 @@ fn an_active_segment_cut_short_keeps_its_end() {
         bench.disk.truncate(LOG, left).expect("there");
         bench.disk.sync(LOG).expect("there");
         let mut bench = bench.after_power_loss();
-        assert!(matches!(bench.report.damaged[..], [(found, Damage::Bytes { .. })] if found == partition(0)), "{:?}", bench.report);
+        assert!(
+            matches!(bench.report.damaged[..], [(found, Damage::Bytes { .. })] if found == partition(0)),
+            "{:?}",
+            bench.report
+        );
         let slot = bench.slot(0);
         assert_eq!(bench.append(slot, batch_of(&[(1, 1)], Codec::None)).base_offset, Offset(40));
         for _ in 0..2 {
@@ -214,6 +225,57 @@ fn a_start_reads_only_what_lies_past_the_durable_point() {
     let slot = bench.slot(0);
     let again = bench.try_append(slot, batch_from(9, 19_998)).expect("within the window");
     assert!(again.duplicate && again.base_offset == Offset(19_998));
+}
+
+/// What a disk lost is put back where it was, if it is that; and then it is served again.
+#[test]
+fn a_faulty_range_is_repaired_byte_by_byte() {
+    let (mut bench, whole) = stopped(100);
+    let (from, to) = batch_at(&whole, 7);
+    bench.disk.write(LOG, from as u64, &vec![0; to - from]).expect("there");
+    let mut bench = bench.after_kill();
+    let slot = bench.slot(0);
+    read_around(&mut bench, slot);
+    let range = bench.store.view(slot).expect("there").faulty_ranges()[0];
+    let lost = &whole[usize::try_from(range.position).expect("small")..usize::try_from(range.end_position).expect("small")];
+    let mut other = lost.to_vec();
+    other[15] ^= 1;
+    let repair = |bench: &mut Bench, range: &FaultyRange, bytes: &[u8]| {
+        let result = bench.store.repair(slot, range, bytes.to_vec().into(), &mut bench.io);
+        bench.settle();
+        result
+    };
+    assert_eq!(repair(&mut bench, &range, &other), Err(RepairError::OtherBytes), "of another epoch");
+    assert_eq!(repair(&mut bench, &range, &lost[..lost.len() - 1]), Err(RepairError::OtherBytes));
+    assert_eq!(repair(&mut bench, &FaultyRange { to: Offset(9), ..range }, lost), Err(RepairError::UnknownRange));
+    assert_eq!(read_around(&mut bench, slot).1.len(), usize::try_from(range.to.0 - range.from.0).expect("few"));
+    assert_eq!(repair(&mut bench, &range, lost), Ok(()));
+    assert!(bench.outputs.iter().any(|output| matches!(output, Output::RangeRepaired { range: done, .. } if *done == range)));
+    assert!(bench.read_all(slot) == whole);
+    let mut bench = bench.after_power_loss();
+    let slot = bench.slot(0);
+    assert!(bench.read_all(slot) == whole, "it is on stable storage");
+}
+
+/// The scrubber finds what nobody reads, in its own time.
+#[test]
+fn the_scrubber_finds_what_nobody_reads() {
+    let (mut bench, whole) = stopped(200);
+    let log = "topic-0/00000000000000000054.log";
+    let (from, _) = batch_at(&whole, 60);
+    let (base, _) = batch_at(&whole, 54);
+    flip(&mut bench, log, (from - base) as u64 + 100);
+    let mut bench = bench.after_kill();
+    let slot = bench.slot(0);
+    bench.tick_after(1);
+    let begun = bench.store.scrubbed_bytes();
+    assert!(begun < whole.len() as u64, "not all at once");
+    for _ in 0..2000 {
+        bench.tick_after(1);
+    }
+    assert_eq!(bench.store.scrubbed_bytes(), whole.len() as u64, "all of it, once");
+    assert_eq!(ranges(&bench, slot), [(60, 61)]);
+    assert_eq!(bench.outputs.iter().filter(|output| matches!(output, Output::RangeFaulty { .. })).count(), 1);
 }
 
 #[test]

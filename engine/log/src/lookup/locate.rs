@@ -86,13 +86,7 @@ fn need_open_first<T>(segment: &Segment, need: Need) -> Step<T> {
 
 /// The batch that holds `from`: from memory where it is exact, else by walking the headers from the nearest entry before it, or
 /// from behind the last damage before it.
-fn find_first(
-    segment: &Segment,
-    from: Offset,
-    sound: u64,
-    readable: u64,
-    chunk: Option<&Chunk>,
-) -> Option<Result<First, Need>> {
+fn find_first(segment: &Segment, from: Offset, sound: u64, readable: u64, chunk: Option<&Chunk>) -> Option<Result<First, Need>> {
     if let Some((start, end)) = segment.tail.as_ref().and_then(|tail| tail.batch_at(from)) {
         return Some(Ok(First { start, end: Some(end) }));
     }

@@ -5,6 +5,7 @@
 //! wrong. Does no I/O.
 
 mod locate;
+mod scrub;
 mod timestamp;
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -12,6 +13,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 pub(crate) use locate::{LocateRequest, locate};
+pub(crate) use scrub::{ScrubRequest, scrub};
 pub(crate) use timestamp::{TimestampRequest, find_timestamp};
 
 use crate::Offset;
@@ -53,6 +55,7 @@ pub(crate) enum Need {
 pub(crate) enum Request {
     Locate(LocateRequest),
     Timestamp(TimestampRequest),
+    Scrub(ScrubRequest),
 }
 
 /// A lookup that is not done.
@@ -91,6 +94,11 @@ impl Lookups {
         id
     }
 
+    /// Whether it is not done yet.
+    pub(crate) fn is_running(&self, id: LookupId) -> bool {
+        self.running.contains_key(&id)
+    }
+
     pub(crate) fn get_mut(&mut self, id: LookupId) -> Option<&mut Lookup> {
         self.running.get_mut(&id)
     }
@@ -108,7 +116,7 @@ impl Lookups {
     /// A lookup cannot be answered.
     pub(crate) fn fail(&mut self, id: LookupId, outputs: &mut Vec<Output>) {
         if let Some(lookup) = self.running.remove(&id) {
-            outputs.push(failure(id, &lookup.request));
+            outputs.extend(failure(id, &lookup.request));
         }
     }
 
@@ -117,7 +125,7 @@ impl Lookups {
         self.running.retain(|id, lookup| {
             let ends = lookup.slot == slot;
             if ends {
-                outputs.push(failure(*id, &lookup.request));
+                outputs.extend(failure(*id, &lookup.request));
             }
             !ends
         });
@@ -125,7 +133,7 @@ impl Lookups {
 
     /// None can be answered.
     pub(crate) fn fail_all(&mut self, outputs: &mut Vec<Output>) {
-        outputs.extend(core::mem::take(&mut self.running).into_iter().map(|(id, lookup)| failure(id, &lookup.request)));
+        outputs.extend(core::mem::take(&mut self.running).into_iter().filter_map(|(id, lookup)| failure(id, &lookup.request)));
     }
 
     /// The index of a sealed segment is in memory now.
@@ -145,10 +153,12 @@ impl Lookups {
     }
 }
 
-fn failure(lookup: LookupId, request: &Request) -> Output {
+/// What somebody is told whose lookup failed. Nobody waits for the scrubber's: it sees that it is gone.
+fn failure(lookup: LookupId, request: &Request) -> Option<Output> {
     match request {
-        Request::Locate(_) => Output::Located { lookup, result: Located::Failed },
-        Request::Timestamp(_) => Output::Timestamp { lookup, result: TimestampLookup::Failed },
+        Request::Locate(_) => Some(Output::Located { lookup, result: Located::Failed }),
+        Request::Timestamp(_) => Some(Output::Timestamp { lookup, result: TimestampLookup::Failed }),
+        Request::Scrub(_) => None,
     }
 }
 

@@ -66,21 +66,11 @@ impl Faults {
         self.ranges.get(index)
     }
 
-    /// The range that holds `offset`.
-    pub(crate) fn covering(&self, offset: Offset) -> Option<&FaultyRange> {
-        self.at_or_after(offset).filter(|range| range.from <= offset)
-    }
-
     /// Where in this file the last range ends that lies before `offset`; zero if there is none.
     pub(crate) fn last_end(&self, segment: Offset, offset: Offset) -> u64 {
         let after = self.ranges.partition_point(|range| range.to <= offset);
         let before = self.ranges[..after].last().filter(|range| range.segment == segment);
         before.map_or(0, |range| range.end_position)
-    }
-
-    /// Whether any of `[from, to)` is faulty.
-    pub(crate) fn overlaps(&self, from: Offset, to: Offset) -> bool {
-        self.at_or_after(from).is_some_and(|range| range.from < to)
     }
 
     /// Note a range. Whether anything of it is new.
@@ -102,9 +92,11 @@ impl Faults {
         !known_already
     }
 
-    /// `[from, to)` is as it was written again.
-    pub(crate) fn remove(&mut self, from: Offset, to: Offset) {
+    /// `[from, to)` is as it was written again. Whether a range went by that.
+    pub(crate) fn remove(&mut self, from: Offset, to: Offset) -> bool {
+        let before = self.ranges.len();
         self.ranges.retain(|range| range.from < from || range.to > to);
+        self.ranges.len() < before
     }
 
     /// The log starts at `log_start` now.
@@ -168,14 +160,13 @@ mod tests {
         let mut faults = Faults::default();
         faults.insert(range(10, 20));
         faults.insert(range(30, 40));
-        assert_eq!(faults.covering(Offset(9)), None);
-        assert_eq!(faults.covering(Offset(10)), Some(&range(10, 20)));
-        assert_eq!(faults.covering(Offset(20)), None);
+        assert_eq!(faults.at_or_after(Offset(10)), Some(&range(10, 20)));
         assert_eq!(faults.at_or_after(Offset(20)), Some(&range(30, 40)));
-        assert!(faults.overlaps(Offset(0), Offset(11)) && !faults.overlaps(Offset(20), Offset(30)));
+        assert_eq!(faults.last_end(Offset(0), Offset(19)), 0);
+        assert_eq!(faults.last_end(Offset(0), Offset(20)), 200);
         faults.truncate_from_start(Offset(20));
         assert_eq!(pairs(&faults), [(30, 40)]);
-        faults.remove(Offset(30), Offset(40));
+        assert!(faults.remove(Offset(30), Offset(40)));
         assert!(faults.ranges().is_empty());
     }
 }

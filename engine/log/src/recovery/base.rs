@@ -109,7 +109,8 @@ impl Reading<'_> {
         let mut segment = Segment::found(base, next, length, index.max_timestamp);
         if faults.is_empty() {
             let checks = sidecar::encode(&index, length, next);
-            for (suffix, content) in [("index", index.encode_offsets()), ("timeindex", index.encode_times()), ("checks", checks)] {
+            for (suffix, content) in [("index", index.encode_offsets()), ("timeindex", index.encode_times()), ("checks", checks)]
+            {
                 rewrite(disk, &path(found, base, suffix), &content)?;
             }
         } else {

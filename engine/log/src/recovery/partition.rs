@@ -7,11 +7,11 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::{format, string::String, vec::Vec};
 use bytes::Bytes;
 
+use super::base::{self, Base};
 use super::directory::Directory;
 use super::journals::Located;
 use super::reader::SegmentReader;
 use super::tail::TailWriter;
-use super::base::{self, Base};
 use super::{RecoveryReport, RecoverySettings};
 use crate::batch::BATCH_OVERHEAD_BYTES;
 use crate::epoch::LeaderEpochs;

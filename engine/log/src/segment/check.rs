@@ -149,11 +149,8 @@ pub(crate) fn restores(range: &FaultyRange, bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while rest.len() >= BATCH_OVERHEAD_BYTES {
         let StoredRead::Batch(batch) = read_stored(rest) else { return false };
-        let follows = if range.chain.is_some() {
-            batch.header.base_offset >= at.offset
-        } else {
-            batch.header.base_offset == at.offset
-        };
+        let follows =
+            if range.chain.is_some() { batch.header.base_offset >= at.offset } else { batch.header.base_offset == at.offset };
         if !follows {
             return false;
         }

@@ -137,10 +137,28 @@ impl Segment {
         Some(Part::of(self.index.as_ref()?, position, unchecked.end))
     }
 
-    /// Where a sealed segment ends, with the chain value over all of it.
+    /// Up to where there is something that can be held against checksums, with the chain value there.
     pub(crate) fn end_mark(&self) -> Option<Mark> {
         let chain = self.index.as_ref()?.chain;
-        Some(Mark { offset: self.next_offset, position: self.bytes, chain })
+        let whole = Mark { offset: self.next_offset, position: self.bytes, chain };
+        if self.stage == Stage::Sealed { Some(whole) } else { self.unchecked.as_ref().map(|unchecked| unchecked.end) }
+    }
+
+    /// How many bytes of it the scrubber looks at: all of a sealed segment, of one that grows what was found at start.
+    pub(crate) fn scrubbable_bytes(&self) -> u64 {
+        if self.stage == Stage::Sealed {
+            self.bytes
+        } else {
+            self.unchecked.as_ref().map_or(0, |unchecked| unchecked.end.position)
+        }
+    }
+
+    /// Whether a part is one of this segment as it is now, not of a file that it has taken the place of.
+    pub(crate) fn has_part(&self, part: &Part) -> bool {
+        let Some(index) = &self.index else { return false };
+        let ends = [self.end_mark(), self.unchecked.as_ref().map(|unchecked| unchecked.end)];
+        let ends_there = index.mark_before(part.to.position) == part.to || ends.contains(&Some(part.to));
+        index.mark_before(part.from.position) == part.from && ends_there
     }
 
     /// A part was checked.

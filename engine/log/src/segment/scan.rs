@@ -99,9 +99,7 @@ impl Scan {
             None => header.base_offset == self.at.offset,
             Some(lost) => header.base_offset >= lost.offset,
         };
-        begins
-            && header.next_offset() <= self.end.offset
-            && self.at.position + header.total_bytes() as u64 <= self.end.position
+        begins && header.next_offset() <= self.end.offset && self.at.position + header.total_bytes() as u64 <= self.end.position
     }
 
     fn goes_on_behind(&self, rest: &[u8]) -> bool {
@@ -135,7 +133,8 @@ impl Scan {
     /// Step over what is no batch, to the next place that may be one. What is left behind it.
     fn lose<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
         self.lost.get_or_insert(self.at);
-        let candidate = (1..rest.len()).find(|at| rest.get(at + MAGIC_POSITION).is_none_or(|magic| *magic == MAGIC.cast_unsigned()));
+        let candidate =
+            (1..rest.len()).find(|at| rest.get(at + MAGIC_POSITION).is_none_or(|magic| *magic == MAGIC.cast_unsigned()));
         let skip = candidate.unwrap_or(rest.len());
         self.at.position += skip as u64;
         &rest[skip..]

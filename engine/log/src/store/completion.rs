@@ -164,6 +164,7 @@ impl Store {
             }
             (Then::JournalFileOpened { name, direct }, result) => self.journal_file_opened(name, direct, result, io),
             (Then::Unlinked, _) => {}
+            (Then::Repaired { slot, range }, result) => self.repaired(slot, range, result.map(|_| ()), outputs),
             (_, Err(error)) => self.fail(error),
             (Then::StateRecorded { slot }, Ok(_)) => {
                 self.state_recorded(slot, io, outputs);

@@ -18,7 +18,9 @@ mod files;
 mod operations;
 mod output;
 mod reading;
+mod repair;
 mod script;
+mod scrub;
 mod settings;
 mod stop;
 mod turn;
@@ -29,6 +31,7 @@ pub use durable::Durable;
 pub use output::{
     AppendError, Appended, DeleteRecords, Located, LookupId, Output, PartitionSlot, TimestampLookup, TimestampOffset,
 };
+pub use repair::RepairError;
 pub(crate) use settings::directory_name;
 pub use settings::{Durability, LogConfig, StoreSettings};
 pub use view::LogView;
@@ -108,6 +111,7 @@ pub struct Store {
     stop: Stop,
     next_retention: Monotonic,
     next_free_space: Monotonic,
+    scrub: scrub::Scrub,
 }
 
 impl Store {
@@ -144,6 +148,7 @@ impl Store {
             stop: Stop::Running,
             next_retention: Monotonic(0),
             next_free_space: Monotonic(0),
+            scrub: scrub::Scrub::new(settings.scrub_bytes_per_second, settings.scrub_pass_ms),
             settings,
         };
         for log in recovered.partitions {

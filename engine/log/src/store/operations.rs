@@ -61,6 +61,7 @@ pub(crate) enum Then {
     JournalFileMade { name: JournalFileName },
     JournalFileOpened { name: JournalFileName, direct: bool },
     Marked,
+    Repaired { slot: PartitionSlot, range: super::FaultyRange },
 }
 
 /// The operations outstanding that are not a script's.

@@ -170,6 +170,13 @@ pub enum Output {
         /// The range.
         range: FaultyRange,
     },
+    /// The bytes of a faulty range are back, on stable storage.
+    RangeRepaired {
+        /// Which.
+        slot: PartitionSlot,
+        /// The range.
+        range: FaultyRange,
+    },
     /// A write or sync failed: nothing is retried, every partition of the store is offline.
     DirectoryFailed {
         /// What the kernel said.

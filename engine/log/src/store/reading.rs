@@ -5,7 +5,9 @@ use bytes::Bytes;
 
 use super::{Located, LookupId, Output, PartitionSlot, Pending, Store, TimestampLookup};
 use crate::io::{FileHandle, FileOperation, Io, OpenMode};
-use crate::lookup::{Chunk, LocateRequest, Lookup, Need, Request, Step, TimestampRequest, find_timestamp, locate};
+use crate::lookup::{
+    Chunk, LocateRequest, Lookup, Need, Request, ScrubRequest, Step, TimestampRequest, find_timestamp, locate, scrub,
+};
 use crate::partition::PartitionLog;
 use crate::segment::SegmentHandle;
 use crate::segment::check::Part;
@@ -20,6 +22,7 @@ const SIDECAR_BYTES_MAX: u64 = 256 << 20;
 enum Turn {
     Located(Located),
     Timestamp(TimestampLookup),
+    Scrubbed,
     Need(Need),
 }
 
@@ -88,12 +91,22 @@ impl Store {
         }
     }
 
+    /// Read a part for the scrubber.
+    pub(super) fn begin_scrub(&mut self, slot: PartitionSlot, request: ScrubRequest, io: &mut Io) -> Option<LookupId> {
+        self.begin_lookup(slot, Request::Scrub(request), io).err()
+    }
+
     /// Take steps until the lookup ends or has to wait.
     pub(super) fn advance_lookup(&mut self, id: LookupId, io: &mut Io, outputs: &mut Vec<Output>) {
         let Some(mut lookup) = self.lookups.take(id) else { return };
         match self.step(&mut lookup, outputs) {
             Turn::Located(result) => outputs.push(Output::Located { lookup: id, result }),
             Turn::Timestamp(result) => outputs.push(Output::Timestamp { lookup: id, result }),
+            Turn::Scrubbed => {
+                if let Request::Scrub(request) = &lookup.request {
+                    self.scrub.done(request);
+                }
+            }
             Turn::Need(need) => {
                 let slot = lookup.slot;
                 self.lookups.put_back(id, lookup);
@@ -109,7 +122,10 @@ impl Store {
         };
         if let Some(mut scan) = lookup.rebuild.take() {
             let base = scan.base();
-            let read = lookup.chunk.take().filter(|(of, position, _)| *of == base && scan.need().is_some_and(|need| need.0 == *position));
+            let read = lookup
+                .chunk
+                .take()
+                .filter(|(of, position, _)| *of == base && scan.need().is_some_and(|need| need.0 == *position));
             if let Some((_, _, data)) = read {
                 scan.advance(&data);
             }
@@ -140,6 +156,10 @@ impl Store {
             },
             Request::Timestamp(request) => match find_timestamp(log, request, lookup.chunk.as_ref()) {
                 Step::Done(found) => return Turn::Timestamp(found),
+                Step::Need(need) => need,
+            },
+            Request::Scrub(request) => match scrub(log, request) {
+                Step::Done(()) => return Turn::Scrubbed,
                 Step::Need(need) => need,
             },
         };
@@ -252,7 +272,7 @@ fn need_file(log: &PartitionLog, need: Need) -> Need {
 
 /// A part of a segment was read: what of it is not as it was written is not served any more.
 pub(super) fn note_checked(log: &mut PartitionLog, slot: PartitionSlot, part: &Part, data: &[u8], outputs: &mut Vec<Output>) {
-    let Some(segment) = log.segments.get_mut(&part.segment) else { return };
+    let Some(segment) = log.segments.get_mut(&part.segment).filter(|segment| segment.has_part(part)) else { return };
     let Some(index) = &segment.index else { return };
     let faults = part.check(index, data);
     segment.note_checked(part);
@@ -284,5 +304,6 @@ fn failed(request: &Request) -> Turn {
     match request {
         Request::Locate(_) => Turn::Located(Located::Failed),
         Request::Timestamp(_) => Turn::Timestamp(TimestampLookup::Failed),
+        Request::Scrub(_) => Turn::Scrubbed,
     }
 }

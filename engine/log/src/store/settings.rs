@@ -33,6 +33,10 @@ pub struct StoreSettings {
     pub checkpoints_in_flight: usize,
     /// How often retention looks at a partition (`log.retention.check.interval.ms`).
     pub retention_check_ms: u64,
+    /// How many bytes the scrubber checks in a second (`flumen.scrub.bytes.per.second`); zero, and there is none.
+    pub scrub_bytes_per_second: u64,
+    /// It begins a new pass not earlier than this after the one before.
+    pub scrub_pass_ms: u64,
     /// After how long without a batch a producer is forgotten (`producer.id.expiration.ms`).
     pub producer_expiration_ms: i64,
 }
@@ -55,6 +59,8 @@ impl StoreSettings {
             index_cache_bytes: 32 << 20,
             checkpoints_in_flight: 16,
             retention_check_ms: 300_000,
+            scrub_bytes_per_second: 8 << 20,
+            scrub_pass_ms: 86_400_000,
             producer_expiration_ms: 86_400_000,
         }
     }

@@ -91,7 +91,8 @@ impl Store {
     }
 
     fn is_behind(&self, slot: PartitionSlot) -> bool {
-        self.log(slot).is_some_and(|log| !log.offline && (log.point.offset < log.log_end || log.wants.any() || !log.footers_due.is_empty()))
+        self.log(slot)
+            .is_some_and(|log| !log.offline && (log.point.offset < log.log_end || log.wants.any() || !log.footers_due.is_empty()))
     }
 
     /// The caches of the active segments, and the producer states.

@@ -50,6 +50,7 @@ impl Store {
                 self.retain(now);
             }
             self.advance_graves(now, io);
+            self.scrub(now, io);
         }
         self.end_turn(now, io, outputs);
     }
@@ -62,6 +63,7 @@ impl Store {
         }
         let graves = self.graves.iter().filter_map(|grave| grave.deadline()).min();
         let regular = self.next_free_space.min(self.next_retention);
+        let regular = self.scrub.deadline().map_or(regular, |due| due.min(regular));
         Some(graves.map_or(regular, |grave| grave.min(regular)))
     }
 
