@@ -9,3 +9,4 @@ extern crate alloc;
 pub mod disk;
 pub mod log;
 pub mod random;
+pub mod shard;

@@ -48,6 +48,11 @@ pub(crate) struct Appends {
 }
 
 impl Appends {
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.groups.len()
+    }
+
     fn next_id(&mut self) -> u64 {
         self.next += 1;
         self.next

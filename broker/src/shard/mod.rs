@@ -6,6 +6,7 @@
 //! Invariants: a request that started has exactly one result; a credit taken is given back once; what is charged to the
 //! budget is released once.
 
+mod audit;
 mod credits;
 mod dispatch;
 #[cfg(control_early_ack)]
@@ -41,6 +42,7 @@ use crate::{
     producer_ids::ProducerIds,
     query::Questions,
 };
+pub use audit::{Holdings, PartitionAudit};
 pub(crate) use credits::{Class, Credits};
 pub(crate) use dispatch::{Return, Running, RunningRequest};
 pub use settings::{OffsetSettings, Settings};

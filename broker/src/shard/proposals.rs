@@ -35,6 +35,11 @@ impl Proposals {
         self.left > 1
     }
 
+    /// How many are under way.
+    pub(super) const fn away(&self, limits: &crate::limits::Limits) -> u32 {
+        limits.control_credits - self.left
+    }
+
     /// A proposal was decided.
     pub(super) fn decided(&mut self, origin: Proposer) {
         self.left += 1;
