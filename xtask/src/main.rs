@@ -10,6 +10,7 @@ mod crash;
 mod fuzz;
 mod interop;
 mod sim;
+mod sim_shard;
 mod tally;
 mod tidy;
 mod workspace;

@@ -79,6 +79,31 @@ pub struct Work {
 }
 
 impl Work {
+    /// Count another run's work as well.
+    pub const fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.requests += other.requests;
+        self.answers += other.answers;
+        self.acked_batches += other.acked_batches;
+        self.acked_records += other.acked_records;
+        self.resent += other.resent;
+        self.refused += other.refused;
+        self.fetches += other.fetches;
+        self.fetched_records += other.fetched_records;
+        self.commits += other.commits;
+        self.commits_read += other.commits_read;
+        self.topics_made += other.topics_made;
+        self.topics_removed += other.topics_removed;
+        self.starts_moved += other.starts_moved;
+        self.timeouts += other.timeouts;
+        self.disconnects += other.disconnects;
+        self.kills += other.kills;
+        self.power_failures += other.power_failures;
+        self.stops += other.stops;
+        self.interrupted += other.interrupted;
+        self.amnesias += other.amnesias;
+    }
+
     /// Whether the run did enough to prove anything.
     #[must_use]
     pub const fn counts(&self) -> bool {

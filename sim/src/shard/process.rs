@@ -221,6 +221,11 @@ impl Process {
         }
     }
 
+    /// Whether clients can connect.
+    pub(super) const fn accepts(&self) -> bool {
+        self.control.opened && !self.stopping
+    }
+
     /// Whether every loop may end.
     pub(super) fn is_finished(&self) -> bool {
         self.seats.iter().all(|seat| seat.shard.is_finished() && seat.events.is_empty())

@@ -27,6 +27,8 @@ pub(super) struct Swarm {
     pub(super) large_record_bytes: usize,
     pub(super) think_ms: u64,
     pub(super) request_timeout_ms: u64,
+    /// How long a fetch waits at the broker, at most.
+    pub(super) wait_ms: u64,
     pub(super) reuses_names: bool,
     pub(super) deletes_topics: bool,
     pub(super) deletes_records: bool,
@@ -56,10 +58,10 @@ impl Swarm {
     pub(super) fn draw(random: &mut Random) -> Self {
         let tight = random.one_in(2);
         let mut sometimes = |one_in: u64, value: u64| if random.one_in(one_in) { value } else { 0 };
-        let (reset_one_in, stall_one_in, amnesia_one_in) = (sometimes(2, 150), sometimes(3, 120), sometimes(4, 3));
+        let (reset_one_in, stall_one_in, amnesia_one_in) = (sometimes(2, 700), sometimes(3, 500), sometimes(4, 4));
         Self {
             lives: 2 + random.below(3),
-            steps_per_life: 500 + random.below(1500),
+            steps_per_life: 3000 + random.below(9000),
             shards_max: 1 + random.below(3),
             producers: 1 + random.below(4),
             consumers: random.below(4),
@@ -71,6 +73,7 @@ impl Swarm {
             large_record_bytes: 200 + random.index(1300),
             think_ms: 1 + random.below(4),
             request_timeout_ms: 2_000 + random.below(30_000),
+            wait_ms: if random.one_in(3) { 1_000 } else { 40 },
             reuses_names: random.one_in(3),
             deletes_topics: random.one_in(3),
             deletes_records: random.one_in(2),

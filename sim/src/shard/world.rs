@@ -20,7 +20,7 @@ const IDLE_DRAWS: u32 = 40;
 /// How far time jumps at most.
 const JUMP_MS: u64 = 250;
 /// How long a step takes at most, in nanoseconds.
-const STEP_NANOSECONDS: u64 = 60_000;
+const STEP_NANOSECONDS: u64 = 120_000;
 /// How many steps a stalled connection stands still.
 const STALL_STEPS: u64 = 400;
 
@@ -57,7 +57,9 @@ impl<'a> World<'a> {
         let swarm = Swarm::draw(&mut random);
         let mut disk = SimDisk::new();
         disk.faults.refuses_direct = random.one_in(4) || sabotage == Sabotage::LyingDisk;
-        disk.faults.short_write_one_in = if random.one_in(2) { 8 } else { 0 };
+        disk.faults.rates.short_write = if random.one_in(2) { 8 } else { 0 };
+        disk.faults.rates.stall = if random.one_in(3) { 10 } else { 0 };
+        disk.seed(random.next());
         let mut trace = Trace::new(lines);
         trace.note(&[0], format_args!("{swarm:#?}"));
         let mut world = Self {
@@ -237,11 +239,10 @@ impl<'a> World<'a> {
         }
         let index = ready[self.random.index(ready.len())];
         if self.clients[index].is_connected() {
-            self.with_client(index, |client, network, context| client.step(network, context));
-            return true;
+            return self.with_client(index, |client, network, context| client.step(network, context));
         }
         let remembers = self.remembers();
-        let Some(process) = self.process.as_mut().filter(|process| process.control.opened && remembers) else { return false };
+        let Some(process) = self.process.as_mut().filter(|process| process.accepts() && remembers) else { return false };
         let shard = self.random.index(process.seats.len());
         let (wire, event) = self.network.connect(shard);
         process.seats[shard].events.push_back(event);
@@ -251,11 +252,11 @@ impl<'a> World<'a> {
     }
 
     /// Let something be done with a client.
-    pub(super) fn with_client(
+    pub(super) fn with_client<T>(
         &mut self,
         index: usize,
-        act: impl FnOnce(&mut Client, &mut Network, &mut Context<'_, 'a>),
-    ) {
+        act: impl FnOnce(&mut Client, &mut Network, &mut Context<'_, 'a>) -> T,
+    ) -> T {
         let mut context = Context {
             now: self.now,
             random: &mut self.random,
@@ -265,7 +266,7 @@ impl<'a> World<'a> {
             trace: &mut self.trace,
             settling: self.settling,
         };
-        act(&mut self.clients[index], &mut self.network, &mut context);
+        act(&mut self.clients[index], &mut self.network, &mut context)
     }
 
     fn control(&mut self) -> bool {

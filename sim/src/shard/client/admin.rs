@@ -66,7 +66,7 @@ impl Admin {
             return None;
         }
         let topic = living[context.random.index(living.len())];
-        match context.random.below(30) {
+        match context.random.below(20) {
             0 if context.swarm.deletes_topics => Some(delete(topic, context)),
             1..=4 if context.swarm.deletes_records => delete_records(topic, context),
             5 | 6 if context.swarm.switches_durability => Some(switch(topic, context)),

@@ -215,7 +215,7 @@ impl Consumer {
             });
         }
         let request = FetchRequest {
-            max_wait_ms: i32::try_from(context.random.below(500)).unwrap_or_default(),
+            max_wait_ms: i32::try_from(context.random.below(context.swarm.wait_ms)).unwrap_or_default(),
             min_bytes: 1 + i32::try_from(context.random.below(3)).unwrap_or_default() * 700,
             max_bytes: 1 + i32::try_from(context.random.below(100_000)).unwrap_or_default(),
             session_id: if sessions { self.session_id } else { 0 },

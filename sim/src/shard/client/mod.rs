@@ -138,38 +138,51 @@ impl Client {
         }
     }
 
-    /// Do one thing.
-    pub(super) fn step(&mut self, network: &mut Network, context: &mut Context<'_, '_>) {
-        let Some(wire) = self.wire else { return };
+    /// Do one thing. Whether there was one.
+    pub(super) fn step(&mut self, network: &mut Network, context: &mut Context<'_, '_>) -> bool {
+        let Some(wire) = self.wire else { return false };
         let now = context.now.monotonic;
         let (bytes, ended) = network.receive(wire, context.random);
+        let busy = !bytes.is_empty();
         self.inbox.extend(bytes);
         while let Some(frame) = take_frame(&mut self.inbox) {
+            self.next_at = self.next_at.min(now.after_ms(context.random.below(context.swarm.think_ms)));
             if !self.answer(frame, context) {
-                return self.disconnect(network, Ending::Close, context);
+                self.disconnect(network, Ending::Close, context);
+                return true;
             }
         }
         if ended {
-            return self.lose(context);
+            self.lose(context);
+            return true;
         }
         if self.expected.front().is_some_and(|front| front.deadline <= now) {
             context.work.timeouts += 1;
             let ending = if context.random.one_in(2) { Ending::Close } else { Ending::Vanish };
-            return self.disconnect(network, ending, context);
+            self.disconnect(network, ending, context);
+            return true;
         }
         if self.next_at > now {
-            return;
+            return busy;
         }
+        let ask = self.next_ask(context);
+        let Some(ask) = ask else {
+            // Whatever it waits for will wake it, or its patience will.
+            self.next_at = now.after_ms(10 + context.random.below(100));
+            return busy;
+        };
         self.next_at = now.after_ms(context.random.below(context.swarm.think_ms)).max(Monotonic(now.0 + 1));
+        self.ask(wire, ask, network, context);
+        true
+    }
+
+    fn next_ask(&mut self, context: &mut Context<'_, '_>) -> Option<Ask> {
         let outstanding = self.expected.len();
-        let ask = match &mut self.role {
+        match &mut self.role {
             Role::Producer(producer) => producer.next(outstanding, context),
             Role::Consumer(consumer) => consumer.next(outstanding, context),
             Role::Admin(admin) => admin.next(outstanding, context),
             Role::Reader(reader) => reader.next(outstanding, context),
-        };
-        if let Some(ask) = ask {
-            self.ask(wire, ask, network, context);
         }
     }
 
@@ -226,7 +239,7 @@ impl Client {
                 "{:>9} µs  client {} is answered #{correlation_id}: {}",
                 context.now.monotonic.0 / 1000,
                 self.number,
-                brief(&response)
+                Brief(&response)
             ),
         );
         match (&mut self.role, what) {
@@ -274,12 +287,16 @@ fn take_frame(inbox: &mut Vec<u8>) -> Option<Bytes> {
     Some(Bytes::from(frame).slice(4..))
 }
 
-/// A response in one line: records are only counted.
-fn brief(response: &Response) -> alloc::string::String {
-    let mut text = format!("{response:?}");
-    if let Some((at, _)) = text.char_indices().nth(700) {
-        text.truncate(at);
-        text.push('…');
+/// A response in one line, long ones cut. Written only if somebody reads it.
+struct Brief<'a>(&'a Response);
+
+impl core::fmt::Display for Brief<'_> {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let mut text = format!("{:?}", self.0);
+        if let Some((at, _)) = text.char_indices().nth(700) {
+            text.truncate(at);
+            text.push('…');
+        }
+        formatter.write_str(&text)
     }
-    text
 }
