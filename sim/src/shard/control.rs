@@ -10,8 +10,7 @@ use flumen_broker::{
     mail::{Proposer, Ticket},
 };
 use flumen_controller::{
-    Command, CommandResponse, Delta, Endpoint, ImageSnapshot, MetadataImage, StateMachine,
-    command::RegisterBroker,
+    Command, CommandResponse, Delta, Endpoint, ImageSnapshot, MetadataImage, StateMachine, command::RegisterBroker,
     configs::KafkaConfigRules,
 };
 use flumen_log::{BrokerId, recovery::RecoveryReport};

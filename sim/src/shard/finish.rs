@@ -43,9 +43,7 @@ impl World<'_> {
     fn read_everything(&mut self) {
         let reader = Reader::of_everything(&self.ledger);
         self.clients.push(Client::new(1000, Role::Reader(reader)));
-        self.until("everything is read", |world| {
-            world.clients.last().is_some_and(|reader| reader.is_settled(&world.ledger))
-        });
+        self.until("everything is read", |world| world.clients.last().is_some_and(|reader| reader.is_settled(&world.ledger)));
     }
 
     fn holdings(&self) -> Vec<Holdings> {
@@ -59,7 +57,8 @@ impl World<'_> {
             }
             self.step();
         }
-        let clients: Vec<String> = self.clients.iter().filter(|client| !client.is_settled(&self.ledger)).map(Client::describe).collect();
+        let clients: Vec<String> =
+            self.clients.iter().filter(|client| !client.is_settled(&self.ledger)).map(Client::describe).collect();
         let (holdings, operations) = (self.holdings(), self.disk.outstanding());
         self.ledger.violation(format!("not so in time: {what}: {holdings:?}, {operations} operations, {clients:#?}"));
     }

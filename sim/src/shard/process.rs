@@ -132,10 +132,7 @@ impl Process {
         let done = self.carry_out(shard, around)?;
         around.trace.note(
             &[1, shard as u64, mails, told, done, now.monotonic.0],
-            format_args!(
-                "{:>9} µs  shard {shard}: {mails} mails, {told} events, {done} effects",
-                now.monotonic.0 / 1000
-            ),
+            format_args!("{:>9} µs  shard {shard}: {mails} mails, {told} events, {done} effects", now.monotonic.0 / 1000),
         );
         Ok(())
     }

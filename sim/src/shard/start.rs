@@ -4,12 +4,7 @@ use alloc::{format, vec::Vec};
 use flumen_broker::Shard;
 use flumen_log::recovery::{Recovery, recover};
 
-use super::{
-    Control as Sabotage,
-    control::Control,
-    process::Process,
-    world::World,
-};
+use super::{Control as Sabotage, control::Control, process::Process, world::World};
 
 /// Steps in which a broker that is told to stop must have stopped.
 const STOP_STEPS: u64 = 60_000;
@@ -151,5 +146,4 @@ impl World<'_> {
     pub(super) const fn remembers(&self) -> bool {
         self.kept_metadata.is_none()
     }
-
 }

@@ -50,10 +50,8 @@ impl Admin {
         if outstanding > 0 {
             return None;
         }
-        let open = |topic: usize, life| (topic, life);
-        let unfinished = context.ledger.topics.iter().enumerate().map(|(index, topic)| open(index, topic.life));
-        let unfinished = unfinished.filter(|(_, life)| matches!(life, Life::Wanted | Life::Asked | Life::Doomed)).next();
-        match unfinished {
+        let mut lives = context.ledger.topics.iter().map(|topic| topic.life).enumerate();
+        match lives.find(|(_, life)| matches!(life, Life::Wanted | Life::Asked | Life::Doomed)) {
             Some((topic, Life::Wanted)) => return Some(create(topic, context)),
             Some((topic, Life::Asked)) => return Some(look(topic, context)),
             Some((topic, _)) => return Some(delete(topic, context)),

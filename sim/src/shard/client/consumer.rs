@@ -58,15 +58,7 @@ pub(in crate::shard) struct Consumer {
 
 impl Consumer {
     pub(in crate::shard) fn new(group: String, version: i16) -> Self {
-        Self {
-            group,
-            version,
-            session_id: 0,
-            session_epoch: 0,
-            has_coordinator: false,
-            look_up: true,
-            followed: Vec::new(),
-        }
+        Self { group, version, session_id: 0, session_epoch: 0, has_coordinator: false, look_up: true, followed: Vec::new() }
     }
 
     /// It never has to finish anything.
@@ -236,7 +228,8 @@ impl Consumer {
                 self.look_up = false;
                 for topic in response.topics {
                     for partition in topic.partitions {
-                        if partition.error_code.is_none() && self.follows(&topic.name, partition.partition_index, context.ledger) {
+                        if partition.error_code.is_none() && self.follows(&topic.name, partition.partition_index, context.ledger)
+                        {
                             let offset = partition.committed_offset;
                             context.work.commits_read += 1;
                             context.ledger.found_commit(&self.group, &topic.name, partition.partition_index, offset);
@@ -291,7 +284,8 @@ impl Consumer {
             for result in &topic.partitions {
                 let same = |followed: &&mut Followed| {
                     let facts = &context.ledger.topics[followed.topic];
-                    let named = if version >= BY_ID_VERSION { facts.id.0 == topic.topic_id.0 } else { topic.topic == *facts.name };
+                    let named =
+                        if version >= BY_ID_VERSION { facts.id.0 == topic.topic_id.0 } else { topic.topic == *facts.name };
                     named && followed.partition == result.partition_index
                 };
                 if let Some(followed) = self.followed.iter_mut().find(same) {

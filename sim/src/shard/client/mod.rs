@@ -256,7 +256,10 @@ impl Client {
     pub(super) fn disconnect(&mut self, network: &mut Network, ending: Ending, context: &mut Context<'_, '_>) {
         if let Some(wire) = self.wire {
             network.end(wire, ending);
-            context.trace.note(&[5, self.number], format_args!("{:>9} µs  client {}: {ending:?}", context.now.monotonic.0 / 1000, self.number));
+            context.trace.note(
+                &[5, self.number],
+                format_args!("{:>9} µs  client {}: {ending:?}", context.now.monotonic.0 / 1000, self.number),
+            );
             self.lose(context);
         }
     }

@@ -25,7 +25,10 @@ const BY_ID_VERSION: i16 = 13;
 pub(super) enum Asked {
     ProducerId,
     /// Batches by target and number, and whether they are acknowledged when committed.
-    Produce { batches: Vec<(usize, usize)>, committed: bool },
+    Produce {
+        batches: Vec<(usize, usize)>,
+        committed: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -84,7 +87,8 @@ impl Producer {
         let acks = self.choose_acks(context);
         let mut batches = Vec::new();
         let mut topics: Vec<TopicProduceData> = Vec::new();
-        let version = if context.swarm.reuses_names { BY_ID_VERSION } else { 3 + i16::try_from(context.random.below(11)).unwrap_or(0) };
+        let version =
+            if context.swarm.reuses_names { BY_ID_VERSION } else { 3 + i16::try_from(context.random.below(11)).unwrap_or(0) };
         let wide = context.random.one_in(3);
         let start = context.random.index(self.targets.len().max(1));
         for step in 0..self.targets.len() {

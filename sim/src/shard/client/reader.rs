@@ -55,13 +55,13 @@ impl Reader {
                 ..FetchPartition::default()
             };
             let topic = FetchTopic { topic_id: Uuid(facts.id.0), partitions: Vec::from([partition]), ..FetchTopic::default() };
-            let request = FetchRequest { min_bytes: 1, max_bytes: 1 << 20, topics: Vec::from([topic]), ..FetchRequest::default() };
+            let request =
+                FetchRequest { min_bytes: 1, max_bytes: 1 << 20, topics: Vec::from([topic]), ..FetchRequest::default() };
             (Request::from(request), FETCH_VERSION, Asked::Records)
         } else {
             let partition = ListOffsetsPartition { partition_index: partition, timestamp: -2, ..ListOffsetsPartition::default() };
             let topic = ListOffsetsTopic { name: Text::from(facts.name.as_str()), partitions: Vec::from([partition]) };
-            let request =
-                ListOffsetsRequest { replica_id: -1, topics: Vec::from([topic]), ..ListOffsetsRequest::default() };
+            let request = ListOffsetsRequest { replica_id: -1, topics: Vec::from([topic]), ..ListOffsetsRequest::default() };
             (Request::from(request), 5, Asked::Start)
         };
         Some(Ask { request, version, what: What::Reader(asked), silent: false })

@@ -57,7 +57,14 @@ impl PartitionFacts {
 
 impl Ledger {
     /// Batches came for a fetch at `position`. Answers where to go on.
-    pub(crate) fn fetched(&mut self, topic: usize, partition: i32, position: i64, batches: &[FetchedBatch], watermark: i64) -> i64 {
+    pub(crate) fn fetched(
+        &mut self,
+        topic: usize,
+        partition: i32,
+        position: i64,
+        batches: &[FetchedBatch],
+        watermark: i64,
+    ) -> i64 {
         let mut next = position;
         for batch in batches {
             let (base, last) = (batch.header.base_offset.0, batch.header.last_offset().0);
@@ -66,7 +73,9 @@ impl Ledger {
                 self.violation(format!("topic {topic} partition {partition}: at {next} a fetch gave a batch {base} to {last}"));
             }
             if last >= watermark {
-                self.violation(format!("topic {topic} partition {partition}: {last} was read, the high watermark is {watermark}"));
+                self.violation(format!(
+                    "topic {topic} partition {partition}: {last} was read, the high watermark is {watermark}"
+                ));
             }
             for (offset, record) in (base..).zip(&batch.numbers) {
                 self.note(topic, partition, offset, *record, "fetched");
