@@ -1,6 +1,6 @@
 //! The broker whole, under crashes and a bad network: seeds that must hold, and a control that must not.
 
-use flumen_sim::shard::{Control, Work, run};
+use flumen_sim::shard::{Control, Work, crowd, run};
 
 const SEEDS: u64 = 150;
 
@@ -35,4 +35,14 @@ fn a_seed_is_a_run() {
 fn a_disk_that_lies_about_its_syncs_is_found_out() {
     let lost = (0..60).filter(|seed| !run(*seed, Control::LyingDisk).violations.is_empty()).count();
     assert!(lost > 10, "only {lost} of 60 runs lost something");
+}
+
+#[test]
+fn every_ring_full_of_parked_fetches_still_lets_a_produce_through() {
+    for seed in 0..20 {
+        let crowd = crowd(seed);
+        assert!(crowd.violations.is_empty(), "seed {seed}: {:#?}", crowd.violations);
+        assert_eq!(crowd.parked, crowd.expected, "seed {seed}: all of them still wait");
+        assert!(crowd.acked_batches >= 30, "seed {seed}: {crowd:?}");
+    }
 }

@@ -78,6 +78,8 @@ pub(super) struct Control {
 pub(super) enum Order {
     /// Mail to one.
     Send(usize, Mail),
+    /// The log directory has failed.
+    StorageFailed,
     /// Something that must not happen.
     Violation(String),
 }
@@ -150,9 +152,7 @@ impl Control {
                 }
                 self.applied[from] = index;
             }
-            Mail::DirectoryFailed { error } => {
-                return Some(Order::Violation(format!("shard {from}: the data directory failed: {error}")));
-            }
+            Mail::DirectoryFailed { .. } => return Some(Order::StorageFailed),
             _ => {}
         }
         None

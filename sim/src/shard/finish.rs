@@ -16,6 +16,8 @@ impl World<'_> {
     pub(super) fn finish(&mut self) {
         self.settling = true;
         self.swarm.heal();
+        self.disk.faults.rates.sync_error = 0;
+        self.disk.faults.rates.write_error = 0;
         self.network.set_weather(self.swarm.weather);
         self.start();
         self.until("every client has its answers", |world| {
@@ -46,11 +48,11 @@ impl World<'_> {
         self.until("everything is read", |world| world.clients.last().is_some_and(|reader| reader.is_settled(&world.ledger)));
     }
 
-    fn holdings(&self) -> Vec<Holdings> {
+    pub(super) fn holdings(&self) -> Vec<Holdings> {
         self.process.iter().flat_map(|process| &process.seats).map(|seat| seat.shard.holdings()).collect()
     }
 
-    fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+    pub(super) fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
         for _ in 0..PATIENCE_STEPS {
             if self.is_over() || done(self) {
                 return;

@@ -12,6 +12,7 @@ mod finish;
 mod ledger;
 mod network;
 mod process;
+mod rings;
 mod start;
 mod swarm;
 mod trace;
@@ -19,6 +20,7 @@ mod world;
 
 use alloc::{string::String, vec::Vec};
 
+pub use rings::{Crowd, crowd};
 use world::World;
 
 /// What a run leaves out on purpose.
@@ -74,6 +76,8 @@ pub struct Work {
     pub stops: u64,
     /// Starts that were cut off.
     pub interrupted: u64,
+    /// Log directories that failed.
+    pub storage_failures: u64,
     /// Starts without the metadata.
     pub amnesias: u64,
 }
@@ -101,6 +105,7 @@ impl Work {
         self.power_failures += other.power_failures;
         self.stops += other.stops;
         self.interrupted += other.interrupted;
+        self.storage_failures += other.storage_failures;
         self.amnesias += other.amnesias;
     }
 

@@ -38,6 +38,8 @@ pub(super) struct Process {
     mailboxes: Vec<VecDeque<Mail>>,
     capacity: usize,
     stopping: bool,
+    /// A shard said that its log directory failed.
+    pub(super) storage_failed: bool,
 }
 
 /// What a turn works on besides the process.
@@ -61,6 +63,7 @@ impl Process {
             mailboxes: (0..threads * threads).map(|_| VecDeque::new()).collect(),
             capacity: limits.mailbox_slots(),
             stopping: false,
+            storage_failed: false,
         }
     }
 
@@ -195,6 +198,7 @@ impl Process {
         for order in orders {
             match order {
                 Order::Send(shard, mail) => self.post(me, shard, mail)?,
+                Order::StorageFailed => self.storage_failed = true,
                 Order::Violation(text) => return Err(text),
             }
         }

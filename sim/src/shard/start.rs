@@ -4,7 +4,7 @@ use alloc::{format, vec::Vec};
 use flumen_broker::Shard;
 use flumen_log::recovery::{Recovery, recover};
 
-use super::{Control as Sabotage, control::Control, process::Process, world::World};
+use super::{Control as Sabotage, control::Control, process::Process, swarm::Swarm, world::World};
 
 /// Steps in which a broker that is told to stop must have stopped.
 const STOP_STEPS: u64 = 60_000;
@@ -12,7 +12,9 @@ const STOP_STEPS: u64 = 60_000;
 impl World<'_> {
     /// Recover the logs, go on from the metadata, and make the shards.
     pub(super) fn start(&mut self) {
-        let shards = 1 + u16::try_from(self.random.below(self.swarm.shards_max)).unwrap_or_default();
+        let Swarm { shards_min, shards_max, .. } = self.swarm;
+        let shards = u16::try_from(shards_min + self.random.below(shards_max - shards_min + 1)).unwrap_or(1);
+        self.ledger.storage_failed = false;
         let Some(recovery) = self.recover(shards) else { return };
         let forgets = self.swarm.amnesia_one_in > 0 && !self.settling && self.random.one_in(self.swarm.amnesia_one_in);
         if forgets {
@@ -132,7 +134,7 @@ impl World<'_> {
             self.ledger.violation(format!("the broker does not stop: {} operations", self.disk.outstanding()));
         }
         self.work.stops += 1;
-        self.expects_clean = true;
+        self.expects_clean = !self.ledger.storage_failed;
         self.bury(false);
         if self.random.one_in(2) {
             self.lose_power();

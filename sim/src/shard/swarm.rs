@@ -15,6 +15,7 @@ use crate::random::Random;
 pub(super) struct Swarm {
     pub(super) lives: u64,
     pub(super) steps_per_life: u64,
+    pub(super) shards_min: u64,
     pub(super) shards_max: u64,
     pub(super) producers: u64,
     pub(super) consumers: u64,
@@ -41,6 +42,9 @@ pub(super) struct Swarm {
     pub(super) stall_one_in: u64,
     /// How often of a hundred steps an operation on files ends.
     pub(super) disk_weight: u64,
+    /// Once in so many, a sync or a write fails, and the log directory with it; zero is never.
+    pub(super) sync_error_one_in: u64,
+    pub(super) write_error_one_in: u64,
     pub(super) power_one_in: u64,
     pub(super) stop_one_in: u64,
     /// A start in so many is cut off.
@@ -59,9 +63,11 @@ impl Swarm {
         let tight = random.one_in(2);
         let mut sometimes = |one_in: u64, value: u64| if random.one_in(one_in) { value } else { 0 };
         let (reset_one_in, stall_one_in, amnesia_one_in) = (sometimes(2, 700), sometimes(3, 500), sometimes(4, 4));
+        let (sync_error_one_in, write_error_one_in) = (sometimes(6, 300), sometimes(8, 800));
         Self {
             lives: 2 + random.below(3),
             steps_per_life: 3000 + random.below(9000),
+            shards_min: 1,
             shards_max: 1 + random.below(3),
             producers: 1 + random.below(4),
             consumers: random.below(4),
@@ -82,6 +88,8 @@ impl Swarm {
             reset_one_in,
             stall_one_in,
             disk_weight: if random.one_in(3) { 6 } else { 25 },
+            sync_error_one_in,
+            write_error_one_in,
             power_one_in: 1 + random.below(2),
             stop_one_in: 4 + random.below(4),
             interrupt_one_in: 3 + random.below(3),
@@ -97,12 +105,45 @@ impl Swarm {
         }
     }
 
+    /// One life without faults, of so many shards that have hardly any credits towards one another.
+    pub(super) fn crowded(random: &mut Random, shards: u64) -> Self {
+        let mut swarm = Self::draw(random);
+        swarm.heal();
+        swarm.shards_min = shards;
+        swarm.shards_max = shards;
+        swarm.topics = 1;
+        swarm.targets = 9;
+        swarm.reuses_names = true;
+        swarm.deletes_topics = false;
+        swarm.deletes_records = false;
+        swarm.switches_durability = false;
+        swarm.amnesia_one_in = 0;
+        swarm.roll_ms = 604_800_000;
+        swarm.request_timeout_ms = 3_600_000;
+        swarm.limits = Limits {
+            connections: 64,
+            produce_credits: 2,
+            fetch_credits: 2,
+            control_credits: 2,
+            stalled_ms: 3_600_000,
+            ..draw_limits(random, true)
+        };
+        swarm
+    }
+
     /// Nothing fails any more.
     pub(super) const fn heal(&mut self) {
+        self.sync_error_one_in = 0;
+        self.write_error_one_in = 0;
         self.reset_one_in = 0;
         self.stall_one_in = 0;
         self.disk_weight = 25;
         self.weather = Weather { chunk_bytes: 32_000, socket_bytes: 100_000 };
+    }
+
+    /// Whether the log directory may fail.
+    pub(super) const fn disk_fails(&self) -> bool {
+        self.sync_error_one_in > 0 || self.write_error_one_in > 0
     }
 
     pub(super) const fn limits(&self) -> &Limits {

@@ -55,14 +55,28 @@ impl<'a> World<'a> {
     pub(super) fn new(seed: u64, sabotage: Sabotage, lines: Option<&'a mut dyn FnMut(&str)>) -> Self {
         let mut random = Random::new(seed);
         let swarm = Swarm::draw(&mut random);
+        let roles = roles(&swarm, &mut random);
+        Self::with(random, swarm, roles, sabotage, lines)
+    }
+
+    /// A world of this kind, with these clients.
+    pub(super) fn with(
+        mut random: Random,
+        swarm: Swarm,
+        roles: Vec<Role>,
+        sabotage: Sabotage,
+        lines: Option<&'a mut dyn FnMut(&str)>,
+    ) -> Self {
         let mut disk = SimDisk::new();
         disk.faults.refuses_direct = random.one_in(4) || sabotage == Sabotage::LyingDisk;
         disk.faults.rates.short_write = if random.one_in(2) { 8 } else { 0 };
         disk.faults.rates.stall = if random.one_in(3) { 10 } else { 0 };
+        disk.faults.rates.sync_error = swarm.sync_error_one_in;
+        disk.faults.rates.write_error = swarm.write_error_one_in;
         disk.seed(random.next());
         let mut trace = Trace::new(lines);
         trace.note(&[0], format_args!("{swarm:#?}"));
-        let mut world = Self {
+        Self {
             sabotage,
             disk,
             now: Now { monotonic: Monotonic(1), wall: Timestamp(1_700_000_000_000) },
@@ -70,7 +84,7 @@ impl<'a> World<'a> {
             metadata: MetadataLog::default(),
             kept_metadata: None,
             network: Network::new(swarm.weather),
-            clients: Vec::new(),
+            clients: (0..).zip(roles).map(|(number, role)| Client::new(number, role)).collect(),
             ledger: Ledger::default(),
             work: Work::default(),
             trace,
@@ -83,23 +97,7 @@ impl<'a> World<'a> {
             stalled: (0, 0),
             random,
             swarm,
-        };
-        world.make_clients();
-        world
-    }
-
-    fn make_clients(&mut self) {
-        let mut roles = alloc::vec![Role::Admin(Admin::default())];
-        for _ in 0..self.swarm.producers {
-            let idempotent = self.random.one_in(self.swarm.idempotent_one_in);
-            roles.push(Role::Producer(Producer::new(idempotent)));
         }
-        for number in 0..self.swarm.consumers {
-            let versions = 15;
-            let version = if self.swarm.reuses_names { 13 } else { 4 + i16::try_from(self.random.below(versions)).unwrap_or(0) };
-            roles.push(Role::Consumer(Consumer::new(format!("group{number}"), version)));
-        }
-        self.clients = (0..).zip(roles).map(|(number, role)| Client::new(number, role)).collect();
     }
 
     pub(super) fn run(mut self) -> Verdict {
@@ -271,7 +269,15 @@ impl<'a> World<'a> {
 
     fn control(&mut self) -> bool {
         let Some(process) = &mut self.process else { return false };
-        match process.control_step(&mut self.trace) {
+        let stepped = process.control_step(&mut self.trace);
+        if process.storage_failed && !core::mem::replace(&mut self.ledger.storage_failed, true) {
+            self.work.storage_failures += 1;
+            self.trace.note(&[11], format_args!("           the log directory has failed"));
+            if !self.swarm.disk_fails() {
+                self.ledger.violation("the log directory failed, and the disk did not".into());
+            }
+        }
+        match stepped {
             Ok(worked) => worked,
             Err(text) => {
                 self.ledger.violation(text);
@@ -294,4 +300,18 @@ impl<'a> World<'a> {
             }
         }
     }
+}
+
+/// The clients of a seed.
+fn roles(swarm: &Swarm, random: &mut Random) -> Vec<Role> {
+    let mut roles = Vec::from([Role::Admin(Admin::default())]);
+    for _ in 0..swarm.producers {
+        let idempotent = random.one_in(swarm.idempotent_one_in);
+        roles.push(Role::Producer(Producer::new(idempotent)));
+    }
+    for number in 0..swarm.consumers {
+        let version = if swarm.reuses_names { 13 } else { 4 + i16::try_from(random.below(15)).unwrap_or_default() };
+        roles.push(Role::Consumer(Consumer::new(format!("group{number}"), version)));
+    }
+    roles
 }

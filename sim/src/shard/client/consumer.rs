@@ -308,6 +308,7 @@ impl Followed {
                 return;
             }
             ErrorCode::NotLeaderOrFollower => return,
+            ErrorCode::KafkaStorageError if context.swarm.disk_fails() => return,
             error => {
                 self.position = None;
                 if living {

@@ -6,6 +6,7 @@
 
 mod admin;
 mod consumer;
+mod parker;
 mod producer;
 mod reader;
 
@@ -16,6 +17,7 @@ use flumen_protocol::{ApiKey, Request, Response, decode_response};
 
 pub(super) use admin::Admin;
 pub(super) use consumer::Consumer;
+pub(super) use parker::Parker;
 pub(super) use producer::Producer;
 pub(super) use reader::Reader;
 
@@ -50,6 +52,7 @@ pub(super) enum Role {
     Consumer(Consumer),
     Admin(Admin),
     Reader(Reader),
+    Parker(Parker),
 }
 
 /// A request, and what its role has to remember of it.
@@ -68,6 +71,7 @@ enum What {
     Consumer(consumer::Asked),
     Admin(admin::Asked),
     Reader(reader::Asked),
+    Parker,
 }
 
 #[derive(Debug)]
@@ -108,6 +112,7 @@ impl Client {
             Role::Consumer(consumer) => consumer.is_settled(ledger),
             Role::Admin(admin) => admin.is_settled(ledger),
             Role::Reader(reader) => reader.is_settled(),
+            Role::Parker(_) => true,
         };
         role && self.expected.is_empty()
     }
@@ -134,7 +139,7 @@ impl Client {
         match &mut self.role {
             Role::Producer(producer) => producer.connected(),
             Role::Consumer(consumer) => consumer.connected(),
-            Role::Admin(_) | Role::Reader(_) => {}
+            Role::Admin(_) | Role::Reader(_) | Role::Parker(_) => {}
         }
     }
 
@@ -183,6 +188,7 @@ impl Client {
             Role::Consumer(consumer) => consumer.next(outstanding, context),
             Role::Admin(admin) => admin.next(outstanding, context),
             Role::Reader(reader) => reader.next(outstanding, context),
+            Role::Parker(parker) => parker.next(outstanding, context),
         }
     }
 

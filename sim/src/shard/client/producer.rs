@@ -1,7 +1,8 @@
 //! A producer: batches to a few partitions, several requests in flight, idempotent or not.
 //!
 //! An idempotent one does as Kafka's: at most five batches of a partition are in flight; after an error, or on a new connection,
-//! it sends everything again that was not acknowledged, in order. One that is not never sends twice.
+//! it sends what was not acknowledged again, in order and one by one, and nothing new until all of that is acknowledged. One that
+//! is not idempotent never sends twice.
 
 use alloc::{collections::VecDeque, format, vec::Vec};
 use bytes::Bytes;
@@ -36,6 +37,8 @@ struct Batch {
     number: usize,
     bytes: Bytes,
     in_flight: bool,
+    /// It was sent before, and nobody said what became of it.
+    retried: bool,
 }
 
 #[derive(Debug)]
@@ -45,8 +48,6 @@ struct Target {
     next_sequence: i32,
     /// Not acknowledged, oldest first.
     unacked: VecDeque<Batch>,
-    /// Something went wrong: send all of it again once nothing is in flight.
-    again: bool,
 }
 
 /// A producer.
@@ -69,7 +70,6 @@ impl Producer {
 
     pub(super) fn connected(&mut self) {
         for target in &mut self.targets {
-            target.again = false;
             for batch in &mut target.unacked {
                 batch.in_flight = false;
             }
@@ -142,7 +142,7 @@ impl Producer {
             let partitions = context.ledger.topics[topic].partitions.len();
             let partition = i32::try_from(context.random.index(partitions)).unwrap_or_default();
             if !self.targets.iter().any(|target| (target.topic, target.partition) == (topic, partition)) {
-                self.targets.push(Target { topic, partition, next_sequence: 0, unacked: VecDeque::new(), again: false });
+                self.targets.push(Target { topic, partition, next_sequence: 0, unacked: VecDeque::new() });
             }
         }
         for target in &mut self.targets {
@@ -160,14 +160,14 @@ impl Producer {
         if !context.ledger.is_living(target.topic) {
             return None;
         }
-        if target.again {
+        if target.unacked.iter().any(|batch| batch.retried || !batch.in_flight) {
+            // What is sent again goes alone, oldest first, and nothing new goes beside it.
             if target.unacked.iter().any(|batch| batch.in_flight) {
                 return None;
             }
-            target.again = false;
-        }
-        if let Some(batch) = target.unacked.iter_mut().find(|batch| !batch.in_flight) {
+            let batch = target.unacked.front_mut()?;
             batch.in_flight = true;
+            batch.retried = true;
             context.work.resent += 1;
             return Some((batch.number, batch.bytes.clone()));
         }
@@ -189,7 +189,7 @@ impl Producer {
         let bytes = payload::batch(first, count, bytes, context.now.wall, info);
         target.next_sequence += i32::try_from(count).unwrap_or_default();
         if self.idempotent {
-            target.unacked.push_back(Batch { number, bytes: bytes.clone(), in_flight: true });
+            target.unacked.push_back(Batch { number, bytes: bytes.clone(), in_flight: true, retried: false });
         }
         Some((number, bytes))
     }
@@ -243,6 +243,8 @@ impl Producer {
             ErrorCode::OutOfOrderSequenceNumber => {
                 living && self.is_first(index, number) && context.ledger.topics[topic].always_synced
             }
+            // The directory's failure reaches clients before it reaches people.
+            ErrorCode::KafkaStorageError => living && !context.swarm.disk_fails(),
             _ => living,
         };
         if unexpected {
@@ -254,7 +256,6 @@ impl Producer {
         }
         let is_first = self.is_first(index, number);
         let Some(target) = self.targets.get_mut(index) else { return };
-        target.again = true;
         if let Some(batch) = target.unacked.iter_mut().find(|batch| batch.number == number) {
             batch.in_flight = false;
         }

@@ -55,6 +55,8 @@ pub(crate) struct Ledger {
     by_id: BTreeMap<TopicId, usize>,
     pub(crate) sent: Vec<Sent>,
     producer_ids: BTreeSet<i64>,
+    /// The log directory has failed in this life: nothing is appended or read any more.
+    pub(crate) storage_failed: bool,
     /// Commits by group, topic and partition: the last that was acknowledged, and the highest that was sent.
     commits: BTreeMap<(String, String, i32), (i64, i64)>,
     pub(crate) violations: Vec<String>,
