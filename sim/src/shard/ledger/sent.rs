@@ -39,7 +39,12 @@ impl Ledger {
 
     /// A batch leaves.
     pub(crate) fn sending(&mut self, batch: usize) {
-        self.sent[batch].open_attempts += 1;
+        let sent = &mut self.sent[batch];
+        sent.open_attempts += 1;
+        if sent.outcome == Outcome::Refused {
+            // It is sent once more.
+            sent.outcome = Outcome::Unknown;
+        }
     }
 
     /// The batch that a record belongs to.
