@@ -103,7 +103,8 @@ impl World<'_> {
             self.lose_power();
         } else {
             self.disk.crash_process(&mut self.random);
-            self.ledger.crashed(false);
+            // A failed sync leaves pages that are clean and were never on disk.
+            self.ledger.crashed(self.ledger.storage_failed);
         }
     }
 
@@ -140,7 +141,7 @@ impl World<'_> {
             self.lose_power();
         } else {
             self.disk.crash_process(&mut self.random);
-            self.ledger.crashed(false);
+            self.ledger.crashed(self.ledger.storage_failed);
         }
     }
 

@@ -39,6 +39,9 @@ struct Batch {
     in_flight: bool,
     /// It was sent before, and nobody said what became of it.
     retried: bool,
+    /// It was told to come back later, and what was sent behind it may have been taken: of a producer that is not known, any
+    /// sequence is taken for the first (P19). Nothing can be said of the order any more.
+    overtaken: bool,
 }
 
 #[derive(Debug)]
@@ -189,7 +192,7 @@ impl Producer {
         let bytes = payload::batch(first, count, bytes, context.now.wall, info);
         target.next_sequence += i32::try_from(count).unwrap_or_default();
         if self.idempotent {
-            target.unacked.push_back(Batch { number, bytes: bytes.clone(), in_flight: true, retried: false });
+            target.unacked.push_back(Batch { number, bytes: bytes.clone(), in_flight: true, retried: false, overtaken: false });
         }
         Some((number, bytes))
     }
@@ -241,7 +244,8 @@ impl Producer {
             ErrorCode::NotLeaderOrFollower | ErrorCode::RequestTimedOut | ErrorCode::NotEnoughReplicas => false,
             ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId => living,
             ErrorCode::OutOfOrderSequenceNumber => {
-                living && self.is_first(index, number) && context.ledger.topics[topic].always_synced
+                let surprised = self.is_first(index, number) && !self.was_overtaken(index, number);
+                living && surprised && context.ledger.topics[topic].always_synced
             }
             // The directory's failure reaches clients before it reaches people.
             ErrorCode::KafkaStorageError => living && !context.swarm.disk_fails(),
@@ -258,6 +262,7 @@ impl Producer {
         let Some(target) = self.targets.get_mut(index) else { return };
         if let Some(batch) = target.unacked.iter_mut().find(|batch| batch.number == number) {
             batch.in_flight = false;
+            batch.overtaken |= was_not_appended(result.error_code);
         }
         if result.error_code == ErrorCode::OutOfOrderSequenceNumber && is_first {
             // What it had been told is there is gone, as it may of a topic that is not synced: a new life.
@@ -269,6 +274,11 @@ impl Producer {
     /// Whether this is the oldest batch of its target that was not acknowledged.
     fn is_first(&self, index: usize, number: usize) -> bool {
         self.targets.get(index).and_then(|target| target.unacked.front()).is_some_and(|batch| batch.number == number)
+    }
+
+    fn was_overtaken(&self, index: usize, number: usize) -> bool {
+        let batches = self.targets.get(index).into_iter().flat_map(|target| &target.unacked);
+        batches.filter(|batch| batch.number == number).any(|batch| batch.overtaken)
     }
 
     /// The connection went before the answer came.
