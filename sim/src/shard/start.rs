@@ -16,7 +16,9 @@ impl World<'_> {
         let shards = u16::try_from(shards_min + self.random.below(shards_max - shards_min + 1)).unwrap_or(1);
         self.ledger.storage_failed = false;
         let Some(recovery) = self.recover(shards) else { return };
-        let forgets = self.swarm.amnesia_one_in > 0 && !self.settling && self.random.one_in(self.swarm.amnesia_one_in);
+        let has_metadata = self.work.kills + self.work.power_failures > 0;
+        let forgets =
+            self.swarm.amnesia_one_in > 0 && has_metadata && !self.settling && self.random.one_in(self.swarm.amnesia_one_in);
         if forgets {
             // The metadata's directory is away, and back at the next start.
             self.kept_metadata = Some(core::mem::take(&mut self.metadata));
