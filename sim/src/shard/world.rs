@@ -171,7 +171,7 @@ impl<'a> World<'a> {
         let of_shards = self.process.as_ref().and_then(Process::next_deadline);
         let of_clients = self.clients.iter().map(Client::next_deadline).min();
         let next = [of_shards, of_clients].into_iter().flatten().filter(|at| *at > now).min();
-        let until = next.map_or(now.after_ms(1), |at| at.min(now.after_ms(JUMP_MS)));
+        let until = next.map_or_else(|| now.after_ms(1), |at| at.min(now.after_ms(JUMP_MS)));
         self.advance(until.0.saturating_sub(now.0));
     }
 

@@ -34,6 +34,7 @@ impl Ledger {
         check(start <= facts.deletable, "the log starts no later than anybody asked for");
         check(start >= facts.deleted, "the log starts no earlier than anybody was told");
         check(end >= facts.strong_end, "what is durable is there");
+        check(!always_synced || durable >= facts.strong_end, "what is acknowledged is durable");
         check(end >= facts.told_end(), "what was told is there");
         check(audit.leader_epoch >= facts.leader_epoch, "the leader epoch never falls");
         check(!facts.epoch_is_old || audit.leader_epoch > facts.leader_epoch, "a start raises the leader epoch");
