@@ -71,7 +71,8 @@ fn start(flags: &ConfigFlags) -> Result<(), Refusal> {
     run_process(plan)
 }
 
-/// The core of each shard; none where there are more shards than cores.
+/// The core of each shard. Where more shards are asked for than there are cores, no shard has one of its own: pinned, two of
+/// them would share a core for good while the kernel could not move either.
 fn shard_cores(placement: &Placement) -> Result<Vec<Option<usize>>, Refusal> {
     let available = cores::available()?;
     let chosen = match placement {

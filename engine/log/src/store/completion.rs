@@ -141,6 +141,7 @@ impl Store {
     fn script_ended(&mut self, ended: Ended<Then>, now: Now, io: &mut Io, outputs: &mut Vec<Output>) {
         let Ended { then, result } = ended;
         if self.failed.is_some() {
+            // Whoever waits for a creation or a removal was told when the store failed.
             return;
         }
         match (then, result) {

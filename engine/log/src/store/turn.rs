@@ -32,6 +32,8 @@ impl Store {
             self.start_checkpoints(io);
             self.grow_journal(io);
             self.close_idle_files(io);
+        } else if !self.removing.is_empty() || !self.refused.is_empty() {
+            self.fail_changes(outputs);
         }
         self.advance_stop(now, io);
         self.tell_failure(outputs);
