@@ -200,7 +200,12 @@ impl Shard {
     }
 
     /// Remove every commit of such a key from a partition that was read to its end.
-    pub(super) fn forget_commits_in(&mut self, turn: &mut Turn<'_>, partition: TopicPartition, gone: impl Fn(&CommitKey) -> bool) {
+    pub(super) fn forget_commits_in(
+        &mut self,
+        turn: &mut Turn<'_>,
+        partition: TopicPartition,
+        gone: impl Fn(&CommitKey) -> bool,
+    ) {
         let Some(coordinator) = self.coordinators.of.get(&partition) else { return };
         let mut keys = self.coordinators.keys_under_way(partition);
         keys.extend(coordinator.commits.keys());

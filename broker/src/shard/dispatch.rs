@@ -22,9 +22,14 @@ pub(crate) enum Running {
     Fetch(FetchGather),
     Query(QueryGather),
     /// The controller's decision.
-    Admin { continuation: admin::Continuation, deadline: Monotonic },
+    Admin {
+        continuation: admin::Continuation,
+        deadline: Monotonic,
+    },
     /// A block of producer ids.
-    ProducerId { deadline: Monotonic },
+    ProducerId {
+        deadline: Monotonic,
+    },
 }
 
 /// A request that has started and has no result yet.

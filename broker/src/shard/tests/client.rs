@@ -196,10 +196,15 @@ pub(super) fn fetch(topic: &str, partitions: &[(i32, i64)], min_bytes: i32, max_
         partition_max_bytes: 1 << 20,
         ..FetchPartition::default()
     };
-    let topic = FetchTopic {
-        topic: Text::from(topic),
-        partitions: partitions.iter().map(partition).collect(),
-        ..FetchTopic::default()
-    };
-    FetchRequest { replica_id: -1, session_epoch: -1, max_wait_ms, min_bytes, max_bytes: 50 << 20, topics: vec![topic], ..Default::default() }
+    let topic =
+        FetchTopic { topic: Text::from(topic), partitions: partitions.iter().map(partition).collect(), ..FetchTopic::default() };
+    FetchRequest {
+        replica_id: -1,
+        session_epoch: -1,
+        max_wait_ms,
+        min_bytes,
+        max_bytes: 50 << 20,
+        topics: vec![topic],
+        ..Default::default()
+    }
 }

@@ -69,7 +69,11 @@ fn changes_that_find_no_room_wait_for_it_and_hold_up_nothing_else() {
     assert_eq!(world.proposals.len(), 2, "one place is kept for producer ids");
     let other = world.connect(0);
     assert_eq!(has_metadata(&mut world, other, "e"), ErrorCode::UnknownTopicOrPartition, "it is answered all the same");
-    world.send(other, 4, InitProducerIdRequest { transactional_id: None, producer_id: -1, producer_epoch: -1, ..Default::default() });
+    world.send(
+        other,
+        4,
+        InitProducerIdRequest { transactional_id: None, producer_id: -1, producer_epoch: -1, ..Default::default() },
+    );
     world.settle();
     assert_eq!(world.proposals.len(), 3, "producer ids have their own place");
     // One gives up before it was asked for, and is never asked for; a decision makes room for the other.

@@ -26,11 +26,8 @@ fn produce_and_fetch_reach_both_shards_with_one_piece_of_mail_for_each_owner() {
     world.send(line, PRODUCE, produce("topic", &[0, 1, 2, 3], 100));
     world.settle();
     let response = world.produced(line).expect("answered");
-    let codes: Vec<(i32, ErrorCode, i64)> = response.responses[0]
-        .partition_responses
-        .iter()
-        .map(|data| (data.index, data.error_code, data.base_offset))
-        .collect();
+    let codes: Vec<(i32, ErrorCode, i64)> =
+        response.responses[0].partition_responses.iter().map(|data| (data.index, data.error_code, data.base_offset)).collect();
     assert_eq!(codes, [0, 1, 2, 3].map(|partition| (partition, ErrorCode::None, 0)));
     assert_eq!((world.carried(0, 1, "Produce"), world.carried(1, 0, "Produced")), (1, 1), "two partitions, one piece of mail");
     world.send(line, FETCH, fetch("topic", &[(0, 0), (1, 0), (2, 0), (3, 0)], 1, 1000));

@@ -19,7 +19,8 @@ fn small(limits: &mut Limits) {
 fn the_worst_that_parked_fetches_can_write_fits_and_is_more_than_two_for_each_connection() {
     let mut world = World::with(small);
     let topic = world.topic("topic", 4);
-    let at = |world: &World, shard| (0..4).filter(|partition| world.owner(topic, *partition) == ShardId(shard)).collect::<Vec<_>>();
+    let at =
+        |world: &World, shard| (0..4).filter(|partition| world.owner(topic, *partition) == ShardId(shard)).collect::<Vec<_>>();
     let (here, there) = (at(&world, 0), at(&world, 1));
     // Five readers and a writer on each shard; each reader waits on a partition of either shard, besides one of its own.
     let readers = |world: &mut World, shard: u16| (0..5).map(|_| world.connect(shard)).collect::<Vec<Line>>();

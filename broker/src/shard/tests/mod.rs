@@ -171,14 +171,8 @@ impl World {
     fn topic(&mut self, name: &str, partitions: i32) -> TopicId {
         self.topic_ids += 1;
         let id = TopicId([self.topic_ids; 16]);
-        let topic = NewTopic {
-            name: name.into(),
-            id,
-            partitions,
-            replication_factor: 1,
-            assignments: Vec::new(),
-            configs: Vec::new(),
-        };
+        let topic =
+            NewTopic { name: name.into(), id, partitions, replication_factor: 1, assignments: Vec::new(), configs: Vec::new() };
         let defaults = TopicDefaults { partitions: 1, replication_factor: 1 };
         self.decide(Command::CreateTopics(CreateTopics { topics: Vec::from([topic]), defaults, validate_only: false }));
         self.settle();
