@@ -176,8 +176,7 @@ pub(super) fn produce(topic: &str, partitions: &[i32], value_bytes: usize) -> Pr
         batch.append(Timestamp(super::BEGIN.wall.0), None, Some(&vec![7; value_bytes]), &[]);
         batch.build(Codec::None, None, ProducerInfo::NONE).expect("no codec")
     };
-    let data =
-        |index: &i32| PartitionProduceData { index: *index, records: Some(Records::Inline(batch())), ..Default::default() };
+    let data = |index: &i32| PartitionProduceData { index: *index, records: Some(Records::Inline(batch())) };
     let topic = TopicProduceData {
         name: Text::from(topic),
         partition_data: partitions.iter().map(data).collect(),

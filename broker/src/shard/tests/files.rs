@@ -14,8 +14,8 @@ use flumen_log::io::{
     WriteData,
 };
 
-/// What an operation that asks for free space is told.
-const FREE_BYTES: u64 = 1 << 40;
+/// The size of the file system.
+pub(super) const TOTAL_BYTES: u64 = 1 << 40;
 
 /// All files, and which are open.
 #[derive(Default)]
@@ -24,6 +24,10 @@ pub(super) struct Files {
     open: Vec<String>,
     /// Every operation fails from now on.
     pub(super) broken: bool,
+    /// What others have of the file system.
+    pub(super) taken_bytes: u64,
+    /// There is no room for journal files.
+    pub(super) has_no_room: bool,
 }
 
 impl Files {
@@ -38,6 +42,9 @@ impl Files {
         match kind {
             FileOperation::Open { path, mode } => {
                 let makes = matches!(mode, OpenMode::Create | OpenMode::CreateEmpty);
+                if makes && self.has_no_room && path.starts_with("journal/") {
+                    return Err(IoError::NO_SPACE);
+                }
                 if !makes && !self.contents.contains_key(&path) {
                     return Err(IoError::NOT_FOUND);
                 }
@@ -72,7 +79,7 @@ impl Files {
             }
             FileOperation::Rename { from, to } => Disk::rename(self, &from, &to).map(|()| Outcome::Done),
             FileOperation::Unlink { path } => self.unlink(&path).map(|()| Outcome::Done),
-            FileOperation::FreeSpace => Ok(Outcome::Free { bytes: FREE_BYTES, total_bytes: FREE_BYTES }),
+            FileOperation::FreeSpace => Ok(Outcome::Free { bytes: TOTAL_BYTES - self.taken_bytes, total_bytes: TOTAL_BYTES }),
             FileOperation::CreateDirectory { .. }
             | FileOperation::RemoveDirectory { .. }
             | FileOperation::SyncDirectory { .. }

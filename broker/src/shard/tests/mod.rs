@@ -3,12 +3,14 @@
 //!
 //! Nothing happens but by a call: a test decides what is held back, and for how long.
 
+mod appends;
 mod client;
 mod decisions;
 mod files;
 mod gathering;
 mod mailboxes;
 mod offsets;
+mod replicas;
 mod stops;
 
 use alloc::{
@@ -21,7 +23,7 @@ use alloc::{
 };
 use flumen_controller::{
     Command, Delta, Endpoint, MetadataImage, StateMachine,
-    command::{CreateTopics, DeleteTopics, NewTopic, RegisterBroker, TopicDefaults, TopicReference},
+    command::{CreateTopics, DeleteTopics, ManualAssignment, NewTopic, RegisterBroker, TopicDefaults, TopicReference},
     configs::KafkaConfigRules,
 };
 use flumen_log::{
@@ -158,6 +160,23 @@ impl World {
         self.broadcast(delta);
     }
 
+    /// Another broker, of which there is nothing but its registration.
+    fn register_other(&mut self, id: i32) {
+        self.decide(Command::RegisterBroker(RegisterBroker {
+            broker: BrokerId(id),
+            endpoints: Vec::from([Endpoint { listener: "PLAINTEXT".into(), host: "other".into(), port: 9092 }]),
+            rack: None,
+            boot_id: "other".into(),
+            clean_stop: false,
+            offline: Vec::new(),
+        }));
+        self.settle();
+    }
+
+    fn image(&self) -> &MetadataImage {
+        self.machine.image()
+    }
+
     fn broadcast(&mut self, delta: Delta) {
         let delta = Arc::new(delta);
         for number in 0..self.shards.len() {
@@ -167,14 +186,29 @@ impl World {
         }
     }
 
-    /// Have a topic, and what was asked for before, made; where its partitions are follows from its id.
+    /// Have a topic made; where its partitions are follows from its id.
     fn topic(&mut self, name: &str, partitions: i32) -> TopicId {
+        self.make(name, NewTopic { partitions, replication_factor: 1, ..unnamed() })
+    }
+
+    /// Have a topic made whose partitions have these replicas, the leader first.
+    fn topic_of(&mut self, name: &str, replicas: &[&[i32]], configs: &[(&str, &str)]) -> TopicId {
+        let assignment = |(brokers, partition): (&&[i32], i32)| ManualAssignment {
+            partition,
+            brokers: brokers.iter().copied().map(BrokerId).collect(),
+        };
+        let assignments = replicas.iter().zip(0i32..).map(assignment).collect();
+        let configs = configs.iter().map(|(name, value)| ((*name).into(), Some((*value).into()))).collect();
+        self.make(name, NewTopic { assignments, configs, ..unnamed() })
+    }
+
+    fn make(&mut self, name: &str, topic: NewTopic) -> TopicId {
         self.topic_ids += 1;
         let id = TopicId([self.topic_ids; 16]);
-        let topic =
-            NewTopic { name: name.into(), id, partitions, replication_factor: 1, assignments: Vec::new(), configs: Vec::new() };
         let defaults = TopicDefaults { partitions: 1, replication_factor: 1 };
-        self.decide(Command::CreateTopics(CreateTopics { topics: Vec::from([topic]), defaults, validate_only: false }));
+        let topics = Vec::from([NewTopic { name: name.into(), id, ..topic }]);
+        let made = self.decide(Command::CreateTopics(CreateTopics { topics, defaults, validate_only: false }));
+        assert!(self.image().topic(name).is_some(), "{made:?}");
         self.settle();
         id
     }
@@ -358,6 +392,13 @@ impl World {
         }
         busy
     }
+}
+
+/// A topic about which nothing is said yet.
+fn unnamed() -> NewTopic {
+    let id = TopicId([0; 16]);
+    let (assignments, configs) = (Vec::new(), Default::default());
+    NewTopic { name: String::new(), id, partitions: -1, replication_factor: -1, assignments, configs }
 }
 
 fn shard_settings(number: u16, shards: u16, limits: fn(&mut Limits)) -> Settings {
