@@ -10,10 +10,16 @@ pub struct Limits {
     pub frame_bytes: usize,
     /// Requests of one connection that are decoded or wait for it, replies unsent included.
     pub pipeline_depth: usize,
+    /// What one connection may hold of `in_flight_bytes`: past it nothing more is read from it, and nothing it has sent is
+    /// started, until replies have left. One reply may go over it.
+    pub connection_bytes: usize,
     /// Connections of one shard.
     pub connections: usize,
     /// A frame or a reply that makes no progress for so long closes its connection.
     pub stalled_ms: u64,
+    /// A frame must come at least this fast on the whole, in bytes a millisecond, beside `stalled_ms` to spare: until it is
+    /// there it holds its place in the budget.
+    pub frame_bytes_per_ms: u64,
     /// A connection with nothing to do for so long is closed (`connections.max.idle.ms`).
     pub idle_ms: u64,
     /// Produce requests of one shard that may be under way at another at once.
@@ -30,8 +36,6 @@ pub struct Limits {
     pub fetch_bytes: u32,
     /// A decompressed batch, in bytes.
     pub decompressed_bytes: usize,
-    /// Topics a single request may name before it is refused.
-    pub topics_per_request: usize,
 }
 
 impl Limits {
@@ -46,8 +50,10 @@ impl Limits {
             in_flight_bytes: share,
             frame_bytes: Self::KAFKA_FRAME_BYTES.min(share / 4),
             pipeline_depth: 64,
+            connection_bytes: share / 4,
             connections: 4096,
             stalled_ms: 30_000,
+            frame_bytes_per_ms: 1000,
             idle_ms: 600_000,
             produce_credits: 1024,
             fetch_credits: 1024,
@@ -56,7 +62,6 @@ impl Limits {
             fetch_session_partitions: 1_000_000,
             fetch_bytes: 55 * 1024 * 1024,
             decompressed_bytes: 256 * 1024 * 1024,
-            topics_per_request: 1_000_000,
         }
     }
 

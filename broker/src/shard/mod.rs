@@ -75,6 +75,8 @@ pub struct Shard {
     pub(crate) proposals: proposals::Proposals,
     /// Connections whose next request found no credit.
     pub(crate) uncredited: BTreeSet<ConnectionId>,
+    /// Connections whose next request waits until replies have left.
+    pub(crate) overdrawn: BTreeSet<ConnectionId>,
     /// Connections with something to do: a reply to send, a request to start, bytes to read.
     pub(crate) busy: VecDeque<ConnectionId>,
     pub(crate) running: Map<Ticket, RunningRequest>,
@@ -111,6 +113,7 @@ impl Shard {
             credits: Credits::new(settings.shard, settings.shards, limits),
             proposals: proposals::Proposals::new(limits.control_credits),
             uncredited: BTreeSet::new(),
+            overdrawn: BTreeSet::new(),
             busy: VecDeque::new(),
             running: Map::default(),
             local: VecDeque::new(),
@@ -206,7 +209,7 @@ impl Machine for Shard {
         match event {
             Event::Accepted { connection, listener, .. } => self.accepted(turn, connection, listener),
             Event::Received { connection, data } => self.received(turn, connection, data),
-            Event::Progress { connection, .. } => self.progressed(turn, connection),
+            Event::Progress { connection, direction, .. } => self.progressed(turn, connection, direction),
             Event::Sent { connection } => self.sent(turn, connection),
             Event::Hangup { connection } => self.close(turn, connection),
             Event::Closed { connection } => self.closed(turn, connection),
