@@ -13,6 +13,9 @@ pub struct Limits {
     /// What one connection may hold of `in_flight_bytes`: past it nothing more is read from it, and nothing it has sent is
     /// started, until replies have left. One reply may go over it.
     pub connection_bytes: usize,
+    /// Requests other than Produce and Fetch, with their answers, that one turn of a shard deals with, in bytes; one may go
+    /// over it.
+    pub control_bytes_per_turn: usize,
     /// Connections of one shard.
     pub connections: usize,
     /// A frame or a reply that makes no progress for so long closes its connection.
@@ -51,6 +54,7 @@ impl Limits {
             frame_bytes: Self::KAFKA_FRAME_BYTES.min(share / 4),
             pipeline_depth: 64,
             connection_bytes: share / 4,
+            control_bytes_per_turn: 64 * 1024,
             connections: 4096,
             stalled_ms: 30_000,
             frame_bytes_per_ms: 1000,

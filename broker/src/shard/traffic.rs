@@ -190,6 +190,10 @@ impl Shard {
                 self.overdrawn.insert(id);
                 return;
             }
+            if class == Class::Control && !self.fairness.may_start(self.settings.limits.control_bytes_per_turn) {
+                self.fairness.defer(id);
+                return;
+            }
             if !self.credits.available(class) || (class == Class::Control && !self.proposals.available()) {
                 self.uncredited.insert(id);
                 return;
@@ -198,6 +202,9 @@ impl Shard {
             connection.charges.push_back(frame.charge);
             let sequence = connection.pipeline.start(overlap);
             connection.active.insert(sequence);
+            if class == Class::Control {
+                self.fairness.spend(frame.bytes.len());
+            }
             self.dispatch(turn, Ticket { connection: id, sequence }, overlap, frame.bytes);
         }
     }
