@@ -20,7 +20,6 @@ struct Outcomes {
     read: usize,
     over_budget: usize,
     too_long: usize,
-    too_many: usize,
 }
 
 impl Outcomes {
@@ -39,7 +38,6 @@ impl Outcomes {
             Ok(_) => self.read += 1,
             Err(DecodeError::Malformed { reason: Malformed::OverBudget, .. }) => self.over_budget += 1,
             Err(DecodeError::Malformed { reason: Malformed::ArrayTooLong, .. }) => self.too_long += 1,
-            Err(DecodeError::Malformed { reason: Malformed::TooManyElements, .. }) => self.too_many += 1,
             Err(_) => {}
         }
     }
@@ -92,7 +90,6 @@ fn no_frame_costs_more_memory_than_its_size_allows() {
     }
     assert!(outcomes.read > 1_000, "some of it is read: {}", outcomes.read);
     assert!(outcomes.too_long > 1_000, "counts are refused before memory is reserved: {}", outcomes.too_long);
-    assert!(outcomes.too_many > 100, "so are too many in all: {}", outcomes.too_many);
     assert!(outcomes.over_budget > 100, "what fits in its frame is refused for its memory: {}", outcomes.over_budget);
     honest_requests_are_within_the_budget();
 }
