@@ -150,7 +150,7 @@ fn judged(name: &str, result: &TestResult) -> Entry {
 /// Which later subject a test's name speaks of.
 fn about(name: &str) -> Option<&'static str> {
     let fits = |word: &&str| word.strip_suffix('$').map_or_else(|| name.contains(*word), |whole| name == whole);
-    LATER.iter().find(|(_, words)| words.iter().any(|word| fits(word))).map(|(about, _)| *about)
+    LATER.iter().find(|(_, words)| words.iter().any(&fits)).map(|(about, _)| *about)
 }
 
 struct Suite<'a> {
