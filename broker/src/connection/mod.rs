@@ -61,6 +61,8 @@ pub(crate) struct Connection {
     pub(crate) active: BTreeSet<u64>,
     /// No more requests are taken; it closes when its last reply has left.
     pub(crate) draining: bool,
+    /// Its last reply has left and the peer was told; it closes at this time, or when the peer does.
+    pub(crate) parting: Option<Monotonic>,
     /// Close was asked for.
     pub(crate) closed: bool,
     /// When bytes last came in.
@@ -88,6 +90,7 @@ impl Connection {
             resumed: false,
             active: BTreeSet::new(),
             draining: false,
+            parting: None,
             closed: false,
             received_at: now,
             sent_at: now,
@@ -98,6 +101,16 @@ impl Connection {
     /// Requests received whole whose replies have not left.
     pub(crate) fn depth(&self) -> usize {
         self.inbox.len() + self.pipeline.len() + self.sending.len()
+    }
+
+    /// Whether a request has started whose reply has not left.
+    pub(crate) fn owes(&self) -> bool {
+        self.pipeline.len() > 0 || !self.sending.is_empty()
+    }
+
+    /// When bytes last moved, either way.
+    pub(crate) fn moved_at(&self) -> Monotonic {
+        self.received_at.max(self.sent_at)
     }
 
     /// Note that bytes moved.
@@ -111,6 +124,9 @@ impl Connection {
     /// When this connection must be closed if nothing moves: a frame or reply without progress, a frame that comes too slowly,
     /// or idleness. Bytes that come in do not excuse a reader that does not read.
     pub(crate) fn deadline(&self, limits: &Limits) -> Option<Monotonic> {
+        if self.parting.is_some() {
+            return self.parting;
+        }
         let frame_begun = self.receiving && self.receiving_charge > 0;
         let frame = frame_begun.then(|| {
             let transfer_ms = self.receiving_charge as u64 / limits.frame_bytes_per_ms;
@@ -118,7 +134,7 @@ impl Connection {
             whole.min(self.received_at.after_ms(limits.stalled_ms))
         });
         let reply = (!self.sending.is_empty()).then(|| self.sent_at.after_ms(limits.stalled_ms));
-        let idle = (!frame_begun && self.depth() == 0).then(|| self.received_at.max(self.sent_at).after_ms(limits.idle_ms));
+        let idle = (!frame_begun && self.depth() == 0).then(|| self.moved_at().after_ms(limits.idle_ms));
         [frame, reply, idle].into_iter().flatten().min()
     }
 }
