@@ -60,6 +60,8 @@ pub(super) fn recover(
     entries: &[Located],
     report: &mut RecoveryReport,
 ) -> Result<Outcome, IoError> {
+    // A clean stop recorded the last D. Where that copy may be the one that is gone, the log goes on behind the D that is left.
+    let context = &Context { clean: context.clean && found.state_is_whole, ..*context };
     let state = starting_state(disk, found, report)?;
     let mut epochs = read_epochs(disk, found, &state)?;
     if !context.clean {
@@ -115,6 +117,10 @@ fn starting_state(disk: &mut dyn Disk, found: &Directory, report: &mut RecoveryR
             rebuilt_state(disk, found)?
         }
     };
+    if found.state.is_some() && found.has_lost_copy {
+        report.states_fallen_back.push(found.identity);
+        start_with_first_segment(found, &mut state);
+    }
     let holds_point = found.logs.iter().any(|(base, _)| *base == state.point.segment_base);
     if !holds_point && state.log_start >= state.point.offset {
         // All before D was deleted, its segment with it: the log goes on with a new one.
@@ -122,6 +128,15 @@ fn starting_state(disk: &mut dyn Disk, found: &Directory, report: &mut RecoveryR
         state.point.segment_bytes = 0;
     }
     Ok(state)
+}
+
+/// The newest start of the log was perhaps in the copy of the state that is gone, and the segments before it are gone under it.
+fn start_with_first_segment(found: &Directory, state: &mut PartitionState) {
+    let Some((first, _)) = found.logs.first().filter(|(first, _)| *first > state.log_start) else { return };
+    state.log_start = *first;
+    if state.point.segment_base < *first {
+        state.point = DurablePoint { offset: *first, segment_base: *first, segment_bytes: 0, ..state.point };
+    }
 }
 
 /// After an unclean stop: make stable what is about to be believed.
