@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 
 /// Operations outstanding above which nothing new is begun.
 const OUTSTANDING_MAX: usize = 24;
+/// As recovery is told, so that an index that it makes is the one that was there.
+pub(super) const INDEX_INTERVAL_BYTES: u32 = 1024;
 /// Turns in a row without anything outstanding, after which a stop that does not come is a fault.
 const PATIENCE_TURNS: u32 = 1_000_000;
 
@@ -32,8 +34,8 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) fn new(number: u8, random: &mut Random) -> Self {
         let config = LogConfig {
-            segment_bytes: 8_000 + u32::try_from(random.below(40_000)).unwrap_or_default(),
-            index_interval_bytes: 512 + u32::try_from(random.below(4096)).unwrap_or_default(),
+            segment_bytes: 17_000 + u32::try_from(random.below(40_000)).unwrap_or_default(),
+            index_interval_bytes: INDEX_INTERVAL_BYTES,
             retention_bytes: if random.one_in(3) { 40_000 } else { -1 },
             retention_ms: -1,
             file_delete_delay_ms: 0,

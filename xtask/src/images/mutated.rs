@@ -6,12 +6,14 @@
 //! taken from the segments. Damage to the log's own bytes is not looked at here.
 
 use super::disk::ImageDisk;
-use super::run;
+use super::oracle::Promises;
+use super::recording::Entry;
+use super::run::{check_fidelity, record, recovery_settings};
 use super::served::{Served, ServedLog, serve};
 use crate::tally::{Outcome, Tally};
 use crate::workspace;
 use clap::Args;
-use flumen_log::io::Disk;
+use flumen_log::io::{Disk, IoError};
 use flumen_log::recovery::{RecoveryReport, recover};
 use flumen_log::state::{COPY_BYTES, PartitionState};
 use flumen_log::{Monotonic, Now, Timestamp, TopicPartition};
@@ -96,6 +98,8 @@ struct Original {
     file_bytes: u64,
     files: BTreeMap<Kind, Vec<(String, Vec<u8>)>>,
     served: Served,
+    /// What the stores had acknowledged.
+    promises: Promises,
 }
 
 /// What was done.
@@ -146,20 +150,24 @@ pub(crate) fn run(options: &Options) -> Outcome<Tally> {
 /// Directories after a death and after a clean stop, of one recording.
 fn originals(random: &mut Random) -> Outcome<Vec<Original>> {
     let home = tempfile::Builder::new().prefix("mutated-files-").tempdir_in(workspace::target())?;
-    let recording = run::record(home.path(), ACTS, random)?;
-    run::check_fidelity(&recording, home.path())?;
+    let recording = record(home.path(), ACTS, random)?;
+    check_fidelity(&recording, home.path())?;
     let mut disk = ImageDisk::new();
+    let mut promises = Promises::default();
     let mut originals = Vec::new();
     for entry in &recording.entries {
         disk.take(entry);
+        if let Entry::Said(word) = entry {
+            promises.take(word);
+        }
         if entry.is_end_of_life() {
-            originals.push(original(disk.clone(), recording.journal_file_bytes)?);
+            originals.push(original(disk.clone(), promises.clone(), recording.journal_file_bytes)?);
         }
     }
     Ok(originals)
 }
 
-fn original(mut disk: ImageDisk, file_bytes: u64) -> Outcome<Original> {
+fn original(mut disk: ImageDisk, promises: Promises, file_bytes: u64) -> Outcome<Original> {
     // What is in the page cache is on the disk now.
     disk.settle();
     let mut files: BTreeMap<Kind, Vec<(String, Vec<u8>)>> = BTreeMap::new();
@@ -171,9 +179,9 @@ fn original(mut disk: ImageDisk, file_bytes: u64) -> Outcome<Original> {
         }
     }
     let mut copy = disk.clone();
-    let recovery = recover(&mut copy, 1, &run::recovery_settings(file_bytes, 1), NOW)?;
+    let recovery = recover(&mut copy, 1, &recovery_settings(file_bytes, 1), NOW)?;
     let served = serve(&mut copy, recovery, file_bytes)?;
-    Ok(Original { disk, file_bytes, files, served })
+    Ok(Original { disk, file_bytes, files, served, promises })
 }
 
 fn damage(original: &Original, wanted: u64, random: &mut Random, totals: &mut Totals) -> Outcome<()> {
@@ -187,13 +195,7 @@ fn damage(original: &Original, wanted: u64, random: &mut Random, totals: &mut To
         let Some((what, after)) = mutate(before, other, random) else { continue };
         made += 1;
         let mut disk = original.disk.clone();
-        match &after {
-            None => disk.unlink(path)?,
-            Some(after) => {
-                disk.write(path, 0, after)?;
-                disk.truncate(path, after.len() as u64)?;
-            }
-        }
+        put(&mut disk, path, after.as_deref()).map_err(|error| format!("{path}: {error}"))?;
         *totals.damaged.entry(kind).or_default() += 1;
         let judged = catch_unwind(AssertUnwindSafe(|| judge(original, kind, path, &after, &mut disk, totals)));
         let place = || format!("{path}: {what}");
@@ -204,6 +206,17 @@ fn damage(original: &Original, wanted: u64, random: &mut Random, totals: &mut To
         }
     }
     Ok(())
+}
+
+/// Put these bytes in the place of a file, or nothing.
+fn put(disk: &mut ImageDisk, path: &str, content: Option<&[u8]>) -> Result<(), IoError> {
+    match content {
+        None => disk.unlink(path),
+        Some(bytes) => {
+            disk.write(path, 0, bytes)?;
+            disk.truncate(path, bytes.len() as u64)
+        }
+    }
 }
 
 /// Damage of some kind; `None` for the file means that it is gone, `None` at all that nothing has changed.
@@ -261,15 +274,27 @@ fn judge(
     disk: &mut ImageDisk,
     totals: &mut Totals,
 ) -> Result<(), String> {
-    let settings = run::recovery_settings(original.file_bytes, 2);
+    let settings = recovery_settings(original.file_bytes, 2);
     let recovery = recover(disk, 1, &settings, NOW).map_err(|error| error.to_string())?;
     let report = recovery.report.clone();
+    if kind == Kind::PartitionState && is_of_another(original, path, after.as_deref().unwrap_or_default()) {
+        // A directory that says it is another partition's is that partition's: it may have been moved by hand.
+        return Ok(());
+    }
     let served = serve(disk, recovery, original.file_bytes)?;
     if kind == Kind::PartitionState {
         return judge_state(original, path, after.as_deref().unwrap_or_default(), &report, &served, totals);
     }
     for (partition, before) in &original.served {
         let now = served.get(partition).ok_or_else(|| format!("{partition:?} is gone"))?;
+        if kind == Kind::Journal {
+            // No cache: what is only there may go with it, but nothing that was acknowledged lies only there.
+            let durable = original.promises.durable(partition);
+            if now.start != before.start || now.end < durable || now.end > before.end {
+                return Err(difference(*partition, before, now));
+            }
+            continue;
+        }
         let mut now = now.clone();
         if before.start.0 > 0 {
             // What producers wrote before the log's start only a snapshot tells.
@@ -297,6 +322,13 @@ fn difference(partition: TopicPartition, before: &ServedLog, now: &ServedLog) ->
     format!("{partition:?} answers lookups in another way")
 }
 
+fn is_of_another(original: &Original, path: &str, after: &[u8]) -> bool {
+    let before = original.files[&Kind::PartitionState].iter().find(|(of, _)| of == path);
+    let was = before.and_then(|(_, bytes)| PartitionState::decode(bytes));
+    let is = PartitionState::decode(after);
+    is.is_some_and(|is| was.is_some_and(|was| was.partition != is.partition))
+}
+
 /// A state with one copy bad is the other copy's; with both bad the log starts with its first segment. Nothing else may change, and
 /// it must be said.
 fn judge_state(
@@ -310,11 +342,11 @@ fn judge_state(
     let before = original.files[&Kind::PartitionState].iter().find(|(of, _)| of == path).map(|(_, bytes)| bytes.as_slice());
     let was = PartitionState::decode(before.unwrap_or_default()).ok_or("the original's state is bad")?;
     let partition = was.partition;
-    let is_now = PartitionState::decode(after);
-    if is_now.as_ref().is_some_and(|now| now.partition != partition) {
-        // Another partition's file in its place says that this is another partition: it cannot be told from a move of the directory.
+    if !original.served.contains_key(&partition) {
+        // It was being removed: the mark may be gone with its copy, and it is removed again.
         return Ok(());
     }
+    let is_now = PartitionState::decode(after);
     let copy_bad = |at: usize| {
         let copy = after.get(at..).unwrap_or_default();
         let copy = &copy[..copy.len().min(COPY_BYTES)];

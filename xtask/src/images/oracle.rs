@@ -82,6 +82,11 @@ impl Promises {
         self.partitions.entry(*partition).or_default()
     }
 
+    /// Up to where a partition was acknowledged.
+    pub(super) fn durable(&self, partition: &TopicPartition) -> Offset {
+        self.partitions.get(partition).map_or(Offset::ZERO, |promise| promise.durable)
+    }
+
     /// Offsets acknowledged, of all partitions together.
     pub(super) fn acknowledged(&self) -> u64 {
         self.partitions.values().map(|promise| promise.durable.0.unsigned_abs()).sum()

@@ -1,7 +1,7 @@
 //! One recording: a few lives of real stores on a reactor, in a real directory, each beginning with the real recovery.
 
 use super::disk::ImageDisk;
-use super::load::{End, Lane, Load};
+use super::load::{End, INDEX_INTERVAL_BYTES, Lane, Load};
 use super::recording::{Entry, RecordedDisk, Recorder, Word};
 use crate::tally::Outcome;
 use flumen_log::ShardId;
@@ -28,7 +28,7 @@ pub(super) fn recovery_settings(journal_file_bytes: u64, number: u128) -> Recove
         journal_id: number.to_be_bytes(),
         journal_file_bytes,
         quarantine_bytes: 1 << 20,
-        index_interval_bytes: 1024,
+        index_interval_bytes: INDEX_INTERVAL_BYTES,
     }
 }
 

@@ -2,11 +2,11 @@
 //! and by time find, bytes included. Two directories that are served alike are the same to every client.
 
 use super::disk::ImageDisk;
-use super::load::store_settings;
+use super::load::{INDEX_INTERVAL_BYTES, store_settings};
 use flumen_log::io::{Completion, Disk, FileHandle, FileOperation, Io, IoError, Outcome, Owner};
 use flumen_log::producer::AppendedBatch;
 use flumen_log::recovery::Recovery;
-use flumen_log::store::{Located, LogView, Output, PartitionSlot, Store, TimestampLookup, TimestampOffset};
+use flumen_log::store::{Located, LogConfig, LogView, Output, PartitionSlot, Store, TimestampLookup, TimestampOffset};
 use flumen_log::{LeaderEpoch, Monotonic, Now, Offset, ProducerEpoch, ProducerId, ShardId, Timestamp, TopicPartition};
 use std::collections::BTreeMap;
 
@@ -66,6 +66,8 @@ pub(super) fn serve(disk: &mut ImageDisk, recovery: Recovery, file_bytes: u64) -
         let slots: Vec<PartitionSlot> = store.partitions().map(|(slot, _)| slot).collect();
         let mut desk = Desk { disk, store, io: Io::default(), paths: Vec::new(), outputs: Vec::new() };
         for slot in slots {
+            let config = LogConfig { index_interval_bytes: INDEX_INTERVAL_BYTES, retention_ms: -1, ..LogConfig::default() };
+            desk.store.configure(slot, config);
             let (partition, log) = desk.log(slot)?;
             served.insert(partition, log);
         }

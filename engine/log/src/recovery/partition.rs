@@ -176,9 +176,11 @@ pub(super) fn path(found: &Directory, base: Offset, suffix: &str) -> String {
 fn rebuilt_state(disk: &mut dyn Disk, found: &Directory) -> Result<PartitionState, IoError> {
     let first = found.logs.first().map_or(Offset::ZERO, |(base, _)| *base);
     let mut point = DurablePoint { segment_base: first, offset: first, ..DurablePoint::of_empty_log(JournalPosition::default()) };
+    let mut epochs = LeaderEpochs::default();
     for (base, length) in &found.logs {
         let footer = read_footer(disk, found, *base)?.filter(|footer| footer.base == *base && footer.length == *length);
         let Some(footer) = footer.filter(|_| *base == point.offset) else { break };
+        note_epochs(disk, found, *base, *length, &mut epochs)?;
         point = DurablePoint { offset: footer.next_offset, segment_base: *base, segment_bytes: *length, ..point };
     }
     Ok(PartitionState {
@@ -189,8 +191,25 @@ fn rebuilt_state(disk: &mut dyn Disk, found: &Directory) -> Result<PartitionStat
         durability: Durability::Journaled,
         point,
         log_start: first,
-        epochs: Vec::new(),
+        epochs: PartitionState::newest(&epochs),
     })
+}
+
+/// Which epochs wrote a segment's batches.
+fn note_epochs(
+    disk: &mut dyn Disk,
+    found: &Directory,
+    base: Offset,
+    length: u64,
+    epochs: &mut LeaderEpochs,
+) -> Result<(), IoError> {
+    let mut reader = SegmentReader::new(path(found, base, "log"), length);
+    let mut position = 0;
+    while let Some(header) = reader.header(disk, position)? {
+        epochs.assign(header.partition_leader_epoch, header.base_offset);
+        position += header.total_bytes() as u64;
+    }
+    Ok(())
 }
 
 fn read_footer(disk: &mut dyn Disk, found: &Directory, base: Offset) -> Result<Option<Footer>, IoError> {
