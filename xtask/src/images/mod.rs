@@ -21,6 +21,7 @@ use crate::tally::{Outcome, Tally};
 use crate::workspace;
 use clap::Args;
 use disk::ImageDisk;
+use flumen_log::mutants::Mutant;
 use flumen_reactor::{BlockingDisk, DataDirectory};
 use flumen_sim::random::Random;
 use oracle::{Promises, Violation};
@@ -37,7 +38,7 @@ const ACTS: u64 = 600;
 /// Offsets acknowledged in a recording, below which it proves nothing.
 const WORK_FLOOR: u64 = 100;
 /// Bugs of the bank with which images must show loss.
-const CONTROLS: [&str; 2] = ["B28", "B29"];
+const CONTROLS: [Mutant; 2] = [Mutant::B28, Mutant::B29];
 /// Images within which they must.
 const CONTROL_IMAGES: u64 = 20_000;
 const CONTROL_LIMIT: Duration = Duration::from_secs(1800);
@@ -221,9 +222,9 @@ fn report(violation: &Violation, image: &ImageDisk, at: usize, seed: u64) -> Str
 fn controls() -> Outcome<Tally> {
     let mut tally = Tally::default();
     for mutant in CONTROLS {
-        tally.check(&format!("crash-images: with {mutant} acknowledged records are lost"), || {
+        tally.check(&format!("crash-images: with {} ({}) acknowledged records are lost", mutant.name(), mutant.breaks()), || {
             let mut command = workspace::cargo();
-            command.args(["run", "--quiet", "--package", "xtask", "--", "crash-images", "--mutant", mutant]);
+            command.args(["run", "--quiet", "--package", "xtask", "--", "crash-images", "--mutant", mutant.name()]);
             command.args(["--count", &CONTROL_IMAGES.to_string()]);
             command.env("RUSTFLAGS", "--cfg mutants").env("CARGO_TARGET_DIR", workspace::target().join("mutants"));
             let text = workspace::succeed(&mut command, CONTROL_LIMIT)?;
@@ -237,10 +238,8 @@ fn controls() -> Outcome<Tally> {
 /// Let the bug of this name be alive.
 #[cfg(mutants)]
 fn choose(name: &str) -> Outcome<()> {
-    let mutant = flumen_log::mutants::Mutant::ALL
-        .iter()
-        .find(|mutant| mutant.name() == name)
-        .ok_or_else(|| format!("there is no {name} in the bank"))?;
+    let mutant =
+        Mutant::ALL.iter().find(|mutant| mutant.name() == name).ok_or_else(|| format!("there is no {name} in the bank"))?;
     flumen_log::mutants::choose(Some(*mutant));
     Ok(())
 }
