@@ -191,7 +191,9 @@ fn damage(original: &Original, wanted: u64, random: &mut Random, totals: &mut To
         let kind = kinds[random.index(kinds.len())];
         let candidates = &original.files[&kind];
         let (path, before) = &candidates[random.index(candidates.len())];
-        let (_, other) = &candidates[random.index(candidates.len())];
+        // A file of its own partition: those of others do not say whose they are.
+        let beside: Vec<_> = candidates.iter().filter(|(other, _)| directory(other) == directory(path)).collect();
+        let (_, other) = beside[random.index(beside.len())];
         let Some((what, after)) = mutate(before, other, random) else { continue };
         made += 1;
         let mut disk = original.disk.clone();
@@ -206,6 +208,10 @@ fn damage(original: &Original, wanted: u64, random: &mut Random, totals: &mut To
         }
     }
     Ok(())
+}
+
+fn directory(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(directory, _)| directory)
 }
 
 /// Put these bytes in the place of a file, or nothing.
