@@ -26,7 +26,7 @@ pub(super) fn directories() -> &'static [Files; 2] {
 
 struct Life {
     disk: SimDisk,
-    store: Store,
+    machine: Store,
     io: Io,
     random: Random,
 }
@@ -36,12 +36,12 @@ impl Life {
     fn work(&mut self) -> Vec<Output> {
         let mut outputs = Vec::new();
         loop {
-            self.store.end_turn(NOW, &mut self.io, &mut outputs);
+            self.machine.end_turn(NOW, &mut self.io, &mut outputs);
             for operation in self.io.drain() {
                 self.disk.submit(operation, &mut self.random);
             }
             match self.disk.step(&mut self.random) {
-                Some(completion) => self.store.complete(completion, NOW, &mut self.io, &mut outputs),
+                Some(completion) => self.machine.complete(completion, NOW, &mut self.io, &mut outputs),
                 None if self.io.is_empty() => return outputs,
                 None => {}
             }
@@ -52,24 +52,24 @@ impl Life {
 fn make(stopped: bool) -> Files {
     let mut disk = SimDisk::new();
     let store = store_of(recovered(&mut disk, 0));
-    let mut life = Life { disk, store, io: Io::default(), random: Random::new(1) };
+    let mut life = Life { disk, machine: store, io: Io::default(), random: Random::new(1) };
     let partition = TopicPartition { topic: TopicId([5; 16]), partition: PartitionIndex(0) };
     let config = LogConfig { segment_bytes: 4000, index_interval_bytes: 512, ..LogConfig::default() };
-    let slot = life.store.create(partition, "topic", config, &mut life.io);
+    let slot = life.machine.create(partition, "topic", config, &mut life.io);
     life.work();
     for number in 0..BATCHES {
         let epoch = LeaderEpoch(number / 20);
-        life.store.begin_epoch(slot, epoch);
+        life.machine.begin_epoch(slot, epoch);
         let mut builder = BatchBuilder::new();
         builder.append(NOW.wall, None, Some(&[u8::try_from(number).unwrap_or_default(); 100]), &[]);
         let producer =
             ProducerInfo { id: ProducerId(9), epoch: ProducerEpoch(0), base_sequence: number, is_transactional: false };
         let batch = builder.build_validated(Codec::None, None, producer).expect("no codec").expect("one record");
-        life.store.append(slot, batch, epoch, Origin::Client, NOW).expect("the partition is ready");
+        life.machine.append(slot, batch, epoch, Origin::Client, NOW).expect("the partition is ready");
         life.work();
     }
     if stopped {
-        life.store.stop(NOW, &mut life.io);
+        life.machine.stop(NOW, &mut life.io);
         life.work();
     }
     let mut files = life.disk.contents("");
