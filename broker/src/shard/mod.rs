@@ -14,6 +14,8 @@ mod post;
 mod proposals;
 mod settings;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod traffic;
 
@@ -93,6 +95,7 @@ pub struct Shard {
     pub(crate) lookups: Map<LookupId, LookupFor>,
     pub(crate) coordinators: Coordinators,
     pub(crate) stopping: stop::Stopping,
+    drained_peers: stop::DrainedPeers,
     /// The control thread was told that the journal is written buffered.
     told_buffered: bool,
     #[cfg(control_early_ack)]
@@ -128,6 +131,7 @@ impl Shard {
             lookups: Map::default(),
             coordinators: Coordinators::default(),
             stopping: stop::Stopping::No,
+            drained_peers: stop::DrainedPeers::new(),
             told_buffered: false,
             #[cfg(control_early_ack)]
             held_writes: early::HeldWrites::default(),
@@ -155,7 +159,9 @@ impl Shard {
             Timer::Fetch(ticket) => self.fetch_deadline(turn, ticket),
             Timer::Append(group) => self.append_deadline(turn, group),
             Timer::Questions(group) => self.questions_deadline(turn, group),
+            Timer::Decision(ticket) => self.decision_late(ticket),
             Timer::OffsetExpiry => self.expire_offsets(turn),
+            Timer::Drain => self.drained_enough(turn),
         }
     }
 
