@@ -48,6 +48,8 @@ struct Wire {
     ending: Option<Ending>,
     hung_up: bool,
     closing: bool,
+    /// The broker said that nothing more comes.
+    finished: bool,
     /// The broker's end is gone; the client reads what is left in `down`.
     broker_gone: bool,
     /// The broker's end is gone and nobody was told.
@@ -95,6 +97,7 @@ impl Network {
             ending: None,
             hung_up: false,
             closing: false,
+            finished: false,
             broker_gone: false,
             silent: false,
         };
@@ -127,16 +130,19 @@ impl Network {
         let Some(wire) = self.wires.get_mut(&number) else { return (Vec::new(), true) };
         let count = wire.down.len().min(1 + random.index(self.weather.chunk_bytes));
         let bytes = wire.down.drain(..count).collect();
-        let ended = wire.broker_gone && wire.down.is_empty();
-        if ended {
+        let ended = (wire.broker_gone || wire.finished) && wire.down.is_empty();
+        if wire.broker_gone && ended {
             self.wires.remove(&number);
+        } else if ended {
+            // Nothing more comes: the client closes its side as well.
+            wire.ending = Some(Ending::Close);
         }
         (bytes, ended)
     }
 
     /// Whether anything waits for a client here.
     pub(super) fn has_news(&self, number: u64) -> bool {
-        self.wires.get(&number).is_none_or(|wire| !wire.down.is_empty() || wire.broker_gone)
+        self.wires.get(&number).is_none_or(|wire| !wire.down.is_empty() || wire.broker_gone || wire.finished)
     }
 
     /// The broker's process is gone. Where the power went, nobody is told.
@@ -173,6 +179,12 @@ impl Network {
                     wire.closing = true;
                     wire.receiving = None;
                     wire.parts.clear();
+                }
+            }
+            NetEffect::Finish { connection } => {
+                if let Some(wire) = self.wires.get_mut(&connection.0).filter(|wire| !wire.closing) {
+                    assert!(wire.parts.is_empty(), "{connection:?} is finished before its last send is done");
+                    wire.finished = true;
                 }
             }
             NetEffect::Accept { .. } => {}

@@ -162,6 +162,11 @@ impl Store {
             }
             (Then::JournalFileOpened { name, direct }, result) => self.journal_file_opened(name, direct, result, io),
             (Then::Unlinked, _) => {}
+            (Then::SegmentDropped { slot }, _) => {
+                if let Some(log) = self.log_mut(slot) {
+                    log.scripts -= 1;
+                }
+            }
             (_, Err(error)) => self.fail(error),
             (Then::StateRecorded { slot }, Ok(_)) => {
                 self.state_recorded(slot, io, outputs);

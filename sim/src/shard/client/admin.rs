@@ -99,7 +99,7 @@ impl Admin {
                         context.work.topics_made += 1;
                         context.ledger.topic_made(topic, TopicId(result.topic_id.0));
                     }
-                    ErrorCode::TopicAlreadyExists => context.ledger.topics[topic].life = Life::Asked,
+                    ErrorCode::TopicAlreadyExists | ErrorCode::RequestTimedOut => context.ledger.topics[topic].life = Life::Asked,
                     error => context.ledger.violation(format!("a topic was not made: {}", error.name())),
                 }
             }
@@ -117,6 +117,8 @@ impl Admin {
                         context.work.topics_removed += 1;
                         context.ledger.topics[topic].life = Life::Gone;
                     }
+                    // It is asked for again.
+                    ErrorCode::RequestTimedOut => {}
                     error => context.ledger.violation(format!("a topic was not removed: {}", error.name())),
                 }
             }
@@ -127,6 +129,10 @@ impl Admin {
                 if let Some(facts) = context.ledger.partition(topic, partition) {
                     facts.deleted = facts.deleted.max(result.low_watermark);
                 }
+            }
+            (Asked::Durability { topic }, Response::IncrementalAlterConfigs(response)) => {
+                let failed = response.responses.first().is_none_or(|result| !result.error_code.is_none());
+                context.ledger.topics[topic].tainted |= failed;
             }
             _ => {}
         }
