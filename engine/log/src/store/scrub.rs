@@ -6,7 +6,7 @@
 
 use super::{LookupId, PartitionSlot, Store};
 use crate::io::Io;
-use crate::lookup::{Request, ScrubRequest};
+use crate::lookup::ScrubRequest;
 use crate::{Monotonic, Now, Offset};
 
 /// How far the scrubber is.
