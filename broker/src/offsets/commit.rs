@@ -163,7 +163,7 @@ impl Shard {
 
     /// Remove what has expired (O05): so long after the last commit, or when the client said.
     pub(crate) fn expire_offsets(&mut self, turn: &mut Turn<'_>) {
-        let now_ms = turn.now.wall.0;
+        let now_ms = self.coordinators.steady_wall.observe(turn.now).0;
         let retention_ms = self.settings.offsets.retention_ms;
         self.remove_commits(turn, |_, commit| {
             let expires_at_ms = commit.expires_at_ms.unwrap_or_else(|| commit.committed_at_ms.saturating_add(retention_ms));

@@ -1,7 +1,7 @@
 //! What a coordinator knows: the last commit of every group and partition, in one partition of `__consumer_offsets`.
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
-use flumen_log::{Offset, TopicPartition, io::OperationId};
+use flumen_log::{Offset, SteadyWall, TopicPartition, io::OperationId};
 use flumen_protocol::ErrorCode;
 
 use crate::{hash::Map, mail::CommittedOffset};
@@ -57,6 +57,8 @@ pub(crate) struct Coordinators {
     /// Removals of expired commits name themselves with numbers of this count.
     pub(crate) expiries: u32,
     pub(crate) expiry_armed: bool,
+    /// What expiry goes by.
+    pub(crate) steady_wall: SteadyWall,
 }
 
 /// A read of a replay.

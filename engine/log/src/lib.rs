@@ -8,6 +8,7 @@ extern crate alloc;
 
 pub mod batch;
 mod codec;
+pub mod compaction;
 pub mod compression;
 pub mod epoch;
 #[cfg(test)]
@@ -26,4 +27,4 @@ pub mod store;
 pub mod time;
 
 pub use identity::*;
-pub use time::{Monotonic, Now, Timestamp};
+pub use time::{Monotonic, Now, SteadyWall, Timestamp};

@@ -1,7 +1,7 @@
 //! From the configuration of a broker to the settings of one of its shards.
 
 use flumen_broker::{Limits, OffsetSettings, Settings};
-use flumen_log::{ShardId, store::StoreSettings};
+use flumen_log::{ShardId, compaction::CompactionSettings, store::StoreSettings};
 
 use crate::config::ServerConfig;
 
@@ -33,6 +33,7 @@ pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limit
         journal_bytes: number(config, "flumen.journal.bytes"),
         retention_check_ms: number(config, "log.retention.check.interval.ms"),
         producer_expiration_ms: number(config, "producer.id.expiration.ms"),
+        compaction: compaction(config, shards),
         ..StoreSettings::of_shard(shard, shards)
     };
     let minutes: i64 = number(config, "offsets.retention.minutes");
@@ -53,6 +54,24 @@ pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limit
         admin: config.broker_settings(),
         offsets,
         log_directory: data.to_string_lossy().into_owned(),
+    }
+}
+
+/// A shard's share of what compaction may use.
+fn compaction(config: &ServerConfig, shards: u16) -> CompactionSettings {
+    let share = |name: &str| number::<usize>(config, name) / usize::from(shards.max(1));
+    let fraction = |name: &str| config.fraction(name).unwrap_or(f64::MAX).max(0.0);
+    // As a float the default is without limit, and `as` takes it to the largest number.
+    let bytes_per_second = fraction("log.cleaner.io.max.bytes.per.second") / f64::from(shards.max(1));
+    CompactionSettings {
+        enabled: config.switch("log.cleaner.enable"),
+        key_map_bytes: share("log.cleaner.dedupe.buffer.size"),
+        load_factor_ppm: (fraction("log.cleaner.io.buffer.load.factor").min(1.0) * 1_000_000.0) as u32,
+        // Half of it for reading, half for writing.
+        buffer_bytes: share("log.cleaner.io.buffer.size") / 2,
+        io_bytes_per_second: bytes_per_second as u64,
+        backoff_ms: number(config, "log.cleaner.backoff.ms"),
+        ..CompactionSettings::new()
     }
 }
 

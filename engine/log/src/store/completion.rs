@@ -38,6 +38,7 @@ impl Store {
         }
         match (pending, result) {
             (Pending::Advice, _) => {}
+            (Pending::Compaction, result) => self.compaction_completed(result),
             (Pending::SegmentRead { lookup, .. } | Pending::SidecarRead { lookup, .. }, Err(_)) => {
                 self.lookup_unreadable(lookup, outputs);
             }
@@ -157,6 +158,7 @@ impl Store {
             }
             (Then::JournalFileOpened { name, direct }, result) => self.journal_file_opened(name, direct, result, io),
             (Then::Unlinked, _) => {}
+            (Then::ManifestWritten, result) => self.manifest_written(result.map(|_| ()), now, io),
             (_, Err(error)) => self.fail(error),
             (Then::StateRecorded { slot }, Ok(_)) => {
                 self.state_recorded(slot, io, outputs);
@@ -169,6 +171,8 @@ impl Store {
                 }
             }
             (Then::Marked, Ok(_)) => self.marked(),
+            (Then::ManifestRecorded, Ok(_)) => self.manifest_recorded(io),
+            (Then::Replaced, Ok(_)) => self.replaced(io, outputs),
         }
     }
 

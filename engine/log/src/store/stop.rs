@@ -86,6 +86,7 @@ impl Store {
             && self.checkpoints_running == 0
             && self.checkpoints_due.is_empty()
             && self.removing.is_empty()
+            && self.compactor.is_idle()
             && self.scripts.is_empty()
             && self.partitions.iter().flatten().all(quiet)
     }
