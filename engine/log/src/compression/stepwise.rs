@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     fn payload(bytes: u32) -> Bytes {
-        (0..bytes).map(|index| (index / 7 * index % 251) as u8).collect::<Vec<u8>>().into()
+        (0..bytes).map(|index| ((index / 7).wrapping_mul(index) % 251) as u8).collect::<Vec<u8>>().into()
     }
 
     #[test]

@@ -48,6 +48,8 @@ struct Swap {
     file: Arc<SegmentFile>,
     replaced: Vec<Offset>,
     manifest: Manifest,
+    /// The manifest is recorded; readers are still to be told.
+    recorded: bool,
 }
 
 impl Compactor {
@@ -76,6 +78,9 @@ impl Compactor {
 impl Store {
     /// Take a step, if it is time for one.
     pub(super) fn compact(&mut self, now: Now, io: &mut Io) {
+        if self.compactor.swap.as_ref().is_some_and(|swap| swap.recorded) {
+            self.swap_in(io);
+        }
         if now.monotonic < self.compactor.pace.next() {
             return;
         }
@@ -183,11 +188,6 @@ impl Store {
             // Retention was here meanwhile.
             return self.end_cleaning(Finished::GivenUp, now, io);
         }
-        let opening =
-            |base: &Offset| log.segments.get(base).is_some_and(|segment| matches!(segment.handle, SegmentHandle::Opening));
-        if sources.iter().any(|source| opening(&source.base)) {
-            return;
-        }
         let (Some(handle), Some(last)) = (target.handle.take(), sources.last()) else { return };
         target.index.seal();
         let new = SourceSegment { base: target.base, next_offset: last.next_offset, bytes: target.length };
@@ -196,7 +196,8 @@ impl Store {
         let manifest = next_manifest(log, &new, &index, target.generation, &replaced, clean_to);
         let steps = manifest_steps(log, &new, &index, target.generation, &manifest);
         let file = Arc::new(SegmentFile { handle });
-        self.compactor.swap = Some(Swap { slot, new, generation: target.generation, index, file, replaced, manifest });
+        self.compactor.swap =
+            Some(Swap { slot, new, generation: target.generation, index, file, replaced, manifest, recorded: false });
         log.swapping = true;
         self.scripts.start(steps, Then::ManifestWritten, io);
     }
@@ -225,11 +226,25 @@ impl Store {
         }
     }
 
-    /// The new segment counts: readers get it from now on, and the files are put in their place.
+    /// The new segment counts.
     pub(super) fn manifest_recorded(&mut self, io: &mut Io) {
-        let Some(swap) = &self.compactor.swap else { return };
+        if let Some(swap) = &mut self.compactor.swap {
+            swap.recorded = true;
+            self.swap_in(io);
+        }
+    }
+
+    /// Readers get the new segment from now on, and the files are put in their place. Not while one of the old ones is being
+    /// opened: who waits for that must have it first.
+    fn swap_in(&mut self, io: &mut Io) {
+        let Some(swap) = &mut self.compactor.swap else { return };
         let slot = swap.slot;
         let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
+        let opening = |base: &Offset| log.segments.get(base).is_some_and(|old| matches!(old.handle, SegmentHandle::Opening));
+        if swap.replaced.iter().any(opening) {
+            return;
+        }
+        swap.recorded = false;
         let base = swap.new.base;
         let was_open = log.segments.get(&base).is_some_and(|segment| segment.file().is_some());
         let first_timestamp = log.segments.get(&base).and_then(|segment| segment.first_timestamp);
