@@ -108,6 +108,7 @@ impl Names {
     }
 
     pub(super) fn rename(&mut self, from: &str, to: &str) -> Result<(), IoError> {
+        self.parent(to)?;
         let (parent, old) = self.parent(from)?;
         let node = parent.names.remove(old).ok_or(IoError::NOT_FOUND)?;
         let (parent, name) = self.parent(to)?;

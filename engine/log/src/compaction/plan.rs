@@ -6,6 +6,7 @@
 
 use alloc::vec::Vec;
 
+use crate::mutants::{self, Mutant};
 use crate::partition::{Life, PartitionLog};
 use crate::segment::{Segment, Stage};
 use crate::{Offset, Timestamp};
@@ -81,7 +82,7 @@ fn is_settled(log: &PartitionLog, segment: &Segment) -> bool {
 }
 
 fn is_below_point(log: &PartitionLog, segment: &Segment) -> bool {
-    segment.base < log.point.segment_base && segment.next_offset <= log.point.offset
+    mutants::is(Mutant::B46) || (segment.base < log.point.segment_base && segment.next_offset <= log.point.offset)
 }
 
 fn is_too_young(log: &PartitionLog, segment: &Segment, now: Timestamp) -> bool {
