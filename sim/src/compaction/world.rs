@@ -40,7 +40,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(mut random: Random, control: Control) -> Self {
         let mut disk = SimDisk::new();
-        disk.faults.short_write_one_in = if random.one_in(2) { 6 } else { 0 };
+        disk.faults.rates.short_write = if random.one_in(2) { 6 } else { 0 };
         let kept_ms = if control == Control::TombstonesGoAtOnce { 0 } else { DELETE_RETENTION_MS };
         let config = LogConfig {
             segment_bytes: 700 + u32::try_from(random.below(3000)).unwrap_or_default(),
