@@ -1,4 +1,4 @@
-//! The project's own automation: `cargo xtask tidy|bug-bank|ci|crash|interop|sim`.
+//! The project's own automation: `cargo xtask tidy|bug-bank|ci|crash|crash-images|mutated-files|interop|sim`.
 //!
 //! Every command says what it did and ends with one line, `N passed, N failed`; it exits non-zero when anything failed, could not
 //! be had, or did too little work to mean something. It does not change sources: only `interop --relist` writes, and only its list.
@@ -8,8 +8,10 @@ mod bug_bank;
 mod ci;
 mod crash;
 mod fuzz;
+mod images;
 mod interop;
 mod sim;
+mod sim_shard;
 mod tally;
 mod tidy;
 mod workspace;
@@ -34,6 +36,10 @@ enum Task {
     Ci(ci::Options),
     /// Kill the broker under load, again and again: nothing acknowledged may be lost.
     Crash(crash::Options),
+    /// What a power failure could leave of real stores' files, recovered: nothing acknowledged may be lost.
+    CrashImages(images::Options),
+    /// Files of real stores damaged, one at a time: what is served must not change.
+    MutatedFiles(images::mutated::Options),
     /// Real clients and tools against the running broker.
     Interop(interop::Options),
     /// Simulated runs: many seeds, or one shown step by step.
@@ -46,6 +52,8 @@ fn main() -> ExitCode {
         Task::BugBank(options) => bug_bank::run(&options),
         Task::Ci(options) => ci::run(&options),
         Task::Crash(options) => crash::run(&options),
+        Task::CrashImages(options) => images::run(&options),
+        Task::MutatedFiles(options) => images::mutated::run(&options),
         Task::Interop(options) => interop::run(&options),
         Task::Sim(options) => sim::run(&options),
     };

@@ -54,10 +54,10 @@ impl World {
             ..LogConfig::default()
         };
         let compaction = CompactionSettings {
-            key_map_bytes: 24 * (2 + random.index(30)),
-            buffer_bytes: 64 + random.index(2000),
+            key_map_bytes: 24 * (8 + random.index(40)),
+            buffer_bytes: 300 + random.index(2000),
             backoff_ms: 5,
-            step_bytes: 16 + random.index(2000),
+            step_bytes: 60 + random.index(3000),
             step_interval_ns: 0,
             ..CompactionSettings::new()
         };

@@ -93,6 +93,8 @@ pub struct RecoveryReport {
     pub manifests_lost: Vec<TopicPartition>,
     /// Segments written by compaction that were not whole when they should have been put in place: the old ones stayed.
     pub cleanings_undone: u64,
+    /// Partitions of which one copy of the state was bad, torn by the crash or damaged, and the other was used.
+    pub states_fallen_back: Vec<TopicPartition>,
     /// Directories with segments that do not say whose they are; left alone.
     pub unknown_directories: Vec<String>,
 }

@@ -203,7 +203,7 @@ impl Store {
     pub(super) fn drop_segments(&mut self, slot: PartitionSlot, io: &mut Io, outputs: &mut Vec<Output>) {
         let log = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut);
         let Some(log) = log.filter(|log| !log.swapping) else { return };
-        let waiters = drop_segments(log, &mut self.doomed, &mut self.scripts, io);
+        let waiters = drop_segments(log, slot, &mut self.doomed, &mut self.scripts, io);
         for lookup in waiters {
             self.advance_lookup(lookup, io, outputs);
         }
@@ -214,6 +214,7 @@ impl Store {
 /// The lookups that waited for one of them to be opened.
 fn drop_segments(
     log: &mut PartitionLog,
+    slot: PartitionSlot,
     doomed: &mut Vec<Arc<crate::io::SegmentFile>>,
     scripts: &mut super::Scripts<Then>,
     io: &mut Io,
@@ -228,7 +229,9 @@ fn drop_segments(
         waiters.append(&mut segment.waiters);
         doomed.extend(segment.file().cloned());
         let steps = SUFFIXES.map(|suffix| Step::Unlink(log.segment_path(segment.base, suffix)));
-        scripts.start(steps, Then::Unlinked, io);
+        // Counted: the partition's directory keeps its name until these names are gone, or they would be taken from the next of its name.
+        log.scripts += 1;
+        scripts.start(steps, Then::SegmentDropped { slot }, io);
     }
     waiters
 }

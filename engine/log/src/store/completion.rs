@@ -145,6 +145,7 @@ impl Store {
     fn script_ended(&mut self, ended: Ended<Then>, now: Now, io: &mut Io, outputs: &mut Vec<Output>) {
         let Ended { then, result } = ended;
         if self.failed.is_some() {
+            // Whoever waits for a creation or a removal was told when the store failed.
             return;
         }
         match (then, result) {
@@ -153,8 +154,9 @@ impl Store {
                 let step = Step::Open(name.path(), OpenMode::DirectDurable);
                 self.scripts.start([step], Then::JournalFileOpened { name, direct: true }, io);
             }
-            (Then::JournalFileMade { .. }, Err(error)) => {
+            (Then::JournalFileMade { name }, Err(error)) => {
                 self.journal_file_coming = false;
+                self.scripts.start([Step::Unlink(name.path())], Then::Unlinked, io);
                 if !self.journal.stop_growing() {
                     self.fail(error);
                 }
@@ -162,6 +164,11 @@ impl Store {
             (Then::JournalFileOpened { name, direct }, result) => self.journal_file_opened(name, direct, result, io),
             (Then::Unlinked, _) => {}
             (Then::ManifestWritten, result) => self.manifest_written(result.map(|_| ()), now, io),
+            (Then::SegmentDropped { slot }, _) => {
+                if let Some(log) = self.log_mut(slot) {
+                    log.scripts -= 1;
+                }
+            }
             (_, Err(error)) => self.fail(error),
             (Then::StateRecorded { slot }, Ok(_)) => {
                 self.state_recorded(slot, io, outputs);
@@ -188,10 +195,10 @@ impl Store {
         io: &mut Io,
     ) {
         match result {
-            Ok(Some((handle, _))) => {
+            Ok(Some((handle, file_bytes))) => {
                 self.journal_file_coming = false;
                 self.direct_journal &= direct;
-                self.journal.add_file(name, handle, direct);
+                self.journal.add_file(name, handle, file_bytes, direct);
                 self.pump_journal(io);
             }
             Err(_) if direct => {

@@ -68,6 +68,9 @@ pub(crate) enum Then {
     CacheWritten {
         slot: PartitionSlot,
     },
+    SegmentDropped {
+        slot: PartitionSlot,
+    },
     Unlinked,
     JournalFileMade {
         name: JournalFileName,
