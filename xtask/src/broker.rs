@@ -46,6 +46,13 @@ pub(crate) struct Flumen {
 impl Flumen {
     /// Starts it and waits until it listens.
     pub(crate) fn start(&self) -> Outcome<Broker> {
+        let mut broker = self.launch()?;
+        broker.address = broker.await_ready()?;
+        Ok(broker)
+    }
+
+    /// Starts it and waits for nothing.
+    pub(crate) fn launch(&self) -> Outcome<Broker> {
         std::fs::create_dir_all(&self.data)?;
         let mut command = Command::new(&self.binary);
         command.arg("start").arg("--data").arg(&self.data).arg("--listen").arg(format!("127.0.0.1:{}", self.port));
@@ -56,9 +63,7 @@ impl Flumen {
         }
         command.envs(self.settings.iter().map(|(key, value)| (key, value)));
         let log = self.data.with_extension("log");
-        let mut broker = Broker::spawn(&mut command, log)?;
-        broker.address = broker.await_ready()?;
-        Ok(broker)
+        Broker::spawn(&mut command, log)
     }
 }
 
@@ -157,6 +162,11 @@ impl Broker {
     fn signal(&self, signal: Signal) -> Outcome<()> {
         let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).ok_or("a process id beyond pid_t")?;
         Ok(kill_process(pid, signal)?)
+    }
+
+    /// SIGSTOP: it does nothing more until it is killed.
+    pub(crate) fn pause(&self) -> Outcome<()> {
+        self.signal(Signal::STOP)
     }
 
     /// SIGTERM, then the wait for a clean end.

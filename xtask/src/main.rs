@@ -1,4 +1,4 @@
-//! The project's own automation: `cargo xtask tidy|ci|crash|interop|sim`.
+//! The project's own automation: `cargo xtask tidy|ci|crash|fs-shutdown|interop|sim`.
 //!
 //! Every command says what it did and ends with one line, `N passed, N failed`; it exits non-zero when anything failed, could not
 //! be had, or did too little work to mean something. It does not change sources: only `interop --relist` writes, and only its list.
@@ -6,8 +6,10 @@
 mod broker;
 mod ci;
 mod crash;
+mod fs_shutdown;
 mod fuzz;
 mod interop;
+mod loop_disk;
 mod sim;
 mod tally;
 mod tidy;
@@ -31,6 +33,8 @@ enum Task {
     Ci(ci::Options),
     /// Kill the broker under load, again and again: nothing acknowledged may be lost.
     Crash(crash::Options),
+    /// Cut the power under load, on real file systems: nothing acknowledged in the default durability may be lost.
+    FsShutdown(fs_shutdown::Options),
     /// Real clients and tools against the running broker.
     Interop(interop::Options),
     /// Simulated runs: many seeds, or one shown step by step.
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Ci(options) => ci::run(&options),
         Task::Crash(options) => crash::run(&options),
+        Task::FsShutdown(options) => fs_shutdown::run(&options),
         Task::Interop(options) => interop::run(&options),
         Task::Sim(options) => sim::run(&options),
     };

@@ -34,9 +34,9 @@ impl Shard {
     pub(super) fn stop_on(&mut self, turn: &mut Turn<'_>) {
         if self.stopping == Stopping::Connections && self.connections.is_empty() {
             self.stopping = Stopping::Store;
-            self.store.stop(turn.now, &mut turn.effects.files);
+            self.directories.stop(turn.now, &mut turn.effects.files);
         }
-        if self.stopping == Stopping::Store && self.store.is_stopped() && turn.effects.files.is_empty() {
+        if self.stopping == Stopping::Store && self.directories.is_stopped() && turn.effects.files.is_empty() {
             self.stopping = Stopping::Done;
         }
     }

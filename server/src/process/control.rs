@@ -5,10 +5,11 @@
 
 use std::collections::VecDeque;
 
+use flumen_broker::Homes;
 use flumen_broker::mail::{Mail, Proposer};
-use flumen_controller::{CommandResponse, Delta, MetadataImage};
+use flumen_controller::{Command, CommandResponse, Delta, MetadataImage};
 use flumen_link::{Changes, Quorum};
-use flumen_log::ShardId;
+use flumen_log::{BrokerId, ShardId, TopicPartition, io::IoError};
 use flumen_reactor::mailbox::{ControlPostbox, StopHandle, Waiter};
 use std::sync::Arc;
 use tokio::{
@@ -28,6 +29,17 @@ struct Decided {
     result: Result<CommandResponse, String>,
 }
 
+/// What the control thread knows of this broker.
+pub(super) struct Here {
+    pub(super) broker: BrokerId,
+    pub(super) broker_epoch: i64,
+    /// The log directories, by their numbers.
+    pub(super) paths: Vec<String>,
+    /// The one with the metadata.
+    pub(super) metadata_directory: Option<u32>,
+    pub(super) homes: Homes,
+}
+
 /// The control thread's state.
 pub(super) struct Control {
     quorum: Quorum,
@@ -44,6 +56,7 @@ pub(super) struct Control {
     /// Decisions whose images are not applied everywhere.
     waiting: VecDeque<(u64, Decided)>,
     failed: Option<String>,
+    here: Here,
 }
 
 impl Control {
@@ -52,6 +65,7 @@ impl Control {
         changes: Changes,
         image: Arc<MetadataImage>,
         postbox: ControlPostbox<Mail>,
+        here: Here,
     ) -> Result<Self, Refusal> {
         let (decided_sender, decided) = mpsc::unbounded_channel();
         #[expect(deprecated, reason = "the waiter owns its descriptor for as long as it is registered; the other way is unsafe")]
@@ -69,6 +83,7 @@ impl Control {
             decided,
             waiting: VecDeque::new(),
             failed: None,
+            here,
         })
     }
 
@@ -85,9 +100,10 @@ impl Control {
     }
 
     fn broadcast(&mut self, delta: &Arc<Delta>) {
+        let placed = self.here.homes.place(&self.image, delta);
         for shard in self.shards() {
-            let (image, delta) = (Arc::clone(&self.image), Arc::clone(delta));
-            self.postbox.send(shard, Mail::Image { index: self.sent_index, image, delta });
+            let (image, delta, placed) = (Arc::clone(&self.image), Arc::clone(delta), Arc::clone(&placed));
+            self.postbox.send(shard, Mail::Image { index: self.sent_index, image, delta, placed });
         }
     }
 
@@ -123,7 +139,7 @@ impl Control {
             self.send_images();
             self.send_decisions();
             if let Some(failure) = &self.failed {
-                // Metadata that cannot be written is the end: everything acknowledged so far is on disk.
+                // Without a place for the metadata, or for any log, this is the end: all that was acknowledged is on disk.
                 eprintln!("flumen: {failure}");
                 std::process::exit(1);
             }
@@ -162,22 +178,65 @@ impl Control {
                         let _ = sender.send(Decided { shard: from, origin, result });
                     });
                 }
-                Mail::Applied { index } => {
+                Mail::Applied { index, not_made } => {
+                    self.partitions_not_made(&not_made);
                     if let Some(applied) = self.applied.get_mut(usize::from(from.0)) {
                         *applied = index;
                     }
                 }
-                Mail::JournalIsBuffered => {
+                Mail::JournalIsBuffered { directory } => {
                     eprintln!(
-                        "flumen: shard {from}: the file system refuses direct I/O: the journal is written buffered, with a sync"
+                        "flumen: {}: shard {from}: the file system refuses direct I/O: the journal is written buffered, with a sync",
+                        self.path(directory)
                     );
                 }
-                Mail::DirectoryFailed { error } => {
-                    eprintln!("flumen: shard {from}: the data directory failed ({error}): its partitions are offline");
-                }
+                Mail::DirectoryFailed { directory, error } => self.directory_failed(directory, error),
                 _ => {}
             }
         }
+    }
+
+    fn path(&self, directory: u32) -> &str {
+        self.here.paths.get(directory as usize).map_or("?", String::as_str)
+    }
+
+    /// A log directory failed in one shard: it is offline in all, and this broker leads nothing there any more.
+    fn directory_failed(&mut self, directory: u32, error: IoError) {
+        let Some(partitions) = self.here.homes.take_offline(directory) else { return };
+        let path = self.path(directory).to_owned();
+        eprintln!("flumen: {path}: the log directory failed ({error}): its {} partition(s) are offline", partitions.len());
+        if self.here.metadata_directory == Some(directory) {
+            self.failed = Some(format!("{path} holds the metadata: this is the end"));
+        } else if !self.here.homes.any_online() {
+            self.failed = Some("no log directory is left".to_owned());
+        }
+        for shard in self.shards() {
+            self.postbox.send(shard, Mail::DirectoryFailed { directory, error });
+        }
+        self.give_up(partitions);
+    }
+
+    /// Partitions whose directories could not be made are offline.
+    fn partitions_not_made(&self, not_made: &[(TopicPartition, IoError)]) {
+        for (TopicPartition { topic, partition }, error) in not_made {
+            eprintln!("flumen: partition {partition} of topic id {topic} cannot be made ({error}): it is offline");
+        }
+        if !not_made.is_empty() {
+            self.give_up(not_made.iter().map(|(partition, _)| *partition).collect());
+        }
+    }
+
+    /// This broker leads these no more.
+    fn give_up(&self, partitions: Vec<TopicPartition>) {
+        let Here { broker, broker_epoch, .. } = self.here;
+        let command = Command::GiveUpPartitions { broker, broker_epoch, partitions };
+        let quorum = self.quorum.clone();
+        tokio::task::spawn_local(async move {
+            if let Err(error) = quorum.propose(command).await {
+                // The quorum's own end is noticed by itself.
+                tracing::error!(%error, "that partitions are offline could not be recorded");
+            }
+        });
     }
 
     fn take_change(&mut self, change: flumen_link::Change) {

@@ -1,6 +1,7 @@
-//! Producers under which the broker is killed, and the ledger of all they sent.
+//! Producers under which the broker is killed, or the power goes, and the ledger of all they sent.
 //!
-//! A worker is one producer on one partition. What it sent is acknowledged (with an offset) or open. After a kill, an idempotent
+//! The ledger keeps the kinds of topics that must survive the fault; producers of the others are load, and their records are
+//! looked at by nobody. A worker is one producer on one partition. What it sent is acknowledged (with an offset) or open. After a kill, an idempotent
 //! worker sends its open batches again with the same numbers, so each must then be in the log once; what another worker has open
 //! may be there or not. A worker whose open batches were settled is not used again: every round has new producers with new ids,
 //! beside those that go on.
@@ -23,7 +24,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Partitions of every topic.
-pub(super) const PARTITIONS: i32 = 6;
+pub(crate) const PARTITIONS: i32 = 6;
 /// New producers in every round.
 const RECRUITS: usize = 6;
 /// Producers of earlier rounds that go on.
@@ -34,7 +35,7 @@ const PRODUCE: i16 = 12;
 
 /// What a topic promises, and how it is written to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Kind {
+pub(crate) struct Kind {
     pub(super) topic: &'static str,
     acks: i16,
     idempotent: bool,
@@ -42,13 +43,34 @@ pub(super) struct Kind {
     durability: Option<&'static str>,
 }
 
-pub(super) const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 5] = [
     Kind { topic: "synced", acks: -1, idempotent: true, codec: Codec::None, durability: None },
     Kind { topic: "synced-lz4", acks: -1, idempotent: true, codec: Codec::Lz4, durability: None },
     Kind { topic: "leader", acks: 1, idempotent: false, codec: Codec::None, durability: None },
     Kind { topic: "leader-idempotent", acks: 1, idempotent: true, codec: Codec::None, durability: None },
     Kind { topic: "cached", acks: -1, idempotent: true, codec: Codec::None, durability: Some("replicated") },
 ];
+
+/// What is to survive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Promise {
+    /// Of a killed process: everything acknowledged.
+    Kill,
+    /// Of lost power: what was acknowledged with acks=all in the default durability.
+    PowerLoss,
+    /// What nobody promises: that acks=all with `flumen.durability=replicated` survives lost power on a broker alone.
+    TooMuch,
+}
+
+impl Kind {
+    fn is_kept(self, promise: Promise) -> bool {
+        match promise {
+            Promise::Kill => true,
+            Promise::PowerLoss => self.acks == -1 && self.durability.is_none(),
+            Promise::TooMuch => self.durability.is_some(),
+        }
+    }
+}
 
 /// A batch that was sent and not answered.
 #[derive(Clone)]
@@ -59,7 +81,7 @@ struct Open {
 }
 
 /// One producer.
-pub(super) struct Worker {
+pub(crate) struct Worker {
     id: u32,
     kind: Kind,
     partition: i32,
@@ -72,8 +94,8 @@ pub(super) struct Worker {
 }
 
 /// What was ever acknowledged, by partition: offset to identity.
-#[derive(Default)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
+    promise: Promise,
     pub(super) acknowledged: BTreeMap<(&'static str, i32), BTreeMap<i64, Identity>>,
     /// Records that may be there or not: sent once, never answered.
     pub(super) open: BTreeSet<Identity>,
@@ -85,7 +107,7 @@ pub(super) struct Ledger {
 }
 
 /// Makes the topics, unless a round before did.
-pub(super) fn prepare(address: &str) -> Outcome<()> {
+pub(crate) fn prepare(address: &str) -> Outcome<()> {
     let mut connection = Connection::open(address)?;
     let topics = KINDS.map(|kind| CreatableTopic {
         name: Text::from_static(kind.topic),
@@ -112,8 +134,27 @@ pub(super) fn prepare(address: &str) -> Outcome<()> {
 }
 
 impl Ledger {
+    /// An empty one.
+    pub(crate) fn new(promise: Promise) -> Self {
+        Self {
+            promise,
+            acknowledged: BTreeMap::new(),
+            open: BTreeSet::new(),
+            seen: BTreeMap::new(),
+            idle: Vec::new(),
+            producer_ids: BTreeSet::new(),
+            workers: 0,
+        }
+    }
+
+    /// What must be there.
+    pub(super) fn kept(&self) -> impl Iterator<Item = Kind> + use<> {
+        let promise = self.promise;
+        KINDS.into_iter().filter(move |kind| kind.is_kept(promise))
+    }
+
     /// New producers, with ids no one had before, and some of those that were there.
-    pub(super) fn enlist(&mut self, random: &mut Random, address: &str) -> Outcome<Vec<Worker>> {
+    pub(crate) fn enlist(&mut self, random: &mut Random, address: &str) -> Outcome<Vec<Worker>> {
         let mut workers = self.idle.split_off(self.idle.len().saturating_sub(VETERANS));
         // The others have settled their accounts and are let go.
         self.idle.clear();
@@ -157,17 +198,20 @@ impl Ledger {
     }
 
     /// Producers so far.
-    pub(super) fn producers(&self) -> u32 {
+    pub(crate) fn producers(&self) -> u32 {
         self.workers
     }
 
     /// Records acknowledged so far.
-    pub(super) fn acknowledged(&self) -> usize {
+    pub(crate) fn acknowledged(&self) -> usize {
         self.acknowledged.values().map(BTreeMap::len).sum()
     }
 
     /// Takes back a worker after a kill.
     fn return_from_work(&mut self, mut worker: Worker) -> Outcome<()> {
+        if !worker.kind.is_kept(self.promise) {
+            return Ok(());
+        }
         self.record(&mut worker)?;
         if worker.kind.idempotent {
             self.idle.push(worker);
@@ -198,7 +242,7 @@ impl Ledger {
     }
 
     /// Idempotent producers send again what was not answered, in order: all of it must be taken.
-    pub(super) fn resend(&mut self, address: &str) -> Outcome<()> {
+    pub(crate) fn resend(&mut self, address: &str) -> Outcome<()> {
         let mut workers = std::mem::take(&mut self.idle);
         for worker in &mut workers {
             let mut connection = Connection::open(address)?;
@@ -220,8 +264,14 @@ impl Ledger {
     }
 }
 
-/// Lets the workers work, and kills the broker so much time after the first acknowledgement.
-pub(super) fn work_and_kill(mut broker: Broker, workers: Vec<Worker>, delay: Duration, ledger: &mut Ledger) -> Outcome<()> {
+/// Lets the workers work, and ends the broker so much time after the first acknowledgement.
+pub(crate) fn work_and_end(
+    mut broker: Broker,
+    workers: Vec<Worker>,
+    delay: Duration,
+    ledger: &mut Ledger,
+    end: impl FnOnce(Broker) -> Outcome<()>,
+) -> Outcome<()> {
     let count = Arc::new(AtomicUsize::new(0));
     let address = broker.address.clone();
     let threads: Vec<_> = workers
@@ -242,7 +292,7 @@ pub(super) fn work_and_kill(mut broker: Broker, workers: Vec<Worker>, delay: Dur
     if !broker.is_running()? {
         return Err(format!("the broker ended by itself:\n{}", broker.said()?).into());
     }
-    broker.kill()?;
+    end(broker)?;
     for thread in threads {
         let (worker, refused) = thread.join().map_err(|_| "a producer panicked")?;
         ledger.return_from_work(worker)?;

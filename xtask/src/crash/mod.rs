@@ -5,18 +5,17 @@
 //! start beside them. A round that acknowledged too little is invalid, which is a failure. With `--control` the broker is built to
 //! acknowledge before it writes, and the run passes only if the loss is noticed.
 
-mod load;
+pub(crate) mod load;
 mod payload;
-mod verify;
+pub(crate) mod verify;
 mod wire;
 
 use crate::broker::{Broker, Flumen};
 use crate::tally::{Outcome, Tally};
 use crate::{interop, workspace};
 use clap::Args;
-use load::Ledger;
-use payload::Random;
-pub(crate) use payload::fresh_seed;
+use load::{Ledger, Promise};
+pub(crate) use payload::{Random, fresh_seed};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -57,7 +56,7 @@ pub(crate) fn run(options: &Options) -> Outcome<Tally> {
     let mut run = Run {
         flumen: Flumen { binary, data: data.path().join("data"), port: 0, shards: options.shards, settings: Vec::new() },
         random: Random::new(seed),
-        ledger: Ledger::default(),
+        ledger: Ledger::new(Promise::Kill),
         acknowledged: 0,
     };
     if options.control {
@@ -80,7 +79,7 @@ impl Options {
     }
 }
 
-fn built(release: bool) -> Outcome<PathBuf> {
+pub(crate) fn built(release: bool) -> Outcome<PathBuf> {
     interop::build(release)?;
     Ok(interop::binary(release))
 }
@@ -150,7 +149,7 @@ impl Run {
         load::prepare(&address)?;
         let delay = Duration::from_millis(self.random.within(KILL_AFTER_MS));
         let workers = self.ledger.enlist(&mut self.random, &address)?;
-        load::work_and_kill(broker, workers, delay, &mut self.ledger)?;
+        load::work_and_end(broker, workers, delay, &mut self.ledger, Broker::kill)?;
         let started = Instant::now();
         let broker = self.flumen.start()?;
         let took = started.elapsed();

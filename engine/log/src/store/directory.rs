@@ -51,17 +51,33 @@ impl Store {
         let position = self.journal.next_position();
         let mut log = PartitionLog::new(partition, topic_name, config, DurablePoint::of_empty_log(position));
         let directory = log.directory.clone();
-        if self.partitions.iter().flatten().any(|other| other.directory == directory) {
+        let (standing, leaving) = self.others_in(&directory);
+        if standing {
+            // Another topic's log, of which nobody has said that it may go: it is not touched.
+            log.life = Life::Creating;
+            let slot = self.insert(log);
+            self.refused.push(slot);
+            return slot;
+        }
+        if leaving {
             log.life = Life::Blocked;
-        }
-        let blocked = log.life == Life::Blocked;
-        let slot = self.insert(log);
-        if blocked {
             self.blocked += 1;
-        } else {
-            self.start_creation(slot, io);
+            return self.insert(log);
         }
+        let slot = self.insert(log);
+        self.start_creation(slot, io);
         slot
+    }
+
+    /// Whether other partitions have a directory of this name: one that stays, and one that is on its way out.
+    fn others_in(&self, directory: &str) -> (bool, bool) {
+        let mut found = (false, false);
+        for (number, log) in (0..).zip(&self.partitions) {
+            let Some(log) = log.as_ref().filter(|log| log.directory == directory) else { continue };
+            let leaving = matches!(log.life, Life::Blocked | Life::Removing | Life::Removed);
+            if leaving || self.removing.contains(&PartitionSlot(number)) { found.1 = true } else { found.0 = true }
+        }
+        found
     }
 
     fn start_creation(&mut self, slot: PartitionSlot, io: &mut Io) {

@@ -59,7 +59,7 @@ pub fn owner_of(partition: TopicPartition, shards: u16) -> ShardId {
     ShardId(u16::try_from(shard).expect("less than the number of shards"))
 }
 
-/// The file system of the data directory.
+/// The file system of the log directory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Space {
     /// Its size.
@@ -225,6 +225,11 @@ impl Store {
     #[must_use]
     pub const fn failure(&self) -> Option<IoError> {
         self.failed
+    }
+
+    /// The log directory failed elsewhere, in another shard: it is offline here too.
+    pub fn take_offline(&mut self, error: IoError) {
+        self.fail(error);
     }
 
     /// A write or sync failed: from now on nothing is acknowledged.

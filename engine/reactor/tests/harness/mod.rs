@@ -99,7 +99,7 @@ pub fn run_here<M: Machine>(home: &Path, machine: M) -> (M, LeftoverFiles) {
     let directory = DataDirectory::open(home, Duration::ZERO).expect("the directory is free");
     let (mut shards, _control) = mesh(1, 16).expect("eventfds");
     let postbox = shards.pop().expect("one shard");
-    let reactor = Reactor::new(ReactorSettings::new(ShardId(0)), directory, Vec::new(), postbox).expect("a reactor");
+    let reactor = Reactor::new(ReactorSettings::new(ShardId(0)), vec![directory], Vec::new(), postbox).expect("a reactor");
     reactor.run(machine)
 }
 
@@ -131,7 +131,7 @@ impl<M: Machine + Send + 'static> Shards<M> {
                 let mut settings = ReactorSettings::new(postbox.shard());
                 adjust(&mut settings);
                 std::thread::spawn(move || {
-                    let reactor = Reactor::new(settings, directory, vec![listener], postbox).expect("a reactor");
+                    let reactor = Reactor::new(settings, vec![directory], vec![listener], postbox).expect("a reactor");
                     told.send(reactor.stalls()).expect("the test waits");
                     let (machine, leftover) = reactor.run(machine);
                     assert!(leftover.is_empty(), "the machine left files open");

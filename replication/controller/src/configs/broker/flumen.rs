@@ -1,6 +1,6 @@
 //! What Flumen adds: durability, the journal, cores, and how open a listener may be.
 
-use crate::configs::definition::{Definition, boolean, int, long, string};
+use crate::configs::definition::{Definition, boolean, int, list, long, string};
 use crate::configs::topic::DURABILITIES;
 
 #[rustfmt::skip]
@@ -15,6 +15,9 @@ pub(super) static DEFINITIONS: &[Definition] = &[
         .doc("How many bytes of requests all shards together may hold; unset, an eighth of the memory."),
     long("flumen.journal.bytes").or("268435456").at_least(67_108_864).in_force()
         .doc("How large the journal of one shard may grow."),
+    list("flumen.log.dirs.lost").or("")
+        .in_force()
+        .doc("Ids of log directories that will not come back: partitions that only they held are made anew, empty."),
     int("flumen.shards").at_least(1).in_force()
         .doc("How many shards there are; unset, one per core."),
     boolean("flumen.validate.compressed").or("false").cluster_wide().in_force()
