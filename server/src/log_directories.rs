@@ -15,7 +15,7 @@ use flumen_log::{
     ShardId, TopicPartition,
     directories::{self, DirectoryId, DirectoryList, LIST_FILE_NAME, Seen, Verdict},
     io::{Disk, IoError},
-    recovery::{self, Recovery, RecoverySettings},
+    recovery::{self, Recovery, RecoveryError, RecoverySettings},
     store::StoreSettings,
 };
 use flumen_reactor::{BlockingDisk, DataDirectory, LockError, clock};
@@ -24,6 +24,8 @@ use crate::config::ServerConfig;
 
 /// How long a log directory held by a dying process is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// Between two attempts to recover a directory that has no space for it.
+const SPACE_PATIENCE: Duration = Duration::from_secs(1);
 /// Most bytes of torn tails that are kept, in each.
 const QUARANTINE_BYTES: u64 = 256 << 20;
 /// Where in its log directory the metadata lies.
@@ -36,6 +38,23 @@ pub(crate) struct Online {
     pub(crate) path: String,
     pub(crate) directory: DataDirectory,
     pub(crate) recovery: Recovery,
+}
+
+/// Why one is not ready.
+#[derive(Debug, thiserror::Error)]
+enum Unready {
+    #[error("it cannot be read: {0}")]
+    Descriptors(#[from] std::io::Error),
+    #[error("its list of directories cannot be written: {0}")]
+    List(IoError),
+    #[error("{0}")]
+    Recovery(#[from] RecoveryError),
+}
+
+impl Unready {
+    fn is_no_space(&self) -> bool {
+        matches!(self, Self::List(error) | Self::Recovery(RecoveryError::Io(error)) if error.is_no_space())
+    }
 }
 
 /// All of them.
@@ -86,11 +105,18 @@ impl LogDirectories {
         let mut online = Vec::new();
         for (id, path, directory, seen) in locked {
             let list = DirectoryList { own: id, known: known.clone() };
-            match ready(&directory, &list, &seen, shards, config) {
+            let mut recovered = ready(&directory, &list, &seen, shards, config);
+            // Nothing goes without the metadata: its directory is waited for.
+            while holds_metadata(&path) && recovered.as_ref().is_err_and(Unready::is_no_space) {
+                eprintln!("flumen: {path}: there is no space to recover it: waiting for some");
+                std::thread::sleep(SPACE_PATIENCE);
+                recovered = ready(&directory, &list, &seen, shards, config);
+            }
+            match recovered {
                 Ok(recovery) => online.push(Online { path, directory, recovery }),
                 Err(why) => {
                     missing.insert(id, path.clone());
-                    offline.push((path, why));
+                    offline.push((path, why.to_string()));
                 }
             }
         }
@@ -163,10 +189,10 @@ fn ready(
     seen: &Seen,
     shards: u16,
     config: &ServerConfig,
-) -> Result<Recovery, String> {
-    let mut disk = BlockingDisk::new(directory).map_err(|error| error.to_string())?;
+) -> Result<Recovery, Unready> {
+    let mut disk = BlockingDisk::new(directory)?;
     if *seen != Seen::List(list.clone()) {
-        write_list(&mut disk, list).map_err(|error| format!("its list of directories cannot be written: {error}"))?;
+        write_list(&mut disk, list).map_err(Unready::List)?;
     }
     let settings = RecoverySettings {
         journal_id: *uuid::Uuid::new_v4().as_bytes(),
@@ -177,7 +203,7 @@ fn ready(
             .and_then(|bytes| u32::try_from(bytes).ok())
             .unwrap_or(4096),
     };
-    recovery::recover(&mut disk, shards, &settings, clock::now()).map_err(|error| error.to_string())
+    Ok(recovery::recover(&mut disk, shards, &settings, clock::now())?)
 }
 
 /// Whole or not at all, and on stable storage.

@@ -51,6 +51,13 @@ impl Flumen {
         Ok(broker)
     }
 
+    /// Starts it and waits until it has said this, which it may before it listens.
+    pub(crate) fn start_until(&self, words: &str) -> Outcome<Broker> {
+        let mut broker = self.launch()?;
+        broker.await_words(words)?;
+        Ok(broker)
+    }
+
     /// Starts it and waits for nothing.
     pub(crate) fn launch(&self) -> Outcome<Broker> {
         std::fs::create_dir_all(&self.data)?;
@@ -120,15 +127,26 @@ impl Broker {
         Ok(Self { child, address: String::new(), log, log_start, stopped: false })
     }
 
+    /// Waits until it listens.
+    pub(crate) fn ready(&mut self) -> Outcome<()> {
+        self.address = self.await_ready()?;
+        Ok(())
+    }
+
     /// The address our broker says it listens on, once it says so.
     fn await_ready(&mut self) -> Outcome<String> {
+        self.await_words(READY)
+    }
+
+    /// What follows these words on their line, once they are said.
+    fn await_words(&mut self, words: &str) -> Outcome<String> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
             let said = self.said()?;
-            if let Some((_, rest)) = said.split_once(READY)
-                && let Some((address, _)) = rest.split_once('\n')
+            if let Some((_, rest)) = said.split_once(words)
+                && let Some((rest, _)) = rest.split_once('\n')
             {
-                return Ok(address.trim().to_owned());
+                return Ok(rest.trim().to_owned());
             }
             self.fail_if_dead()?;
             if Instant::now() > deadline {

@@ -236,7 +236,7 @@ fn cut(broker: Broker, disk: &LoopDisk) -> Outcome<()> {
 /// The broker opens what is left: producers send again what was not answered, and everything acknowledged is there.
 fn look(site: &mut Site, extent: Extent) -> Outcome<()> {
     let broker = site.flumen.start()?;
-    site.ledger.resend(&broker.address)?;
+    site.ledger.resend(&broker.address, Duration::ZERO)?;
     verify(&broker.address, &mut site.ledger, extent)?;
     broker.kill()
 }

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 const TOOL_LIMIT: Duration = Duration::from_secs(60);
 /// How long a killed process may hold on to a mount: its ring ends on its own time.
 const RELEASE_LIMIT: Duration = Duration::from_secs(20);
+/// Less than this is not worth taking.
+const FILL_GRAIN_BYTES: u64 = 16 << 10;
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -73,14 +75,15 @@ pub(crate) struct LoopDisk {
 }
 
 impl LoopDisk {
-    /// A new file system of this size in `directory`, mounted at `directory/disk`. The image takes the room of what is written.
+    /// A new file system of this size, none of it kept for root, in `directory`, mounted at `directory/disk`. The image takes the room of what is written.
     pub(crate) fn make(directory: &Path, kind: FileSystem, bytes: u64) -> Outcome<Self> {
         let image = directory.join("image");
         let mount = directory.join("disk");
         File::create(&image)?.set_len(bytes)?;
         std::fs::create_dir_all(&mount)?;
         let make = format!("mkfs.{}", kind.name());
-        run(&make, &["-q".as_ref(), image.as_ref()])?;
+        let nothing_reserved: &[&std::ffi::OsStr] = if kind == FileSystem::Ext4 { &["-m".as_ref(), "0".as_ref()] } else { &[] };
+        run(&make, &[&["-q".as_ref()], nothing_reserved, &[image.as_ref()]].concat())?;
         let mut disk = Self { image, mount, mounted: false };
         disk.mount()?;
         Ok(disk)
@@ -101,6 +104,49 @@ impl LoopDisk {
     /// (`EXT4_IOC_SHUTDOWN`, `XFS_IOC_GOINGDOWN`, neither with a flush of the log).
     pub(crate) fn cut_power(&self) -> Outcome<()> {
         run("xfs_io", &["-x".as_ref(), "-c".as_ref(), "shutdown".as_ref(), self.mount.as_ref()])
+    }
+
+    /// What is free for everybody.
+    pub(crate) fn free_bytes(&self) -> Outcome<u64> {
+        let status = rustix::fs::statvfs(&self.mount)?;
+        Ok(status.f_bavail.saturating_mul(status.f_frsize))
+    }
+
+    /// Takes room, to the last block where `leave_bytes` is zero, until [`Self::free`].
+    pub(crate) fn fill(&self, leave_bytes: u64) -> Outcome<()> {
+        for number in 0.. {
+            let surplus = self.free_bytes()?.saturating_sub(leave_bytes);
+            if surplus < FILL_GRAIN_BYTES {
+                return Ok(());
+            }
+            let path = self.filler(number);
+            // Others write at the same time: what is too much now is tried in halves.
+            let mut bytes = surplus;
+            while bytes >= FILL_GRAIN_BYTES
+                && run("fallocate", &["--length".as_ref(), bytes.to_string().as_ref(), path.as_ref()]).is_err()
+            {
+                bytes /= 2;
+            }
+            if bytes < FILL_GRAIN_BYTES {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives back what was taken.
+    pub(crate) fn free(&self) -> Outcome<()> {
+        for number in 0.. {
+            match std::fs::remove_file(self.filler(number)) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
+                removed => removed?,
+            }
+        }
+        Ok(())
+    }
+
+    fn filler(&self, number: u32) -> PathBuf {
+        self.mount.join(format!("filler.{number}"))
     }
 
     /// Unmounts, and mounts again: the file system recovers.

@@ -1,4 +1,4 @@
-//! The project's own automation: `cargo xtask tidy|ci|crash|fs-shutdown|interop|sim`.
+//! The project's own automation: `cargo xtask tidy|ci|crash|fs-shutdown|full-disk|interop|sim`.
 //!
 //! Every command says what it did and ends with one line, `N passed, N failed`; it exits non-zero when anything failed, could not
 //! be had, or did too little work to mean something. It does not change sources: only `interop --relist` writes, and only its list.
@@ -7,6 +7,7 @@ mod broker;
 mod ci;
 mod crash;
 mod fs_shutdown;
+mod full_disk;
 mod fuzz;
 mod interop;
 mod loop_disk;
@@ -35,6 +36,8 @@ enum Task {
     Crash(crash::Options),
     /// Cut the power under load, on real file systems: nothing acknowledged in the default durability may be lost.
     FsShutdown(fs_shutdown::Options),
+    /// Fill the disk under load and free it again: nothing acknowledged may be lost, and nobody has to help.
+    FullDisk(full_disk::Options),
     /// Real clients and tools against the running broker.
     Interop(interop::Options),
     /// Simulated runs: many seeds, or one shown step by step.
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Task::Ci(options) => ci::run(&options),
         Task::Crash(options) => crash::run(&options),
         Task::FsShutdown(options) => fs_shutdown::run(&options),
+        Task::FullDisk(options) => full_disk::run(&options),
         Task::Interop(options) => interop::run(&options),
         Task::Sim(options) => sim::run(&options),
     };

@@ -43,6 +43,7 @@ pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limit
         open_files_max: defaults.open_files_max.div_ceil(directories),
         index_cache_bytes: defaults.index_cache_bytes.div_ceil(directories),
         journal_bytes: number(config, "flumen.journal.bytes"),
+        free_space_floor_bytes: number(config, "flumen.free.space.bytes"),
         retention_check_ms: number(config, "log.retention.check.interval.ms"),
         producer_expiration_ms: number(config, "producer.id.expiration.ms"),
         ..defaults

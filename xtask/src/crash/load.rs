@@ -20,7 +20,7 @@ use flumen_protocol::produce::{PartitionProduceData, PartitionProduceResponse, P
 use flumen_protocol::{ApiKey, ErrorCode, Records, Request, Response, Text};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Partitions of every topic.
@@ -32,6 +32,8 @@ const VETERANS: usize = 4;
 /// Batches on their way at once: the broker remembers five.
 const IN_FLIGHT: usize = 5;
 const PRODUCE: i16 = 12;
+/// A refused batch is sent again after this time.
+const RETRY_AFTER: Duration = Duration::from_millis(20);
 
 /// What a topic promises, and how it is written to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -101,6 +103,8 @@ pub(crate) struct Ledger {
     pub(super) open: BTreeSet<Identity>,
     /// Where the last look at a partition ended.
     pub(super) seen: BTreeMap<(&'static str, i32), i64>,
+    /// Where a partition begins, once records were deleted.
+    pub(super) starts: BTreeMap<(&'static str, i32), i64>,
     idle: Vec<Worker>,
     producer_ids: BTreeSet<i64>,
     workers: u32,
@@ -141,6 +145,7 @@ impl Ledger {
             acknowledged: BTreeMap::new(),
             open: BTreeSet::new(),
             seen: BTreeMap::new(),
+            starts: BTreeMap::new(),
             idle: Vec::new(),
             producer_ids: BTreeSet::new(),
             workers: 0,
@@ -241,15 +246,29 @@ impl Ledger {
         Ok(())
     }
 
-    /// Idempotent producers send again what was not answered, in order: all of it must be taken.
-    pub(crate) fn resend(&mut self, address: &str) -> Outcome<()> {
+    /// What was looked at is to be deleted: partitions, and up to where.
+    pub(crate) fn give_up_seen(&mut self) -> Vec<(&'static str, i32, i64)> {
+        for (place, end) in &self.seen {
+            if let Some(log) = self.acknowledged.get_mut(place) {
+                *log = log.split_off(end);
+            }
+            self.starts.insert(*place, *end);
+        }
+        self.seen.iter().map(|((topic, partition), end)| (*topic, *partition, *end)).collect()
+    }
+
+    /// Idempotent producers send again what was not answered, in order: all of it must be taken, at the latest after this time.
+    pub(crate) fn resend(&mut self, address: &str, patience: Duration) -> Outcome<()> {
+        let deadline = Instant::now() + patience;
         let mut workers = std::mem::take(&mut self.idle);
         for worker in &mut workers {
             let mut connection = Connection::open(address)?;
             while let Some(open) = worker.open.front().cloned() {
                 connection.send(PRODUCE, &worker.request(open.bytes))?;
                 let result = worker.answer(&mut connection)?;
-                if result.error_code != ErrorCode::None {
+                if is_retriable(result.error_code) && Instant::now() < deadline {
+                    std::thread::sleep(RETRY_AFTER);
+                } else if result.error_code != ErrorCode::None {
                     let what = format!(
                         "{} {}: {:?} for what producer {} (worker {}) sends again: what came before it is gone",
                         worker.kind.topic, worker.partition, result.error_code, worker.producer.id, worker.id
@@ -264,6 +283,71 @@ impl Ledger {
     }
 }
 
+/// What a producer tries again: the disk is full, or so full that what was taken cannot be finished yet.
+fn is_retriable(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::KafkaStorageError | ErrorCode::RequestTimedOut)
+}
+
+/// Producers at work in the background.
+pub(crate) struct Shift {
+    threads: Vec<std::thread::JoinHandle<(Worker, Option<Refusal>)>>,
+    /// Batches acknowledged.
+    pub(crate) count: Arc<AtomicUsize>,
+    /// Producers that were refused and have stopped.
+    pub(crate) refused: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+}
+
+/// An error that a producer was answered.
+pub(crate) struct Refusal {
+    pub(crate) code: ErrorCode,
+    what: String,
+}
+
+impl Shift {
+    pub(crate) fn begin(address: &str, workers: Vec<Worker>) -> Self {
+        let (count, refused, stop) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let start = |mut worker: Worker| {
+            let (address, count, refused) = (address.to_owned(), Arc::clone(&count), Arc::clone(&refused));
+            let stop = Arc::clone(&stop);
+            std::thread::spawn(move || {
+                let refusal = worker.work(&address, &count, &stop);
+                if refusal.is_some() {
+                    refused.fetch_add(1, Ordering::Relaxed);
+                }
+                (worker, refusal)
+            })
+        };
+        let threads = workers.into_iter().map(start).collect();
+        Self { threads, count, refused, stop }
+    }
+
+    /// The end: what every producer did goes into the ledger. The refusals.
+    pub(crate) fn end(self, ledger: &mut Ledger) -> Outcome<Vec<Refusal>> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut refusals = Vec::new();
+        for thread in self.threads {
+            let (worker, refusal) = thread.join().map_err(|_| "a producer panicked")?;
+            ledger.return_from_work(worker)?;
+            refusals.extend(refusal);
+        }
+        Ok(refusals)
+    }
+}
+
+impl Refusal {
+    /// Whether a client would try again.
+    pub(crate) fn is_retriable(&self) -> bool {
+        is_retriable(self.code)
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}: {:?}", self.what, self.code)
+    }
+}
+
 /// Lets the workers work, and ends the broker so much time after the first acknowledgement.
 pub(crate) fn work_and_end(
     mut broker: Broker,
@@ -272,20 +356,9 @@ pub(crate) fn work_and_end(
     ledger: &mut Ledger,
     end: impl FnOnce(Broker) -> Outcome<()>,
 ) -> Outcome<()> {
-    let count = Arc::new(AtomicUsize::new(0));
-    let address = broker.address.clone();
-    let threads: Vec<_> = workers
-        .into_iter()
-        .map(|mut worker| {
-            let (address, count) = (address.clone(), Arc::clone(&count));
-            std::thread::spawn(move || {
-                let refused = worker.work(&address, &count);
-                (worker, refused)
-            })
-        })
-        .collect();
+    let shift = Shift::begin(&broker.address, workers);
     let deadline = Instant::now() + Duration::from_secs(30);
-    while count.load(Ordering::Relaxed) == 0 && Instant::now() < deadline {
+    while shift.count.load(Ordering::Relaxed) == 0 && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(1));
     }
     std::thread::sleep(delay);
@@ -293,21 +366,20 @@ pub(crate) fn work_and_end(
         return Err(format!("the broker ended by itself:\n{}", broker.said()?).into());
     }
     end(broker)?;
-    for thread in threads {
-        let (worker, refused) = thread.join().map_err(|_| "a producer panicked")?;
-        ledger.return_from_work(worker)?;
-        if let Some(refused) = refused {
-            return Err(refused.into());
-        }
+    match shift.end(ledger)?.first() {
+        Some(refusal) => Err(refusal.to_string().into()),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 impl Worker {
-    /// Produces until the connection ends. What is said is a refusal, which a healthy broker has no reason for.
-    fn work(&mut self, address: &str, count: &AtomicUsize) -> Option<String> {
+    /// Produces until the connection ends, or it is told to stop, or is refused, which a healthy broker has no reason for.
+    fn work(&mut self, address: &str, count: &AtomicUsize, stop: &AtomicBool) -> Option<Refusal> {
         let Ok(mut connection) = Connection::open(address) else { return None };
         loop {
+            if stop.load(Ordering::Relaxed) {
+                return None;
+            }
             while self.open.len() < IN_FLIGHT {
                 let bytes = self.batch();
                 if connection.send(PRODUCE, &self.request(bytes)).is_err() {
@@ -318,7 +390,10 @@ impl Worker {
                 Ok(result) if result.error_code == ErrorCode::None => {
                     count.fetch_add(1, Ordering::Relaxed);
                 }
-                Ok(result) => return Some(format!("{} {}: {:?}", self.kind.topic, self.partition, result.error_code)),
+                Ok(result) => {
+                    let what = format!("{} {}", self.kind.topic, self.partition);
+                    return Some(Refusal { code: result.error_code, what });
+                }
                 Err(_) => return None,
             }
         }

@@ -8,7 +8,7 @@
 pub(crate) mod load;
 mod payload;
 pub(crate) mod verify;
-mod wire;
+pub(crate) mod wire;
 
 use crate::broker::{Broker, Flumen};
 use crate::tally::{Outcome, Tally};
@@ -153,7 +153,7 @@ impl Run {
         let started = Instant::now();
         let broker = self.flumen.start()?;
         let took = started.elapsed();
-        self.ledger.resend(&broker.address)?;
+        self.ledger.resend(&broker.address, Duration::ZERO)?;
         verify::verify(&broker.address, &mut self.ledger, verify::Extent::New)?;
         self.acknowledged = self.ledger.acknowledged();
         // The next round starts on what a kill leaves behind, not on what a clean stop does.

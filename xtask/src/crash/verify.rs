@@ -39,7 +39,8 @@ pub(crate) fn verify(address: &str, ledger: &mut Ledger, extent: Extent) -> Outc
     for kind in ledger.kept() {
         for partition in 0..PARTITIONS {
             let place = (kind.topic, partition);
-            let start = if extent == Extent::All { 0 } else { ledger.seen.get(&place).copied().unwrap_or_default() };
+            let begin = if extent == Extent::All { &ledger.starts } else { &ledger.seen };
+            let start = begin.get(&place).copied().unwrap_or_default();
             let end = end_offset(&mut connection, place)?;
             let found = read(&mut connection, place, start, end)?;
             compare(place, start, &found, ledger)?;

@@ -17,7 +17,7 @@ use crate::journal::JournalPosition;
 use crate::partition::{Life, PartitionLog, Wants};
 use crate::producer::ProducerSnapshot;
 use crate::segment::{SUFFIXES, SegmentHandle};
-use crate::state::{DurablePoint, STATE_FILE_NAME, partition_metadata};
+use crate::state::{COPY_BYTES, DurablePoint, PartitionState, STATE_FILE_NAME, partition_metadata};
 use crate::{Monotonic, Now, Offset, TopicPartition};
 
 /// What Kafka's tools find a directory's topic id in.
@@ -95,7 +95,8 @@ impl Store {
             Step::Sync(SyncScope::All),
             Step::Close,
             Step::Open(log.path(STATE_FILE_NAME), OpenMode::CreateEmpty),
-            Step::Write(state.copy_offset(), Bytes::from(state.encode())),
+            // Both copies take their room now: later ones are written over them, which a full disk does not refuse.
+            Step::Write(0, Bytes::from(both_copies(&state))),
             Step::Sync(SyncScope::All),
             Step::Close,
             Step::SyncDirectory(directory),
@@ -154,6 +155,7 @@ impl Store {
         let identity = log.identity;
         self.by_identity.remove(&identity);
         self.checkpoints_due.remove(&slot);
+        self.forget_refused(slot);
         self.journal.forget(slot);
         self.removing.push(slot);
     }
@@ -268,6 +270,17 @@ impl Store {
             !goes
         });
     }
+}
+
+/// The file of a new partition's state: the first copy, and zeros for the other.
+fn both_copies(state: &PartitionState) -> Vec<u8> {
+    let mut bytes = alloc::vec![0; 2 * COPY_BYTES];
+    let at = usize::try_from(state.copy_offset()).unwrap_or_default();
+    let copy = state.encode();
+    if let Some(place) = bytes.get_mut(at..at + copy.len()) {
+        place.copy_from_slice(&copy);
+    }
+    bytes
 }
 
 /// Kafka's name for the directory of a removed partition: `<topic>-<partition>.<id>-delete`, the topic cut to what a name may

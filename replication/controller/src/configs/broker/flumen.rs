@@ -11,6 +11,8 @@ pub(super) static DEFINITIONS: &[Definition] = &[
         .doc("The cores that run shards, as 0-3,6; unset, every core the process may use."),
     string("flumen.durability").or("synced").one_of(DURABILITIES).cluster_wide().high().in_force()
         .doc("The default of a topic's `flumen.durability`."),
+    long("flumen.free.space.bytes").or("536870912").at_least(1_048_576).in_force()
+        .doc("Appends are refused while a log directory's file system has less free than this and what its journals hold."),
     long("flumen.inflight.bytes").at_least(1_048_576).in_force()
         .doc("How many bytes of requests all shards together may hold; unset, an eighth of the memory."),
     long("flumen.journal.bytes").or("268435456").at_least(67_108_864).in_force()
