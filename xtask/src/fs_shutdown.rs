@@ -195,7 +195,11 @@ impl Run {
         load::prepare(&broker.address)?;
         let workers = ledger.enlist(&mut self.random, &broker.address)?;
         let delay = Duration::from_millis(self.random.within(CUT_AFTER_MS));
-        load::work_and_end(broker, workers, delay, ledger, |broker| cut(broker, disk))?;
+        // A thread that has not stopped yet may meet the dead file system, and say so.
+        let refusals = load::work_and_end(broker, workers, delay, ledger, |broker| cut(broker, disk))?;
+        if let Some(refusal) = refusals.iter().find(|refusal| !refusal.is_retriable()) {
+            return Err(refusal.to_string().into());
+        }
         disk.mount_again()?;
         if self.random.within(0..SECOND_LOSS_IN) == 0 {
             let broker = flumen.launch()?;

@@ -348,14 +348,14 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// Lets the workers work, and ends the broker so much time after the first acknowledgement.
+/// Lets the workers work, and ends the broker so much time after the first acknowledgement. The refusals.
 pub(crate) fn work_and_end(
     mut broker: Broker,
     workers: Vec<Worker>,
     delay: Duration,
     ledger: &mut Ledger,
     end: impl FnOnce(Broker) -> Outcome<()>,
-) -> Outcome<()> {
+) -> Outcome<Vec<Refusal>> {
     let shift = Shift::begin(&broker.address, workers);
     let deadline = Instant::now() + Duration::from_secs(30);
     while shift.count.load(Ordering::Relaxed) == 0 && Instant::now() < deadline {
@@ -366,10 +366,7 @@ pub(crate) fn work_and_end(
         return Err(format!("the broker ended by itself:\n{}", broker.said()?).into());
     }
     end(broker)?;
-    match shift.end(ledger)?.first() {
-        Some(refusal) => Err(refusal.to_string().into()),
-        None => Ok(()),
-    }
+    shift.end(ledger)
 }
 
 impl Worker {

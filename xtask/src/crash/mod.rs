@@ -149,7 +149,9 @@ impl Run {
         load::prepare(&address)?;
         let delay = Duration::from_millis(self.random.within(KILL_AFTER_MS));
         let workers = self.ledger.enlist(&mut self.random, &address)?;
-        load::work_and_end(broker, workers, delay, &mut self.ledger, Broker::kill)?;
+        if let Some(refusal) = load::work_and_end(broker, workers, delay, &mut self.ledger, Broker::kill)?.first() {
+            return Err(refusal.to_string().into());
+        }
         let started = Instant::now();
         let broker = self.flumen.start()?;
         let took = started.elapsed();
