@@ -4,12 +4,14 @@ use crate::bench::{Bench, batch_of, config, is_journal_write, partition};
 use flumen_log::Offset;
 use flumen_log::compression::Codec;
 use flumen_log::io::{Completion, FileOperation, IoError, OpenMode, Operation};
+use flumen_log::state::COPY_BYTES;
 use flumen_log::store::{AppendError, Output, PartitionSlot};
 
 /// Turn until nothing is outstanding; whatever takes room is refused.
 fn settle_without_space(bench: &mut Bench) -> usize {
     let takes_room = |operation: &Operation| match &operation.kind {
-        FileOperation::Write { .. } => !is_journal_write(&operation.kind),
+        // A state is written over what is there.
+        FileOperation::Write { data, .. } => !is_journal_write(&operation.kind) && data.len() != COPY_BYTES,
         FileOperation::Open { mode, .. } => *mode == OpenMode::CreateEmpty,
         FileOperation::Rename { .. } => true,
         _ => false,
