@@ -36,6 +36,8 @@ pub(crate) struct Broker {
 pub(crate) struct Flumen {
     pub(crate) binary: PathBuf,
     pub(crate) data: PathBuf,
+    /// Further log directories; the metadata is in the first.
+    pub(crate) beside: Vec<PathBuf>,
     /// Port 0 lets the system choose.
     pub(crate) port: u16,
     pub(crate) shards: Option<u16>,
@@ -62,7 +64,13 @@ impl Flumen {
     pub(crate) fn launch(&self) -> Outcome<Broker> {
         std::fs::create_dir_all(&self.data)?;
         let mut command = Command::new(&self.binary);
-        command.arg("start").arg("--data").arg(&self.data).arg("--listen").arg(format!("127.0.0.1:{}", self.port));
+        let data = [&self.data].into_iter().chain(&self.beside).map(|path| path.to_string_lossy());
+        command
+            .arg("start")
+            .arg("--data")
+            .arg(data.collect::<Vec<_>>().join(","))
+            .arg("--listen")
+            .arg(format!("127.0.0.1:{}", self.port));
         // The name that clients are told; some of them look at it.
         command.arg("--set").arg(format!("advertised.listeners=PLAINTEXT://localhost:{}", self.port));
         if let Some(shards) = self.shards {

@@ -8,6 +8,7 @@
 
 use crate::broker::{Broker, Flumen};
 use crate::crash::load::{self, Ledger, Promise};
+use crate::crash::shift::{Shift, work_and_end};
 use crate::crash::verify::{Extent, Loss, verify};
 use crate::crash::{self, Random, fresh_seed};
 use crate::loop_disk::{self, FileSystem, LoopDisk};
@@ -29,6 +30,11 @@ const CUT_AFTER_MS: std::ops::Range<u64> = 20..400;
 const SECOND_LOSS_IN: u64 = 4;
 /// After the start of that recovery.
 const SECOND_CUT_AFTER_MS: std::ops::Range<u64> = 0..80;
+
+/// How long a running broker may take for what it has to do.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -99,6 +105,7 @@ pub(crate) fn run(options: &Options) -> Outcome<Tally> {
                 totals: Totals::default(),
             };
             run.survive(options.rounds, &mut tally);
+            tally.check(&format!("{name}: one of two log directories dies and the other goes on"), || run.one_of_two());
             if options.control_rounds > 0 {
                 tally.check(&format!("{name}: the control loses"), || run.lose(options.control_rounds));
             }
@@ -144,6 +151,7 @@ impl Run {
         let flumen = Flumen {
             binary: self.binary.clone(),
             data: disk.path().to_owned(),
+            beside: Vec::new(),
             port: 0,
             shards: Some(self.shards),
             settings: Vec::new(),
@@ -196,7 +204,7 @@ impl Run {
         let workers = ledger.enlist(&mut self.random, &broker.address)?;
         let delay = Duration::from_millis(self.random.within(CUT_AFTER_MS));
         // A thread that has not stopped yet may meet the dead file system, and say so.
-        let refusals = load::work_and_end(broker, workers, delay, ledger, |broker| cut(broker, disk))?;
+        let refusals = work_and_end(broker, workers, delay, ledger, |broker| cut(broker, disk))?;
         if let Some(refusal) = refusals.iter().find(|refusal| !refusal.is_retriable()) {
             return Err(refusal.to_string().into());
         }
@@ -209,6 +217,33 @@ impl Run {
             self.totals.second_losses += 1;
         }
         Ok(())
+    }
+
+    /// A live broker's second log directory dies: its partitions are refused, the others go on, nothing acknowledged is lost.
+    fn one_of_two(&mut self) -> Outcome<()> {
+        let mut site = self.site(Promise::PowerLoss)?;
+        let Site { disk, flumen, ledger, home } = &mut site;
+        flumen.beside.push(std::mem::replace(&mut flumen.data, home.path().join("first")));
+        let mut broker = flumen.start()?;
+        load::prepare(&broker.address)?;
+        let mut workers = ledger.enlist(&mut self.random, &broker.address)?;
+        workers.extend(ledger.enlist(&mut self.random, &broker.address)?);
+        let shift = Shift::begin(&broker.address, workers);
+        wait("an acknowledgement", || shift.acknowledged() > 0)?;
+        disk.cut_power()?;
+        wait("a refusal", || shift.refused() > 0)?;
+        let before = shift.acknowledged();
+        wait("an acknowledgement after it", || shift.acknowledged() > before)?;
+        let refusals = shift.end(ledger)?;
+        if let Some(refusal) = refusals.iter().find(|refusal| !refusal.is_retriable()) {
+            return Err(refusal.to_string().into());
+        }
+        if !broker.is_running()? {
+            return Err("the broker has ended".into());
+        }
+        broker.kill()?;
+        disk.mount_again()?;
+        look(&mut site, Extent::All)
     }
 
     /// The same with what is only promised to survive the process: it must be lost at least once, and nothing else may go wrong.
@@ -228,6 +263,17 @@ impl Run {
         }
         if self.totals.control_losses > 0 { Ok(()) } else { Err("nothing was lost".into()) }
     }
+}
+
+fn wait(what: &str, done: impl Fn() -> bool) -> Outcome<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        if Instant::now() > deadline {
+            return Err(format!("waited {} s for {what}", PATIENCE.as_secs()).into());
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(())
 }
 
 /// Nothing more is done, nothing more is written, and the process is gone.

@@ -8,7 +8,8 @@
 //! is killed on a full disk, started there, and given room.
 
 use crate::broker::{Broker, Flumen};
-use crate::crash::load::{self, Ledger, Promise, Shift};
+use crate::crash::load::{self, Ledger, Promise};
+use crate::crash::shift::Shift;
 use crate::crash::verify::{Extent, verify};
 use crate::crash::wire::Connection;
 use crate::crash::{self, Random, fresh_seed};
@@ -21,7 +22,6 @@ use flumen_protocol::delete_records::{DeleteRecordsPartition, DeleteRecordsReque
 use flumen_protocol::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
 use flumen_protocol::incremental_alter_configs::{AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest};
 use flumen_protocol::{ErrorCode, Request, Response, Text};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// The image's size.
@@ -179,6 +179,7 @@ impl Site {
         let flumen = Flumen {
             binary: crate::interop::binary(release),
             data: disk.path().to_owned(),
+            beside: Vec::new(),
             port: 0,
             shards: Some(1),
             settings: settings.map(|(name, value)| (name.to_owned(), value.to_string())).into(),
@@ -213,13 +214,12 @@ impl Site {
         let workers = self.ledger.enlist(&mut self.random, &address)?;
         let count = workers.len();
         let shift = Shift::begin(&address, workers);
-        wait(REFUSED_WITHIN, "an acknowledgement", || shift.count.load(Ordering::Relaxed) > 0)?;
+        wait(REFUSED_WITHIN, "an acknowledgement", || shift.acknowledged() > 0)?;
         self.disk.fill(fullness.leaves_bytes())?;
-        let refused = || shift.refused.load(Ordering::Relaxed);
         if matches!(fullness, Fullness::Nothing) {
             std::thread::sleep(FULL_FOR);
         } else {
-            wait(REFUSED_WITHIN, "every producer to be refused", || refused() == count)?;
+            wait(REFUSED_WITHIN, "every producer to be refused", || shift.refused() == count)?;
         }
         self.change_metadata(&address, fullness, number)?;
         let deletes = matches!(fullness, Fullness::UsedUpAndDeleted);
@@ -307,7 +307,7 @@ impl Site {
         let address = self.address()?;
         let workers = self.ledger.enlist(&mut self.random, &address)?;
         let shift = Shift::begin(&address, workers);
-        wait(REFUSED_WITHIN, "an acknowledgement", || shift.count.load(Ordering::Relaxed) > 0)?;
+        wait(REFUSED_WITHIN, "an acknowledgement", || shift.acknowledged() > 0)?;
         self.disk.fill(0)?;
         std::thread::sleep(FULL_FOR);
         self.broker.take().ok_or("the broker is gone")?.kill()?;

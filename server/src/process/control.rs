@@ -50,6 +50,12 @@ pub(super) struct Control {
     /// The image last sent out.
     image: Arc<MetadataImage>,
     sent_index: u64,
+    /// Changes that are not sent out yet, oldest first.
+    held: VecDeque<flumen_link::Change>,
+    /// The last change taken, sent out or not.
+    taken_index: u64,
+    /// The last change sent out that deleted topics.
+    deleted_index: u64,
     applied: Vec<u64>,
     decided_sender: mpsc::UnboundedSender<Decided>,
     decided: mpsc::UnboundedReceiver<Decided>,
@@ -79,6 +85,9 @@ impl Control {
             postbox,
             image,
             sent_index: 0,
+            held: VecDeque::new(),
+            taken_index: 0,
+            deleted_index: 0,
             decided_sender,
             decided,
             waiting: VecDeque::new(),
@@ -95,6 +104,7 @@ impl Control {
         }
         // Zero would count as applied before anything was.
         self.sent_index = self.sent_index.max(1);
+        self.taken_index = self.sent_index;
         let delta = Arc::new(Delta::from_nothing(&self.image));
         self.broadcast(&delta);
     }
@@ -137,6 +147,7 @@ impl Control {
         loop {
             self.read_mail();
             self.send_images();
+            self.send_held();
             self.send_decisions();
             if let Some(failure) = &self.failed {
                 // Without a place for the metadata, or for any log, this is the end: all that was acknowledged is on disk.
@@ -240,9 +251,26 @@ impl Control {
     }
 
     fn take_change(&mut self, change: flumen_link::Change) {
-        self.image = change.image;
-        self.sent_index = change.index;
-        self.broadcast(&change.delta);
+        self.taken_index = change.index;
+        self.held.push_back(change);
+        self.send_held();
+    }
+
+    /// A new topic may have the name of one that was just deleted, and other owners: it waits until that one is gone everywhere.
+    fn send_held(&mut self) {
+        let everywhere = self.applied.iter().min().copied().unwrap_or_default();
+        while let Some(change) = self.held.pop_front() {
+            if !change.delta.topics_created.is_empty() && everywhere < self.deleted_index {
+                self.held.push_front(change);
+                return;
+            }
+            self.image = change.image;
+            self.sent_index = change.index;
+            if !change.delta.topics_deleted.is_empty() {
+                self.deleted_index = change.index;
+            }
+            self.broadcast(&change.delta);
+        }
     }
 
     fn send_images(&mut self) {
@@ -254,7 +282,7 @@ impl Control {
     fn take_decision(&mut self, decided: Decided) {
         // Its own image, if it led to one, is in the channel before the decision is.
         self.send_images();
-        self.waiting.push_back((self.sent_index, decided));
+        self.waiting.push_back((self.taken_index, decided));
     }
 
     /// Answer the decisions that every shard has caught up with.

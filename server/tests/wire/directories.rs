@@ -29,6 +29,7 @@ fn fill(client: &mut Client, topic: &Topic, partitions: i32) {
 }
 
 fn holds(client: &mut Client, topic: &Topic, partition: i32) {
+    assert_eq!(client.list_offset(topic, partition, -1).error_code, ErrorCode::None);
     assert_eq!(client.read_values(topic, partition), [format!("of {partition}")]);
 }
 

@@ -7,6 +7,7 @@
 
 pub(crate) mod load;
 mod payload;
+pub(crate) mod shift;
 pub(crate) mod verify;
 pub(crate) mod wire;
 
@@ -54,7 +55,14 @@ pub(crate) fn run(options: &Options) -> Outcome<Tally> {
     let data = tempfile::Builder::new().prefix("crash-").tempdir_in(workspace::target())?;
     let mut tally = Tally::default();
     let mut run = Run {
-        flumen: Flumen { binary, data: data.path().join("data"), port: 0, shards: options.shards, settings: Vec::new() },
+        flumen: Flumen {
+            binary,
+            data: data.path().join("data"),
+            beside: Vec::new(),
+            port: 0,
+            shards: options.shards,
+            settings: Vec::new(),
+        },
         random: Random::new(seed),
         ledger: Ledger::new(Promise::Kill),
         acknowledged: 0,
@@ -149,7 +157,7 @@ impl Run {
         load::prepare(&address)?;
         let delay = Duration::from_millis(self.random.within(KILL_AFTER_MS));
         let workers = self.ledger.enlist(&mut self.random, &address)?;
-        if let Some(refusal) = load::work_and_end(broker, workers, delay, &mut self.ledger, Broker::kill)?.first() {
+        if let Some(refusal) = shift::work_and_end(broker, workers, delay, &mut self.ledger, Broker::kill)?.first() {
             return Err(refusal.to_string().into());
         }
         let started = Instant::now();

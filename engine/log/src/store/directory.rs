@@ -90,6 +90,8 @@ impl Store {
         }
         let steps = [
             Step::CreateDirectory(directory.clone()),
+            // Another topic's, of another shard: nobody has said that it may go.
+            Step::Absent(log.path(STATE_FILE_NAME)),
             Step::Open(log.path(METADATA_FILE_NAME), OpenMode::CreateEmpty),
             Step::Write(0, Bytes::from(partition_metadata(log.identity.topic))),
             Step::Sync(SyncScope::All),

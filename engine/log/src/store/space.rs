@@ -90,7 +90,8 @@ impl Store {
         let shards = u64::from(self.settings.shards.max(1));
         let floor_bytes = self.settings.free_space_floor_bytes.saturating_add(self.journal.used_bytes().saturating_mul(shards));
         self.room.left_bytes = free_bytes.saturating_sub(floor_bytes) / shards;
-        if self.has_space() {
+        // What was taken before may use what is kept in reserve.
+        if free_bytes > 0 {
             self.ask_again(io);
         }
     }

@@ -32,7 +32,7 @@ pub struct Desk<'a, Mail> {
 
 impl<Mail> Desk<'_, Mail> {
     pub fn file(&mut self, kind: FileOperation) -> OperationId {
-        self.effects.files.ask(Owner(7), kind)
+        self.effects.files.ask(Owner(0), kind)
     }
 
     pub fn net(&mut self, effect: NetEffect) {
