@@ -4,7 +4,7 @@
 
 use crate::interop;
 use crate::tally::{Outcome, Tally, libtest_counts};
-use crate::{crash, fs_shutdown, full_disk, fuzz, sim, tidy, workspace};
+use crate::{bug_bank, crash, fs_shutdown, full_disk, fuzz, sim, tidy, workspace};
 use clap::Args;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -28,6 +28,7 @@ pub(crate) fn run(_options: &Options) -> Outcome<Tally> {
     section(&mut tally, "tidy", tidy::run);
     section(&mut tally, "loom", || loom(cargo(&["test", "--package", "flumen-loom-tests", "--release"])));
     section(&mut tally, "simulation, fresh seeds", || sim::run(&sim::Options::fresh(1000)));
+    section(&mut tally, "bug bank", || bug_bank::run(&bug_bank::Options::whole(10_000, 2)));
     section(&mut tally, "fuzz", || fuzz::smoke(20));
     let through_the_wire = ["test", "--package", "flumen-server", "--test", "wire", "--test", "librdkafka", "--no-fail-fast"];
     section(&mut tally, "through the wire, two shards", || {

@@ -1,9 +1,10 @@
-//! The project's own automation: `cargo xtask tidy|ci|crash|fs-shutdown|full-disk|interop|sim`.
+//! The project's own automation: `cargo xtask tidy|bug-bank|ci|crash|fs-shutdown|full-disk|interop|sim`.
 //!
 //! Every command says what it did and ends with one line, `N passed, N failed`; it exits non-zero when anything failed, could not
 //! be had, or did too little work to mean something. It does not change sources: only `interop --relist` writes, and only its list.
 
 mod broker;
+mod bug_bank;
 mod ci;
 mod crash;
 mod fs_shutdown;
@@ -30,6 +31,8 @@ struct Arguments {
 enum Task {
     /// Check the house rules: arrows, no_std, unsafe, sizes, names, leftovers, the checklist of behaviours.
     Tidy,
+    /// Put known bugs back, one at a time: the simulation must find each.
+    BugBank(bug_bank::Options),
     /// Everything a change must pass, in the order that finds faults soonest.
     Ci(ci::Options),
     /// Kill the broker under load, again and again: nothing acknowledged may be lost.
@@ -47,6 +50,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Task::Tidy => tidy::run(),
+        Task::BugBank(options) => bug_bank::run(&options),
         Task::Ci(options) => ci::run(&options),
         Task::Crash(options) => crash::run(&options),
         Task::FsShutdown(options) => fs_shutdown::run(&options),

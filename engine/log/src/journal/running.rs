@@ -11,6 +11,7 @@ use super::ring::{Place, Ring};
 use super::{FileHeader, FrameBuilder, JournalFileName, JournalId, JournalPosition};
 use crate::batch::StampedBatch;
 use crate::io::{AlignedBuffer, BLOCK_BYTES, FileHandle, FileOperation, Io, OperationId, Owner, SyncScope, WriteData, WriteMode};
+use crate::mutants::{self, Mutant};
 use crate::store::{PartitionSlot, StoreSettings};
 use crate::{Offset, ShardId, TopicPartition};
 
@@ -229,6 +230,7 @@ impl Journal {
                 data.put(rest);
                 let offset = flight.place.offset + flight.written;
                 let write = FileOperation::Write { file, offset, data: WriteData::Aligned(data), mode: WriteMode::Queued };
+                flight.done = mutants::is(Mutant::B19);
                 return JournalProgress::Continued(io.ask(owner, write));
             }
             if let Some(buffer) = buffer
@@ -242,7 +244,11 @@ impl Journal {
         }
         flight.done = true;
         self.ring.written(flight.place.file);
-        JournalProgress::Journaled(self.pop_completed())
+        let mut journaled = self.pop_completed();
+        if mutants::is(Mutant::B26) {
+            journaled.extend(self.flights.iter().filter(|flight| flight.done).flat_map(|flight| flight.ends.iter().copied()));
+        }
+        JournalProgress::Journaled(journaled)
     }
 
     fn pop_completed(&mut self) -> Vec<(PartitionSlot, Offset)> {

@@ -139,7 +139,7 @@ pub fn recover(disk: &mut dyn Disk, shards: u16, settings: &RecoverySettings, no
     let clean_generation = clean_generation(&marks);
     let mut report = RecoveryReport { clean: clean_generation.is_some(), ..RecoveryReport::default() };
     let found = directory::find(disk)?;
-    let journals = journals::read(disk, report.clean, &mut report)?;
+    let journals = journals::read(disk, shards, report.clean, &mut report)?;
     let generation = next_generation(&marks, &found, journals.generation);
     let context = Context { settings, clean: report.clean, generation, now };
     let mut logs = Vec::new();

@@ -16,8 +16,9 @@ use crate::batch::BATCH_OVERHEAD_BYTES;
 use crate::epoch::LeaderEpochs;
 use crate::io::{Disk, IoError};
 use crate::journal::JournalPosition;
+use crate::mutants::{self, Mutant};
 use crate::partition::{Life, PartitionLog, Wants};
-use crate::producer::{ProducerSnapshot, ProducerStates};
+use crate::producer::{ProducerSnapshot, ProducerStates, SnapshotStamp};
 use crate::segment::index::SegmentIndex;
 use crate::segment::sidecar::{self, Footer};
 use crate::segment::{Segment, file_name};
@@ -344,8 +345,8 @@ fn read_producers(
         } else {
             None
         };
-        let usable =
-            decoded.filter(|snapshot| snapshot.stamp.is_some_and(|stamp| stamp.offset == *offset && stamp.agrees_with(epochs)));
+        let agrees = |stamp: SnapshotStamp| stamp.offset == *offset && (stamp.agrees_with(epochs) || mutants::is(Mutant::B44));
+        let usable = decoded.filter(|snapshot| snapshot.stamp.is_some_and(agrees));
         if let Some(snapshot) = usable {
             producers = snapshot.states;
             from = *offset;
@@ -353,7 +354,7 @@ fn read_producers(
         }
     }
     let mut kept: VecDeque<Offset> = snapshots.iter().copied().filter(|offset| *offset <= end).collect();
-    for offset in snapshots.iter().filter(|offset| **offset > end) {
+    for offset in snapshots.iter().filter(|offset| **offset > end && !mutants::is(Mutant::B44)) {
         disk.unlink(&format!("{}/{}", found.name, ProducerSnapshot::file_name(*offset)))?;
     }
     kept.make_contiguous();
@@ -367,6 +368,9 @@ fn read_producers(
             }
             position += header.total_bytes() as u64;
         }
+    }
+    if mutants::is(Mutant::B11) {
+        producers = ProducerStates::new();
     }
     Ok((producers, kept))
 }

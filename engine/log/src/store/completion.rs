@@ -8,6 +8,7 @@ use super::{Output, PartitionSlot, Pending, Store};
 use crate::Now;
 use crate::io::{AlignedBuffer, Completion, FileHandle, Io, IoError, OpenMode, Outcome};
 use crate::journal::{JournalFileName, JournalProgress};
+use crate::mutants::{self, Mutant};
 
 impl Store {
     /// Take the end of an operation of this store's.
@@ -44,6 +45,8 @@ impl Store {
             (Pending::FreeSpace, Err(_)) => {}
             (Pending::SegmentOpened { slot, base }, Err(error)) => self.segment_not_opened(slot, base, error, outputs),
             (pending, Err(error)) if self.hold_back(&pending, error) => {}
+            (Pending::Synced { slot }, Err(_)) if mutants::is(Mutant::B17) => self.synced(slot, io),
+            (Pending::Synced { slot }, Err(_)) if mutants::is(Mutant::B18) => self.sync_again(slot, io),
             (_, Err(error)) => self.fail(error),
             (Pending::SegmentOpened { slot, base }, Ok(Outcome::Opened { file, .. })) => {
                 self.segment_opened(slot, base, file, io, outputs);

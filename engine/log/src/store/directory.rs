@@ -14,6 +14,7 @@ use super::{Durability, LogConfig, Output, PartitionSlot, Store};
 use crate::epoch::LeaderEpochs;
 use crate::io::{Io, IoError, OpenMode, SyncScope};
 use crate::journal::JournalPosition;
+use crate::mutants::{self, Mutant};
 use crate::partition::{Life, PartitionLog, Wants};
 use crate::producer::ProducerSnapshot;
 use crate::segment::{SUFFIXES, SegmentHandle};
@@ -134,6 +135,10 @@ impl Store {
         log.configured = true;
         if log.config.durability == Durability::Journaled && !journaled_before {
             log.journal_from = log.next_offset;
+        }
+        if mutants::is(Mutant::B39) {
+            log.durability = log.config.durability;
+            log.journal_from = Offset::ZERO;
         }
         if log.config.durability == log.durability {
             log.wants.durability = None;
