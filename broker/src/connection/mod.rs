@@ -53,6 +53,8 @@ pub(crate) struct Connection {
     pub(crate) active: BTreeSet<u64>,
     /// No more requests are taken; it closes when its last reply has left.
     pub(crate) draining: bool,
+    /// Its last reply has left and the peer was told; it closes at this time, or when the peer does.
+    pub(crate) parting: Option<Monotonic>,
     /// Close was asked for.
     pub(crate) closed: bool,
     /// When a frame that has begun, or a reply that has not left, last moved.
@@ -75,6 +77,7 @@ impl Connection {
             resumed: false,
             active: BTreeSet::new(),
             draining: false,
+            parting: None,
             closed: false,
             moved_at: now,
         }
@@ -83,6 +86,11 @@ impl Connection {
     /// Requests received whole whose replies have not left.
     pub(crate) fn depth(&self) -> usize {
         self.inbox.len() + self.pipeline.len() + self.sending.len()
+    }
+
+    /// Whether a request has started whose reply has not left.
+    pub(crate) fn owes(&self) -> bool {
+        self.pipeline.len() > 0 || !self.sending.is_empty()
     }
 
     /// Everything still charged for it.
@@ -95,6 +103,9 @@ impl Connection {
 
     /// When this connection must be closed if nothing moves: a frame or reply without progress, or idleness.
     pub(crate) fn deadline(&self, stalled_ms: u64, idle_ms: u64) -> Option<Monotonic> {
+        if self.parting.is_some() {
+            return self.parting;
+        }
         let frame_begun = self.receiving && self.receiving_charge > 0;
         if frame_begun || !self.sending.is_empty() {
             Some(self.moved_at.after_ms(stalled_ms))

@@ -15,6 +15,8 @@ mod post;
 mod proposals;
 mod settings;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod traffic;
 
@@ -95,6 +97,7 @@ pub struct Shard {
     pub(crate) lookups: Map<(u32, LookupId), LookupFor>,
     pub(crate) coordinators: Coordinators,
     pub(crate) stopping: stop::Stopping,
+    drained_peers: stop::DrainedPeers,
     #[cfg(control_early_ack)]
     held_writes: early::HeldWrites,
 }
@@ -127,6 +130,7 @@ impl Shard {
             lookups: Map::default(),
             coordinators: Coordinators::default(),
             stopping: stop::Stopping::No,
+            drained_peers: stop::DrainedPeers::new(),
             #[cfg(control_early_ack)]
             held_writes: early::HeldWrites::default(),
             settings,
@@ -153,7 +157,9 @@ impl Shard {
             Timer::Fetch(ticket) => self.fetch_deadline(turn, ticket),
             Timer::Append(group) => self.append_deadline(turn, group),
             Timer::Questions(group) => self.questions_deadline(turn, group),
+            Timer::Decision(ticket) => self.decision_late(ticket),
             Timer::OffsetExpiry => self.expire_offsets(turn),
+            Timer::Drain => self.drained_enough(turn),
         }
     }
 

@@ -96,6 +96,9 @@ impl Shard {
         self.send_replies(turn, id);
         // What was answered on the spot made room again.
         self.take_frames(turn, id);
+        if self.stopping != Stopping::No {
+            self.part(turn, id);
+        }
     }
 
     /// Room in the budget: let those who waited for it read on.
@@ -173,7 +176,7 @@ impl Shard {
             if !connection.pipeline.may_start(overlap) {
                 return;
             }
-            if !self.credits.available(class) || (class == Class::Control && !self.proposals.available()) {
+            if !self.credits.available(class) {
                 self.uncredited.insert(id);
                 return;
             }
@@ -239,7 +242,7 @@ impl Shard {
 }
 
 impl Connection {
-    fn receive(&mut self, effects: &mut flumen_log::io::Effects<crate::mail::Mail>, at_least: usize) {
+    pub(super) fn receive(&mut self, effects: &mut flumen_log::io::Effects<crate::mail::Mail>, at_least: usize) {
         self.receiving = true;
         let prefix = self.frames.remainder();
         effects.net.push(NetEffect::Receive { connection: self.id, prefix, at_least });

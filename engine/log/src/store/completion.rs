@@ -143,6 +143,7 @@ impl Store {
     fn script_ended(&mut self, ended: Ended<Then>, now: Now, io: &mut Io, outputs: &mut Vec<Output>) {
         let Ended { then, result } = ended;
         if self.failed.is_some() {
+            // Whoever waits for a creation or a removal was told when the store failed.
             return;
         }
         match (then, result) {
@@ -159,6 +160,11 @@ impl Store {
             }
             (Then::JournalFileOpened { name, direct }, result) => self.journal_file_opened(name, direct, result, io),
             (Then::Unlinked, _) => {}
+            (Then::SegmentDropped { slot }, _) => {
+                if let Some(log) = self.log_mut(slot) {
+                    log.scripts -= 1;
+                }
+            }
             // A cache is whole, or is known not to be.
             (Then::CacheWritten { slot }, result) if result.is_ok() || result.is_err_and(IoError::is_no_space) => {
                 if let Some(log) = self.log_mut(slot) {
@@ -186,10 +192,10 @@ impl Store {
         io: &mut Io,
     ) {
         match result {
-            Ok(Some((handle, _))) => {
+            Ok(Some((handle, file_bytes))) => {
                 self.journal_file_coming = false;
                 self.direct_journal &= direct;
-                self.journal.add_file(name, handle, direct);
+                self.journal.add_file(name, handle, file_bytes, direct);
                 self.pump_journal(io);
             }
             Err(_) if direct => {

@@ -3,6 +3,7 @@
 //! A removed partition's directory is renamed as Kafka does it and emptied later; its state stays, marked, until no journal file
 //! holds its entries, so that replay knows what they were.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -53,8 +54,8 @@ impl Store {
         let mut log = PartitionLog::new(partition, topic_name, config, DurablePoint::of_empty_log(position));
         let directory = log.directory.clone();
         let (standing, leaving) = self.others_in(&directory);
-        if standing {
-            // Another topic's log, of which nobody has said that it may go: it is not touched.
+        if standing || self.failed.is_some() {
+            // Another topic's log, of which nobody has said that it may go: it is not touched, and cannot be waited for.
             log.life = Life::Creating;
             let slot = self.insert(log);
             self.refused.push(slot);
@@ -113,6 +114,33 @@ impl Store {
         for slot in core::mem::take(&mut self.refused) {
             self.created(slot, Err(IoError::EXISTS), outputs);
         }
+    }
+
+    /// The store has failed: nothing is made or removed any more, and whoever waits for that is told so now. A partition that
+    /// was to be removed keeps its files.
+    pub(super) fn fail_changes(&mut self, outputs: &mut Vec<Output>) {
+        let Some(error) = self.failed else { return };
+        let removing: BTreeSet<PartitionSlot> = core::mem::take(&mut self.removing).into_iter().collect();
+        self.refused.clear();
+        self.blocked = 0;
+        for number in (0u32..).take(self.partitions.len()) {
+            let slot = PartitionSlot(number);
+            let Some(log) = self.log(slot) else { continue };
+            match log.life {
+                Life::Removing | Life::Removed => self.drop_removed(slot, outputs),
+                Life::Creating | Life::Blocked if removing.contains(&slot) => self.drop_removed(slot, outputs),
+                Life::Creating | Life::Blocked => self.created(slot, Err(error), outputs),
+                Life::Ready => {}
+            }
+        }
+    }
+
+    fn drop_removed(&mut self, slot: PartitionSlot, outputs: &mut Vec<Output>) {
+        let Some(log) = self.log(slot) else { return };
+        outputs.push(Output::Removed { partition: log.identity });
+        let open: Vec<_> = log.segments.values().filter_map(|segment| segment.file().cloned()).collect();
+        self.doomed.extend(open);
+        self.forget(slot);
     }
 
     /// Directory and state are made, or not. A failure is this partition's alone unless the disk itself failed.
@@ -214,11 +242,8 @@ impl Store {
             files.extend(SUFFIXES.map(|suffix| crate::segment::file_name(*base, suffix)));
         }
         let due = now.monotonic.after_ms(log.config.file_delete_delay_ms);
-        outputs.push(Output::Removed { partition: log.identity });
-        let open: Vec<_> = log.segments.values().filter_map(|segment| segment.file().cloned()).collect();
-        self.doomed.extend(open);
         self.graves.push(Grave { directory: to, files, due, emptied: false, sequence });
-        self.forget(slot);
+        self.drop_removed(slot, outputs);
     }
 
     /// The slot means nothing from now on.

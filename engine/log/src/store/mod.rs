@@ -90,7 +90,7 @@ pub struct Store {
     removing: Vec<PartitionSlot>,
     /// Partitions that wait for a directory of their name to go.
     blocked: usize,
-    /// Partitions that will not be made.
+    /// Partitions that will not be made: their directory is not to be touched, or the store has failed.
     refused: Vec<PartitionSlot>,
     room: space::Room,
     direct_journal: bool,
@@ -229,6 +229,7 @@ impl Store {
             self.failure_told = true;
             outputs.push(Output::DirectoryFailed { error });
             self.lookups.fail_all(outputs);
+            self.fail_changes(outputs);
         }
     }
 }

@@ -16,7 +16,7 @@ pub(super) static DEFINITIONS: &[Definition] = &[
     long("flumen.inflight.bytes").at_least(1_048_576).in_force()
         .doc("How many bytes of requests all shards together may hold; unset, an eighth of the memory."),
     long("flumen.journal.bytes").or("268435456").at_least(67_108_864).in_force()
-        .doc("How large the journal of one shard may grow."),
+        .doc("How large the journal of one shard may grow, and by one file more that a batch of over 32 MiB needs."),
     list("flumen.log.dirs.lost").or("")
         .in_force()
         .doc("Ids of log directories that will not come back: partitions that only they held are made anew, empty."),
