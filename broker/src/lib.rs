@@ -29,4 +29,4 @@ pub use homes::Homes;
 pub use limits::Limits;
 pub use mail::Mail;
 pub use metadata::Random;
-pub use shard::{OffsetSettings, Settings, Shard};
+pub use shard::{Holdings, OffsetSettings, PartitionAudit, Settings, Shard};

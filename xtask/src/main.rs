@@ -14,6 +14,7 @@ mod images;
 mod interop;
 mod loop_disk;
 mod sim;
+mod sim_shard;
 mod tally;
 mod tidy;
 mod workspace;

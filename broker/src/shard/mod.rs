@@ -6,11 +6,13 @@
 //! Invariants: a request that started has exactly one result; a credit taken is given back once; what is charged to the
 //! budget is released once.
 
+mod audit;
 mod credits;
 mod directories;
 mod dispatch;
 #[cfg(control_early_ack)]
 mod early;
+mod fairness;
 mod post;
 mod proposals;
 mod settings;
@@ -44,6 +46,7 @@ use crate::{
     producer_ids::ProducerIds,
     query::Questions,
 };
+pub use audit::{Holdings, PartitionAudit};
 pub(crate) use credits::{Class, Credits};
 use directories::Directories;
 pub(crate) use directories::Place;
@@ -79,6 +82,10 @@ pub struct Shard {
     pub(crate) proposals: proposals::Proposals,
     /// Connections whose next request found no credit.
     pub(crate) uncredited: BTreeSet<ConnectionId>,
+    /// Work of this turn that is neither Produce nor Fetch.
+    pub(crate) fairness: fairness::Fairness,
+    /// Connections whose next request waits until replies have left.
+    pub(crate) overdrawn: BTreeSet<ConnectionId>,
     /// Connections with something to do: a reply to send, a request to start, bytes to read.
     pub(crate) busy: VecDeque<ConnectionId>,
     pub(crate) running: Map<Ticket, RunningRequest>,
@@ -114,6 +121,8 @@ impl Shard {
             credits: Credits::new(settings.shard, settings.shards, limits),
             proposals: proposals::Proposals::new(limits.control_credits),
             uncredited: BTreeSet::new(),
+            fairness: fairness::Fairness::default(),
+            overdrawn: BTreeSet::new(),
             busy: VecDeque::new(),
             running: Map::default(),
             local: VecDeque::new(),
@@ -211,7 +220,7 @@ impl Machine for Shard {
         match event {
             Event::Accepted { connection, listener, .. } => self.accepted(turn, connection, listener),
             Event::Received { connection, data } => self.received(turn, connection, data),
-            Event::Progress { connection, .. } => self.progressed(turn, connection),
+            Event::Progress { connection, direction, .. } => self.progressed(turn, connection, direction),
             Event::Sent { connection } => self.sent(turn, connection),
             Event::Hangup { connection } => self.close(turn, connection),
             Event::Closed { connection } => self.closed(turn, connection),
@@ -224,6 +233,8 @@ impl Machine for Shard {
 
     fn end_turn(&mut self, now: Now, effects: &mut Effects<Mail>) {
         let turn = &mut Turn { now, effects };
+        self.busy.extend(self.fairness.begin_turn(now.monotonic));
+        self.settle(turn);
         while let Some(timer) = self.timers.due(now.monotonic) {
             self.timer(turn, timer);
             self.settle(turn);
@@ -248,7 +259,11 @@ impl Machine for Shard {
         let held = self.held_writes.deadline();
         #[cfg(not(control_early_ack))]
         let held = None;
+<<<<<<< HEAD
         [self.timers.next(), self.directories.next_deadline(), held].into_iter().flatten().min()
+=======
+        [self.timers.next(), self.store.next_deadline(), self.fairness.deadline(), held].into_iter().flatten().min()
+>>>>>>> main
     }
 
     fn is_finished(&self) -> bool {

@@ -44,7 +44,7 @@ impl Shard {
             let Some(connection) = self.connections.get_mut(&id) else { continue };
             connection.draining = true;
             let at_rest = connection.depth() == 0 && connection.receiving_charge == 0;
-            if at_rest && connection.moved_at.after_ms(recently_ms) <= turn.now.monotonic {
+            if at_rest && connection.moved_at().after_ms(recently_ms) <= turn.now.monotonic {
                 self.close(turn, id);
             } else {
                 self.busy.push_back(id);

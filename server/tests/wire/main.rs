@@ -16,6 +16,7 @@ mod connections;
 mod directories;
 mod fetches;
 mod idempotence;
+mod limits;
 mod metadata;
 mod offsets;
 mod polls;
