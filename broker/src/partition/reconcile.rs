@@ -13,11 +13,7 @@ use flumen_controller::{Delta, MetadataImage, PartitionImage, TopicImage};
 use flumen_log::{
     PartitionIndex, TopicPartition,
     io::{IoError, Thread},
-<<<<<<< HEAD
-=======
     mutants::{self, Mutant},
-    store::PartitionSlot,
->>>>>>> main
 };
 use flumen_protocol::ErrorCode;
 use flumen_replica::{LocalLog, Reign, Replica, Transition};
@@ -99,20 +95,18 @@ impl Shard {
         self.report_applied(turn);
     }
 
-<<<<<<< HEAD
-    fn remove_topic(&mut self, turn: &mut Turn<'_>, topic: &TopicImage, outstanding: &mut Outstanding) {
-=======
     /// What must never be done: metadata that are missing say nothing about what is on disk. Only a mutant does it.
     fn remove_unknown(&mut self, image: &MetadataImage) {
         let is_unknown = |partition: TopicPartition| !image.topics.contains_key(&partition.topic);
-        let unknown = self.store.partitions().filter(|(_, view)| is_unknown(view.partition())).map(|(slot, _)| slot);
-        for slot in unknown.collect::<Vec<_>>() {
-            self.store.remove(slot);
+        for store in self.directories.iter_mut() {
+            let unknown = store.partitions().filter(|(_, view)| is_unknown(view.partition())).map(|(slot, _)| slot);
+            for slot in unknown.collect::<Vec<_>>() {
+                store.remove(slot);
+            }
         }
     }
 
-    fn remove_topic(&mut self, turn: &mut Turn<'_>, topic: &TopicImage, outstanding: &mut BTreeSet<TopicPartition>) {
->>>>>>> main
+    fn remove_topic(&mut self, turn: &mut Turn<'_>, topic: &TopicImage, outstanding: &mut Outstanding) {
         for (number, _) in topic.numbered() {
             let partition = TopicPartition { topic: topic.id, partition: number };
             let Some(place) = self.directories.find(partition) else { continue };

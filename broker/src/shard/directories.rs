@@ -64,6 +64,11 @@ impl Directories {
         (0..).zip(self.directories.iter().map(|directory| &directory.store))
     }
 
+    /// The stores, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Store> {
+        self.directories.iter_mut().map(|directory| &mut directory.store)
+    }
+
     /// A partition's log as it is now. `None` once it was removed.
     pub(crate) fn view(&self, place: Place) -> Option<LogView<'_>> {
         self.store(place).view(place.slot)

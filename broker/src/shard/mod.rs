@@ -55,8 +55,8 @@ pub use settings::{OffsetSettings, Settings};
 pub(crate) use timers::{Timer, Timers};
 
 /// Whose file operations are the coordinators', which read their partitions at start. All others are the stores', whose owners are
-/// the numbers of their log directories.
-pub(crate) const COORDINATORS: Owner = Owner(u32::MAX);
+/// the numbers of their log directories, which are far fewer.
+pub(crate) const COORDINATORS: Owner = Owner(u16::MAX as u32);
 
 /// The turn that is being taken.
 pub(crate) struct Turn<'a> {
@@ -259,11 +259,7 @@ impl Machine for Shard {
         let held = self.held_writes.deadline();
         #[cfg(not(control_early_ack))]
         let held = None;
-<<<<<<< HEAD
-        [self.timers.next(), self.directories.next_deadline(), held].into_iter().flatten().min()
-=======
-        [self.timers.next(), self.store.next_deadline(), self.fairness.deadline(), held].into_iter().flatten().min()
->>>>>>> main
+        [self.timers.next(), self.directories.next_deadline(), self.fairness.deadline(), held].into_iter().flatten().min()
     }
 
     fn is_finished(&self) -> bool {

@@ -192,7 +192,8 @@ impl Swarm {
                 fixed: self.fixed(),
             },
             offsets,
-            log_directory: "/simulated".into(),
+            log_directories: alloc::vec!["/simulated".to_string()],
+            log_directories_offline: alloc::vec::Vec::new(),
         }
     }
 
