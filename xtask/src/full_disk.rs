@@ -253,14 +253,9 @@ impl Site {
             name: Text::from_static("retention.ms"),
             config_operation: 0,
             value: Some(Text::from((604_800_000 + u64::from(number)).to_string())),
-            ..AlterableConfig::default()
         };
-        let resource = AlterConfigsResource {
-            resource_type: 2,
-            resource_name: Text::from_static("synced"),
-            configs: vec![config],
-            ..AlterConfigsResource::default()
-        };
+        let resource =
+            AlterConfigsResource { resource_type: 2, resource_name: Text::from_static("synced"), configs: vec![config] };
         let request = IncrementalAlterConfigsRequest { resources: vec![resource], ..IncrementalAlterConfigsRequest::default() };
         let Response::IncrementalAlterConfigs(response) = connection.ask(1, &Request::IncrementalAlterConfigs(request))? else {
             return Err("no answer to IncrementalAlterConfigs".into());
@@ -289,7 +284,7 @@ impl Site {
         let before = self.ledger.acknowledged();
         let mut connection = Connection::open(address)?;
         for (topic, partition_index, offset) in self.ledger.give_up_seen() {
-            let partitions = vec![DeleteRecordsPartition { partition_index, offset, ..DeleteRecordsPartition::default() }];
+            let partitions = vec![DeleteRecordsPartition { partition_index, offset }];
             let topics = vec![DeleteRecordsTopic { name: Text::from_static(topic), partitions }];
             let request = Request::DeleteRecords(DeleteRecordsRequest { topics, timeout_ms: 30_000 });
             let Response::DeleteRecords(response) = connection.ask(2, &request)? else {
