@@ -29,7 +29,7 @@ fn p09_a_batch_larger_than_a_journal_file_is_taken_as_soon_as_one_was_made_for_i
     for _ in 0..3 {
         assert_eq!(
             produce_of(&mut world, line, LARGE_BYTES),
-            (ErrorCode::KafkaStorageError, true),
+            (ErrorCode::NotEnoughReplicas, true),
             "to be tried again, and it says why"
         );
     }

@@ -396,6 +396,11 @@ impl Journal {
         self.ring.total_bytes() > 0
     }
 
+    /// There may be room for another file now.
+    pub(crate) fn grow_again(&mut self) {
+        self.can_grow = true;
+    }
+
     /// The oldest sequence of this generation that may be found on disk.
     pub(crate) fn oldest_on_disk(&self) -> u64 {
         self.ring.oldest_on_disk().unwrap_or(self.next_sequence)

@@ -41,12 +41,14 @@ pub(super) struct Room {
     /// Bytes of batches that may still be taken.
     left_bytes: u64,
     refused: BTreeSet<Refused>,
+    /// The journal found no room to grow.
+    journal_waits: bool,
 }
 
 impl Room {
     pub(super) const fn new() -> Self {
         // The first look comes with the first tick.
-        Self { space: None, left_bytes: u64::MAX, refused: BTreeSet::new() }
+        Self { space: None, left_bytes: u64::MAX, refused: BTreeSet::new(), journal_waits: false }
     }
 
     /// An append was taken. Whether it was the last for which there is room, as far as is known.
@@ -90,6 +92,9 @@ impl Store {
         let shards = u64::from(self.settings.shards.max(1));
         let floor_bytes = self.settings.free_space_floor_bytes.saturating_add(self.journal.used_bytes().saturating_mul(shards));
         self.room.left_bytes = free_bytes.saturating_sub(floor_bytes) / shards;
+        if core::mem::take(&mut self.room.journal_waits) {
+            self.journal.grow_again();
+        }
         // What was taken before may use what is kept in reserve.
         if free_bytes > 0 {
             self.ask_again(io);
@@ -142,11 +147,8 @@ impl Store {
     /// A journal file could not be made: what there is of it goes. False if there is no journal without it, and never will be.
     pub(super) fn journal_file_not_made(&mut self, name: JournalFileName, error: IoError, io: &mut Io) -> bool {
         self.scripts.start([Step::Unlink(name.path())], Then::Unlinked, io);
-        if error.is_no_space() {
-            self.space_is_out();
-            return true;
-        }
-        self.journal.stop_growing()
+        self.room.journal_waits = error.is_no_space();
+        self.journal.stop_growing() || self.room.journal_waits
     }
 
     /// The partition is to be removed: what was refused of it is not asked for again.
