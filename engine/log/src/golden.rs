@@ -13,6 +13,7 @@ use crate::batch::{BatchBuilder, BatchHeader, ProducerInfo};
 use crate::codec::decode_topic_id;
 use crate::compaction::{CleanedSegment, Manifest, cleaned_file_name};
 use crate::compression::Codec;
+use crate::directories::{DirectoryId, DirectoryList};
 use crate::io::AlignedBuffer;
 use crate::journal::{FileHeader, Frame, FrameBuilder, JournalFileName, JournalPosition};
 use crate::segment::index::SegmentIndex;
@@ -306,6 +307,18 @@ fn a_clean_stop() {
     assert_eq!(hex(&bytes), concat!("666c756d656e4353", "d9dcd1d4", "0000000000000006", "0001", "0004"));
     assert_eq!(CleanMark::decode(&bytes), Some(mark));
     assert_eq!(CleanMark::decode(&bytes[..23]), None);
+}
+
+#[test]
+fn the_list_of_directories() {
+    let (one, two) = (DirectoryId(1), DirectoryId(2));
+    let known = BTreeMap::from([(one, "/a b".to_string()), (two, "/2".to_string())]);
+    let text = DirectoryList { own: two, known }.encode();
+    assert_eq!(
+        text,
+        "flumen log directories 1\nself 00000000000000000000000000000002\nknows 00000000000000000000000000000001 /a b\n\
+             knows 00000000000000000000000000000002 /2\ncrc 052d4ff3\n"
+    );
 }
 
 #[test]

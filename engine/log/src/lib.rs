@@ -10,6 +10,7 @@ pub mod batch;
 mod codec;
 pub mod compaction;
 pub mod compression;
+pub mod directories;
 pub mod epoch;
 #[cfg(test)]
 mod golden;

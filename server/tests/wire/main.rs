@@ -14,6 +14,7 @@ mod commits;
 mod compaction;
 mod configs;
 mod connections;
+mod directories;
 mod fetches;
 mod idempotence;
 mod limits;

@@ -6,3 +6,4 @@ mod damage;
 mod durability;
 mod reading;
 mod removal;
+mod space;

@@ -157,7 +157,7 @@ impl Run {
 fn flumen(options: &Options, data: PathBuf) -> Flumen {
     let settings = [("FLUMEN_ADVERTISED_LISTENERS", "PLAINTEXT://localhost:9092"), ("FLUMEN_LOG_CLEANER_BACKOFF_MS", "500")];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    Flumen { binary: binary(options.release), data, port: 9092, shards: options.shards, settings }
+    Flumen { binary: binary(options.release), data, beside: Vec::new(), port: 9092, shards: options.shards, settings }
 }
 
 /// The broker's binary.
