@@ -1,13 +1,14 @@
-//! The project's own automation: `cargo xtask tidy|ci|crash|interop|sim`.
+//! The project's own automation: `cargo xtask tidy|ci|crash|interop|perf|sim`.
 //!
 //! Every command says what it did and ends with one line, `N passed, N failed`; it exits non-zero when anything failed, could not
-//! be had, or did too little work to mean something. It does not change sources: only `interop --relist` writes, and only its list.
+//! be had, or did too little work to mean something. It does not change sources: only `interop --relist` and `perf --record` write, and only their list and runs.
 
 mod broker;
 mod ci;
 mod crash;
 mod fuzz;
 mod interop;
+mod perf;
 mod sim;
 mod tally;
 mod tidy;
@@ -33,6 +34,8 @@ enum Task {
     Crash(crash::Options),
     /// Real clients and tools against the running broker.
     Interop(interop::Options),
+    /// The broker measured beside its yardsticks.
+    Perf(perf::Options),
     /// Simulated runs: many seeds, or one shown step by step.
     Sim(sim::Options),
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Task::Ci(options) => ci::run(&options),
         Task::Crash(options) => crash::run(&options),
         Task::Interop(options) => interop::run(&options),
+        Task::Perf(options) => perf::run(&options),
         Task::Sim(options) => sim::run(&options),
     };
     match outcome {
