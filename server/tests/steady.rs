@@ -42,8 +42,8 @@ const SHARD: ShardId = ShardId(0);
 const WARM_UP: usize = 3000;
 const COUNTED: usize = 3000;
 /// Allocations of one produce request of one record with `acks=all` in the default durability, and of one fetch of it.
-const PRODUCE_ALLOCATIONS: f64 = 40.0;
-const FETCH_ALLOCATIONS: f64 = 40.0;
+const PRODUCE_ALLOCATIONS: f64 = 35.0;
+const FETCH_ALLOCATIONS: f64 = 26.0;
 const PRODUCE_VERSION: i16 = 12;
 const FETCH_VERSION: i16 = 11;
 

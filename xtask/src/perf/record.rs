@@ -60,7 +60,8 @@ pub(super) fn write(text: &str) -> Outcome<PathBuf> {
 fn heading(ground: &Ground, rounds: u32) -> Outcome<String> {
     let changed = if said("git", &["status", "--porcelain", "--untracked-files=no"])?.is_empty() { "" } else { ", changed" };
     let processor = std::fs::read_to_string("/proc/cpuinfo")?;
-    let model = processor.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("unknown", |(_, it)| it);
+    let model =
+        processor.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("unknown", |(_, it)| it);
     let memory_gib = rustix::system::sysinfo().totalram >> 30;
     let cores = flumen_reactor::cores::available()?.len();
     Ok(format!(

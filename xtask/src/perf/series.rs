@@ -95,8 +95,14 @@ mod tests {
         let mut series = Series::default();
         for seconds in [3.0, 1.0, 2.0, 10.0] {
             let server_cpu_seconds = seconds / 2.0;
-            let report =
-                Report { seconds, payload_bytes: 1_000_000_000, requests: 10, server_cpu_seconds, load_cpu_seconds: 0.0, latency: None };
+            let report = Report {
+                seconds,
+                payload_bytes: 1_000_000_000,
+                requests: 10,
+                server_cpu_seconds,
+                load_cpu_seconds: 0.0,
+                latency: None,
+            };
             series.add("one", report);
         }
         assert_eq!(series.spread("one", Figure::CpuSecondsPerGb), Some((0.5, 1.25, 5.0)));
