@@ -27,4 +27,4 @@ mod topic_rules;
 pub use limits::Limits;
 pub use mail::Mail;
 pub use metadata::Random;
-pub use shard::{OffsetSettings, Settings, Shard};
+pub use shard::{Holdings, OffsetSettings, PartitionAudit, Settings, Shard};

@@ -10,12 +10,28 @@ pub struct Limits {
     pub frame_bytes: usize,
     /// Requests of one connection that are decoded or wait for it, replies unsent included.
     pub pipeline_depth: usize,
+    /// What one connection may hold of `in_flight_bytes`: past it nothing more is read from it, and nothing it has sent is
+    /// started, until replies have left. One reply may go over it.
+    pub connection_bytes: usize,
+    /// Requests other than Produce and Fetch, with their answers, that one turn of a shard deals with, in bytes; one may go
+    /// over it.
+    pub control_bytes_per_turn: usize,
     /// Connections of one shard.
     pub connections: usize,
     /// A frame or a reply that makes no progress for so long closes its connection.
     pub stalled_ms: u64,
+    /// A frame must come at least this fast on the whole, in bytes a millisecond, beside `stalled_ms` to spare: until it is
+    /// there it holds its place in the budget.
+    pub frame_bytes_per_ms: u64,
     /// A connection with nothing to do for so long is closed (`connections.max.idle.ms`).
     pub idle_ms: u64,
+    /// A request that asks the controller for a change, and cannot say how long it waits, is answered after so long.
+    pub decision_ms: u64,
+    /// A clean stop waits so long for requests under way and for their replies to leave.
+    pub drain_ms: u64,
+    /// A connection whose last reply has left at a stop is given so long to close on its own, so that the reply is not lost to
+    /// a reset.
+    pub farewell_ms: u64,
     /// Produce requests of one shard that may be under way at another at once.
     pub produce_credits: u32,
     /// Fetch requests that may be under way at another shard at once; one that is parked there does not count.
@@ -30,8 +46,6 @@ pub struct Limits {
     pub fetch_bytes: u32,
     /// A decompressed batch, in bytes.
     pub decompressed_bytes: usize,
-    /// Topics a single request may name before it is refused.
-    pub topics_per_request: usize,
 }
 
 impl Limits {
@@ -46,9 +60,15 @@ impl Limits {
             in_flight_bytes: share,
             frame_bytes: Self::KAFKA_FRAME_BYTES.min(share / 4),
             pipeline_depth: 64,
+            connection_bytes: share / 4,
+            control_bytes_per_turn: 64 * 1024,
             connections: 4096,
             stalled_ms: 30_000,
+            frame_bytes_per_ms: 1000,
             idle_ms: 600_000,
+            decision_ms: 30_000,
+            drain_ms: 10_000,
+            farewell_ms: 500,
             produce_credits: 1024,
             fetch_credits: 1024,
             control_credits: 256,
@@ -56,15 +76,30 @@ impl Limits {
             fetch_session_partitions: 1_000_000,
             fetch_bytes: 55 * 1024 * 1024,
             decompressed_bytes: 256 * 1024 * 1024,
-            topics_per_request: 1_000_000,
         }
     }
 
-    /// Room a mailbox between two shards needs, so that nothing that was admitted can fail for want of it: a request or
-    /// a reply for every credit, and one wake-up for every fetch that can be parked.
+    /// Room a mailbox from one shard to another needs, so that nothing that was admitted can fail for want of it.
     #[must_use]
     pub fn mailbox_slots(&self) -> usize {
-        let credits = self.produce_credits + self.fetch_credits + self.control_credits;
-        (2 * credits as usize + 2 * self.connections).next_power_of_two()
+        self.unread_mail_max().next_power_of_two()
+    }
+
+    /// The most mail from one shard, A, to another, B, that B can have left unread.
+    ///
+    /// With a credit, two for each: A's request, and A's answer to one of B's.
+    ///
+    /// Without one, all of it about fetches that are parked or were, because a parked one has given its credit back. A mailbox
+    /// is read in order, and a connection has one fetch at most: what A writes about a fetch that B has parked is unread only
+    /// as long as B has not read a later fetch of A's, so it is about fetches of connections that were open together. Of A's
+    /// own fetches each may have a wait, a collect and a cancel unread: three for each connection. A fetch that B has not
+    /// read yet holds its credit and can have been cancelled: one for each credit. Of B's fetches, parked at A, each may have
+    /// a report and its result unread: two for each connection. One whose being parked B has not read holds its credit, and
+    /// may have them too: two for each credit.
+    ///
+    /// And the word, once, that A has drained.
+    pub(crate) fn unread_mail_max(&self) -> usize {
+        let credits = (self.produce_credits + self.fetch_credits + self.control_credits) as usize;
+        2 * credits + 3 * self.fetch_credits as usize + 5 * self.connections + 1
     }
 }

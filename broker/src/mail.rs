@@ -55,6 +55,8 @@ pub enum Mail {
     Image { index: u64, image: Arc<MetadataImage>, delta: Arc<Delta> },
     /// From the control thread: every shard knows the metadata, let clients in.
     Open,
+    /// The writer is stopping and its connections are gone: it asks for nothing more.
+    Drained,
     /// To the control thread, for people: the file system refuses direct I/O, so the shard's journal is written buffered and synced.
     JournalIsBuffered,
     /// To the control thread, for people: the shard's data directory failed.

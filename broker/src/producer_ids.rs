@@ -10,7 +10,7 @@ use flumen_protocol::{
 use crate::{
     admin,
     mail::{Proposer, Ticket},
-    shard::{Return, Running, Shard, Turn},
+    shard::{Return, Running, Shard, Timer, Turn},
 };
 
 /// Ids in a block.
@@ -33,6 +33,11 @@ impl ProducerIds {
         self.next += 1;
         Some(self.next - 1)
     }
+
+    /// Somebody waits no longer.
+    pub(crate) fn withdraw(&mut self, ticket: Ticket) {
+        self.waiting.retain(|waiting| *waiting != ticket);
+    }
 }
 
 impl Shard {
@@ -45,7 +50,9 @@ impl Shard {
             self.answer(&way, fresh(id));
             return;
         }
-        self.running.insert(way.ticket, way.running(Running::ProducerId));
+        let deadline = self.decision_deadline(turn, None);
+        self.timers.arm(deadline, Timer::Decision(way.ticket));
+        self.running.insert(way.ticket, way.running(Running::ProducerId { deadline }));
         self.producer_ids.waiting.push_back(way.ticket);
         self.ask_for_producer_ids(turn);
     }
@@ -73,7 +80,13 @@ impl Shard {
         while let Some(ticket) = self.producer_ids.waiting.pop_front() {
             let Some(running) = self.running.remove(&ticket) else { continue };
             let way = running.way_home(ticket);
-            match self.producer_ids.take() {
+            let next = self.producer_ids.take();
+            if let Running::ProducerId { deadline } = running.waits
+                && (next.is_some() || !granted)
+            {
+                self.timers.disarm(deadline, Timer::Decision(ticket));
+            }
+            match next {
                 Some(id) => self.answer(&way, fresh(id)),
                 None if granted => {
                     self.running.insert(ticket, running);
@@ -81,16 +94,22 @@ impl Shard {
                     self.ask_for_producer_ids(turn);
                     return;
                 }
-                None => {
-                    let error_code = ErrorCode::CoordinatorNotAvailable;
-                    self.answer(
-                        &way,
-                        InitProducerIdResponse { error_code, producer_id: -1, producer_epoch: -1, ..Default::default() },
-                    );
-                }
+                None => self.answer(&way, none()),
             }
         }
     }
+
+    /// The controller took too long for a block.
+    pub(crate) fn producer_id_late(&mut self, way: &Return) {
+        self.producer_ids.withdraw(way.ticket);
+        self.answer(way, none());
+    }
+}
+
+/// There is no id to be had now; clients ask again.
+fn none() -> InitProducerIdResponse {
+    let error_code = ErrorCode::CoordinatorNotAvailable;
+    InitProducerIdResponse { error_code, producer_id: -1, producer_epoch: -1, ..InitProducerIdResponse::default() }
 }
 
 fn fresh(producer_id: i64) -> InitProducerIdResponse {

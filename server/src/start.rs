@@ -5,7 +5,6 @@
 //! every shard has applied that do connections get accepted.
 
 use std::{
-    fmt::Write as _,
     net::{SocketAddr, TcpListener, ToSocketAddrs},
     process::ExitCode,
     time::Duration,
@@ -61,7 +60,7 @@ fn start(flags: &ConfigFlags) -> Result<(), Refusal> {
     let features = kernel::probe()?;
     file_limit::raise()?;
     memory::keep_freed(KEPT_BYTES);
-    let cores = shard_cores(&config.placement)?;
+    let cores = shard_cores(&config.placement, &cores::available()?)?;
     let shards = u16::try_from(cores.len())?;
     let directory = DataDirectory::open(&config.data, LOCK_PATIENCE)?;
     let bound = bind(&config.listeners, cores.len())?;
@@ -71,11 +70,11 @@ fn start(flags: &ConfigFlags) -> Result<(), Refusal> {
     run_process(plan)
 }
 
-/// The core of each shard; none where there are more shards than cores.
-fn shard_cores(placement: &Placement) -> Result<Vec<Option<usize>>, Refusal> {
-    let available = cores::available()?;
+/// The core of each shard. Where more shards are asked for than there are cores, none has one of its own: pinned, two would
+/// share a core for good, and the kernel could move neither.
+fn shard_cores(placement: &Placement, available: &[usize]) -> Result<Vec<Option<usize>>, Refusal> {
     let chosen = match placement {
-        Placement::EveryCore => available.into_iter().map(Some).collect(),
+        Placement::EveryCore => available.iter().copied().map(Some).collect(),
         Placement::Cores(cores) => {
             if let Some(missing) = cores.iter().find(|core| !available.contains(core)) {
                 return Err(format!("this process may not run on core {missing}: it may use {available:?}").into());
@@ -83,7 +82,8 @@ fn shard_cores(placement: &Placement) -> Result<Vec<Option<usize>>, Refusal> {
             cores.iter().copied().map(Some).collect()
         }
         Placement::Shards(count) => {
-            (0..usize::from(*count)).map(|index| available.get(index % available.len()).copied()).collect()
+            let count = usize::from(*count);
+            if count > available.len() { vec![None; count] } else { available.iter().copied().map(Some).take(count).collect() }
         }
     };
     Ok(chosen)
@@ -128,24 +128,26 @@ fn recover(directory: &DataDirectory, shards: u16, config: &ServerConfig) -> Res
 }
 
 fn announce(config: &ServerConfig, directory: &DataDirectory, cores: &[Option<usize>], features: &str, recovery: &Recovery) {
-    let mut placed = String::new();
-    for core in cores {
-        let separator = if placed.is_empty() { "" } else { ", " };
-        let _ = match core {
-            Some(core) => write!(placed, "{separator}{core}"),
-            None => write!(placed, "{separator}any"),
-        };
-    }
     let durability = match config.text("flumen.durability").as_deref() {
         Some("replicated") => "acks=all means in the page cache of every in-sync replica (flumen.durability=replicated)",
         _ => "acks=all means synced to disk (flumen.durability=synced)",
     };
     eprintln!("flumen: version {}, node {}", env!("CARGO_PKG_VERSION"), config.node);
     eprintln!("flumen: data in {}", directory.path().display());
-    eprintln!("flumen: {} shard(s), on core {placed}", cores.len());
+    eprintln!("flumen: {} shard(s), {}", cores.len(), placed(cores));
     eprintln!("flumen: {durability}");
     eprintln!("flumen: {features}");
     announce_recovery(&recovery.report);
+}
+
+/// Where the shards run, for a person.
+fn placed(cores: &[Option<usize>]) -> String {
+    let pinned: Vec<String> = cores.iter().flatten().map(ToString::to_string).collect();
+    if pinned.len() < cores.len() {
+        "more than there are cores: none has one of its own".to_owned()
+    } else {
+        format!("on core {}", pinned.join(", "))
+    }
 }
 
 fn announce_recovery(report: &RecoveryReport) {
@@ -181,5 +183,24 @@ fn announce_recovery(report: &RecoveryReport) {
     }
     for directory in &report.unknown_directories {
         eprintln!("flumen: {directory} holds segments but does not say whose: left alone");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{placed, shard_cores};
+    use crate::config::Placement;
+
+    #[test]
+    fn a_shard_has_a_core_of_its_own_or_none_has() {
+        let cores = |placement| shard_cores(&placement, &[2, 3]).map_err(|refusal| refusal.to_string());
+        assert_eq!(cores(Placement::EveryCore), Ok(vec![Some(2), Some(3)]));
+        assert_eq!(cores(Placement::Shards(1)), Ok(vec![Some(2)]));
+        assert_eq!(cores(Placement::Shards(2)), Ok(vec![Some(2), Some(3)]));
+        assert_eq!(cores(Placement::Shards(4)), Ok(vec![None; 4]));
+        assert_eq!(cores(Placement::Cores(vec![3])), Ok(vec![Some(3)]));
+        assert!(cores(Placement::Cores(vec![0])).is_err_and(|refusal| refusal.contains("core 0")));
+        assert_eq!(placed(&[Some(2), Some(3)]), "on core 2, 3");
+        assert_eq!(placed(&[None; 4]), "more than there are cores: none has one of its own");
     }
 }

@@ -1,15 +1,19 @@
-//! The project's own automation: `cargo xtask tidy|ci|crash|interop|perf|sim`.
+//! The project's own automation: `cargo xtask tidy|bug-bank|ci|crash|crash-images|mutated-files|interop|perf|sim`.
 //!
 //! Every command says what it did and ends with one line, `N passed, N failed`; it exits non-zero when anything failed, could not
-//! be had, or did too little work to mean something. It does not change sources: only `interop --relist` and `perf --record` write, and only their list and runs.
+//! be had, or did too little work to mean something. It does not change sources: only `interop --relist` and `perf --record` write,
+//! and only their list and their runs.
 
 mod broker;
+mod bug_bank;
 mod ci;
 mod crash;
 mod fuzz;
+mod images;
 mod interop;
 mod perf;
 mod sim;
+mod sim_shard;
 mod tally;
 mod tidy;
 mod workspace;
@@ -28,10 +32,16 @@ struct Arguments {
 enum Task {
     /// Check the house rules: arrows, no_std, unsafe, sizes, names, leftovers, the checklist of behaviours.
     Tidy,
+    /// Put known bugs back, one at a time: the simulation must find each.
+    BugBank(bug_bank::Options),
     /// Everything a change must pass, in the order that finds faults soonest.
     Ci(ci::Options),
     /// Kill the broker under load, again and again: nothing acknowledged may be lost.
     Crash(crash::Options),
+    /// What a power failure could leave of real stores' files, recovered: nothing acknowledged may be lost.
+    CrashImages(images::Options),
+    /// Files of real stores damaged, one at a time: what is served must not change.
+    MutatedFiles(images::mutated::Options),
     /// Real clients and tools against the running broker.
     Interop(interop::Options),
     /// The broker measured beside its yardsticks.
@@ -43,8 +53,11 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Task::Tidy => tidy::run(),
+        Task::BugBank(options) => bug_bank::run(&options),
         Task::Ci(options) => ci::run(&options),
         Task::Crash(options) => crash::run(&options),
+        Task::CrashImages(options) => images::run(&options),
+        Task::MutatedFiles(options) => images::mutated::run(&options),
         Task::Interop(options) => interop::run(&options),
         Task::Perf(options) => perf::run(&options),
         Task::Sim(options) => sim::run(&options),

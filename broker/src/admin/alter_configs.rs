@@ -129,7 +129,7 @@ fn handle(flavour: Flavour, asked: Vec<Asked<'_>>, validate_only: bool, context:
         return Step::Reply(waiting.answer());
     }
     let command = Command::AlterConfigs(AlterConfigs { resources, validate_only });
-    Step::Propose { command, then: Continuation(Pending::AlterConfigs(waiting)) }
+    Step::Propose { command, then: Continuation(Pending::AlterConfigs(waiting)), timeout_ms: None }
 }
 
 fn resource(resource_type: i8, name: &str, context: &AdminContext<'_>) -> Result<ConfigResource, Fault> {

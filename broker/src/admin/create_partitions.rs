@@ -27,7 +27,8 @@ pub(super) fn handle(request: &CreatePartitionsRequest) -> Step {
     let asked = request.topics.iter().map(|topic| topic.name.detached()).collect();
     let topics = request.topics.iter().map(more_partitions).collect();
     let command = Command::CreatePartitions(CreatePartitions { topics, validate_only: request.validate_only });
-    Step::Propose { command, then: Continuation(Pending::CreatePartitions(Waiting { asked })) }
+    let then = Continuation(Pending::CreatePartitions(Waiting { asked }));
+    Step::Propose { command, then, timeout_ms: Some(request.timeout_ms) }
 }
 
 fn more_partitions(topic: &CreatePartitionsTopic) -> MorePartitions {

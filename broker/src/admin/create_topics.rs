@@ -40,7 +40,8 @@ pub(super) fn handle(request: &CreateTopicsRequest, context: &mut AdminContext<'
     let topics = asked.iter().map(|topic| new_topic(topic, context)).collect();
     let defaults = internal_topics::defaults(context.image, context.settings);
     let command = Command::CreateTopics(CreateTopics { topics, defaults, validate_only: request.validate_only });
-    Step::Propose { command, then: Continuation(Pending::CreateTopics(Waiting { refused, asked: names })) }
+    let then = Continuation(Pending::CreateTopics(Waiting { refused, asked: names }));
+    Step::Propose { command, then, timeout_ms: Some(request.timeout_ms) }
 }
 
 fn new_topic(topic: &CreatableTopic, context: &mut AdminContext<'_>) -> NewTopic {

@@ -46,7 +46,7 @@ pub(super) fn handle(request: &DeleteTopicsRequest, version: i16, context: &Admi
     }
     let waiting = Waiting { refused, asked: topics.clone() };
     let command = Command::DeleteTopics(DeleteTopics { topics });
-    Step::Propose { command, then: Continuation(Pending::DeleteTopics(waiting)) }
+    Step::Propose { command, then: Continuation(Pending::DeleteTopics(waiting)), timeout_ms: Some(request.timeout_ms) }
 }
 
 fn states(request: &DeleteTopicsRequest, version: i16) -> Vec<DeleteTopicState> {

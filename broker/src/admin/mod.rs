@@ -56,6 +56,8 @@ pub enum Step {
         command: Command,
         /// What to give to [`finish`].
         then: Continuation,
+        /// How long the request waits for the decision; none where it cannot say.
+        timeout_ms: Option<i32>,
     },
     /// Answer, and ask the controller without waiting for it.
     ReplyAndPropose {

@@ -32,9 +32,10 @@ const LEADER_HINT_VERSION: i16 = 16;
 impl Shard {
     pub(crate) fn start_fetch(&mut self, turn: &mut Turn<'_>, way: Return, request: FetchRequest) {
         let read_committed = request.isolation_level != 0;
-        let min_bytes = u64::try_from(request.min_bytes).unwrap_or_default();
         let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or_default();
         let max_bytes = u32::try_from(request.max_bytes).unwrap_or_default().min(self.settings.limits.fetch_bytes);
+        // More than it may be given is not to be waited for.
+        let min_bytes = u64::try_from(request.min_bytes).unwrap_or_default().min(u64::from(max_bytes));
         let by_id = way.version >= BY_ID_VERSION;
         let replica = request.replica_id.max(request.replica_state.replica_id);
         let session = session_request(request, by_id);
@@ -112,10 +113,9 @@ impl Shard {
     /// An owner waits and says what it has.
     pub(crate) fn fetch_reported(&mut self, turn: &mut Turn<'_>, from: ShardId, ticket: Ticket, bytes: u64, again: bool) {
         let mut tell = Vec::new();
-        match self.running.get_mut(&ticket).map(|running| &mut running.waits) {
-            Some(Running::Fetch(gather)) => gather.reported(from, bytes, again, &mut tell),
-            // The connection is gone.
-            _ => self.post(turn, from, Mail::FetchCancel { ticket }),
+        // Where the connection is gone, the owner was told with it.
+        if let Some(Running::Fetch(gather)) = self.running.get_mut(&ticket).map(|running| &mut running.waits) {
+            gather.reported(from, bytes, again, &mut tell);
         }
         self.tell_owners(turn, ticket, self.settings.limits.fetch_bytes, &tell);
     }

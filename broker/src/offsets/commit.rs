@@ -9,7 +9,7 @@ use flumen_protocol::{
 
 use super::{
     OFFSETS_TOPIC,
-    coordinator::{Commit, CommitKey, Uncommitted},
+    coordinator::{Commit, CommitKey, Replay, Uncommitted},
     records,
 };
 use crate::{
@@ -162,35 +162,60 @@ impl Shard {
     }
 
     /// Remove what has expired (O05): so long after the last commit, or when the client said.
+    ///
+    /// Only where that commit is known to be the last one: not while the partition is still being read, nor while a newer one
+    /// is on its way, behind which the removal would be written.
     pub(crate) fn expire_offsets(&mut self, turn: &mut Turn<'_>) {
         let now_ms = turn.now.wall.0;
         let retention_ms = self.settings.offsets.retention_ms;
-        self.remove_commits(turn, |_, commit| {
+        let expired = |commit: &Commit| {
             let expires_at_ms = commit.expires_at_ms.unwrap_or_else(|| commit.committed_at_ms.saturating_add(retention_ms));
             expires_at_ms <= now_ms
-        });
+        };
+        let mut removals = Vec::<Uncommitted>::new();
+        for (partition, coordinator) in self.coordinators.loaded() {
+            let under_way = self.coordinators.keys_under_way(partition);
+            let keys = coordinator.commits.iter().filter(|(key, commit)| expired(commit) && !under_way.contains(key));
+            removals.push((partition, keys.map(|(key, _)| (key.clone(), None)).collect()));
+        }
+        self.record_removals(turn, removals);
         self.coordinators.expiry_armed = false;
         if !self.coordinators.of.is_empty() {
             self.arm_offset_expiry(turn);
         }
     }
 
-    /// A topic is gone, and with it all that was committed for it.
+    /// A topic is gone, and with it all that was committed for it, what is on its way included. A coordinator that still reads
+    /// its partition removes it when it has.
     pub(crate) fn forget_commits_of(&mut self, turn: &mut Turn<'_>, topic: &str) {
-        self.remove_commits(turn, |key, _| key.topic == topic);
-    }
-
-    fn remove_commits(&mut self, turn: &mut Turn<'_>, gone: impl Fn(&CommitKey, &Commit) -> bool) {
-        let mut removals = Vec::<Uncommitted>::new();
-        for (partition, coordinator) in &self.coordinators.of {
-            let keys = coordinator.commits.iter().filter(|(key, commit)| gone(key, commit));
-            let keys: Vec<_> = keys.map(|(key, _)| (key.clone(), None)).collect();
-            if !keys.is_empty() {
-                removals.push((*partition, keys));
+        for coordinator in self.coordinators.of.values_mut() {
+            if matches!(coordinator.replay, Replay::At { .. }) {
+                coordinator.gone_topics.insert(topic.to_string());
             }
         }
+        let loaded: Vec<TopicPartition> = self.coordinators.loaded().map(|(partition, _)| partition).collect();
+        for partition in loaded {
+            self.forget_commits_in(turn, partition, |key| key.topic == topic);
+        }
+    }
+
+    /// Remove every commit of such a key from a partition that was read to its end.
+    pub(super) fn forget_commits_in(
+        &mut self,
+        turn: &mut Turn<'_>,
+        partition: TopicPartition,
+        gone: impl Fn(&CommitKey) -> bool,
+    ) {
+        let Some(coordinator) = self.coordinators.of.get(&partition) else { return };
+        let mut keys = self.coordinators.keys_under_way(partition);
+        keys.extend(coordinator.commits.keys());
+        let keys = keys.into_iter().filter(|key| gone(key)).map(|key| (key.clone(), None)).collect();
+        self.record_removals(turn, Vec::from([(partition, keys)]));
+    }
+
+    fn record_removals(&mut self, turn: &mut Turn<'_>, removals: Vec<Uncommitted>) {
         let deadline = turn.now.monotonic.after_ms(self.settings.offsets.commit_timeout_ms);
-        for removal in removals {
+        for removal in removals.into_iter().filter(|(_, keys)| !keys.is_empty()) {
             self.coordinators.expiries = self.coordinators.expiries.wrapping_add(1);
             let place = (NOBODY, self.coordinators.expiries);
             self.record(turn, place, removal, deadline);

@@ -1,6 +1,10 @@
 //! What a coordinator knows: the last commit of every group and partition, in one partition of `__consumer_offsets`.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 use flumen_log::{Offset, TopicPartition, io::OperationId};
 use flumen_protocol::ErrorCode;
 
@@ -41,6 +45,8 @@ pub(crate) enum Replay {
 pub(crate) struct Coordinator {
     pub(crate) replay: Replay,
     pub(crate) commits: BTreeMap<CommitKey, Commit>,
+    /// Topics deleted while the partition is being read: what is read of them is to be removed afterwards.
+    pub(crate) gone_topics: BTreeSet<String>,
 }
 
 /// Records appended for a question, to be taken up once they are committed.
@@ -86,6 +92,18 @@ impl Coordinators {
         }
     }
 
+    /// The coordinators that have read all they have to: only of these is known which commit is the last.
+    pub(crate) fn loaded(&self) -> impl Iterator<Item = (TopicPartition, &Coordinator)> {
+        let coordinators = self.of.iter().map(|(partition, coordinator)| (*partition, coordinator));
+        coordinators.filter(|(_, coordinator)| coordinator.replay == Replay::Done)
+    }
+
+    /// Keys of records that are appended to this partition and not committed yet.
+    pub(crate) fn keys_under_way(&self, partition: TopicPartition) -> BTreeSet<&CommitKey> {
+        let here = self.uncommitted.values().filter(|(other, _)| *other == partition);
+        here.flat_map(|(_, records)| records.iter().map(|(key, _)| key)).collect()
+    }
+
     /// Take up what was recorded.
     pub(crate) fn take_up(&mut self, (partition, records): Uncommitted) {
         if let Some(coordinator) = self.of.get_mut(&partition) {
@@ -97,6 +115,11 @@ impl Coordinators {
 }
 
 impl Coordinator {
+    /// One that has its partition still to read.
+    pub(crate) const fn reading(next: Offset, end: Offset) -> Self {
+        Self { replay: Replay::At { next, end }, commits: BTreeMap::new(), gone_topics: BTreeSet::new() }
+    }
+
     pub(crate) fn take_up(&mut self, key: CommitKey, commit: Option<Commit>) {
         match commit {
             Some(commit) => self.commits.insert(key, commit),

@@ -1,6 +1,6 @@
 //! A coordinator takes over: it reads its partition from the start to the end it found.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::vec::Vec;
 use flumen_log::{
     Offset, TopicPartition,
     batch::{BatchHeader, RecordBatch},
@@ -26,8 +26,8 @@ impl Shard {
             return;
         }
         let Some(view) = self.store.view(hosted.slot) else { return };
-        let replay = Replay::At { next: view.log_start(), end: view.log_end() };
-        self.coordinators.of.insert(partition, Coordinator { replay, commits: BTreeMap::new() });
+        let coordinator = Coordinator::reading(view.log_start(), view.log_end());
+        self.coordinators.of.insert(partition, coordinator);
         self.replay_on(turn, partition);
         self.arm_offset_expiry(turn);
     }
@@ -37,6 +37,10 @@ impl Shard {
         let Replay::At { next, end } = coordinator.replay else { return };
         if next >= end {
             coordinator.replay = Replay::Done;
+            let gone = core::mem::take(&mut coordinator.gone_topics);
+            if !gone.is_empty() {
+                self.forget_commits_in(turn, partition, |key| gone.contains(&key.topic));
+            }
             return;
         }
         let Some(slot) = self.partitions.get(partition).map(|hosted| hosted.slot) else { return };

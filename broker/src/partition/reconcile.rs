@@ -13,6 +13,7 @@ use flumen_controller::{Delta, MetadataImage, PartitionImage, TopicImage};
 use flumen_log::{
     PartitionIndex, TopicPartition,
     io::{IoError, Thread},
+    mutants::{self, Mutant},
     store::PartitionSlot,
 };
 use flumen_protocol::ErrorCode;
@@ -60,6 +61,9 @@ impl Shard {
             self.remove_topic(turn, topic, &mut outstanding);
             self.forget_commits_of(turn, &topic.name);
         }
+        if mutants::is(Mutant::B16) {
+            self.remove_unknown(&image);
+        }
         let topics = self.metadata.apply(image, delta, &self.settings.admin);
         for topic in topics {
             for (number, partition) in topic.image.numbered() {
@@ -70,6 +74,15 @@ impl Shard {
         }
         self.partitions.reconciling.begin(index, outstanding);
         self.report_applied(turn);
+    }
+
+    /// What must never be done: metadata that are missing say nothing about what is on disk. Only a mutant does it.
+    fn remove_unknown(&mut self, image: &MetadataImage) {
+        let is_unknown = |partition: TopicPartition| !image.topics.contains_key(&partition.topic);
+        let unknown = self.store.partitions().filter(|(_, view)| is_unknown(view.partition())).map(|(slot, _)| slot);
+        for slot in unknown.collect::<Vec<_>>() {
+            self.store.remove(slot);
+        }
     }
 
     fn remove_topic(&mut self, turn: &mut Turn<'_>, topic: &TopicImage, outstanding: &mut BTreeSet<TopicPartition>) {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use flumen_log::{
     Monotonic, Offset, ShardId, Timestamp, TopicPartition,
     batch::{Origin, ValidatedBatch},
+    mutants::{self, Mutant},
 };
 use flumen_protocol::ErrorCode;
 use flumen_replica::Replica;
@@ -48,6 +49,11 @@ pub(crate) struct Appends {
 }
 
 impl Appends {
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.groups.len()
+    }
+
     fn next_id(&mut self) -> u64 {
         self.next += 1;
         self.next
@@ -163,6 +169,7 @@ impl Shard {
         let until = match acks {
             Acks::None => Until::Now,
             _ if cfg!(control_early_ack) => Until::Now,
+            _ if appended.duplicate && mutants::is(Mutant::B31) => Until::Now,
             Acks::Leader if view.log_end() >= end => Until::Now,
             Acks::Leader => Until::LogEnd(end),
             // The proof that it is committed is the leader's to give.

@@ -37,6 +37,10 @@ pub(crate) fn append_refusal(error: &AppendError) -> ProduceResult {
             ErrorCode::NotEnoughReplicas,
             "the disk has less free space than the broker keeps in reserve".to_string(),
         ),
+        AppendError::JournalGrows => ProduceResult::refused(
+            ErrorCode::NotEnoughReplicas,
+            "the journal has no file yet that can hold a batch of this size; one is being made".to_string(),
+        ),
         AppendError::TooLarge { bytes_max } => ProduceResult::refused(
             ErrorCode::MessageTooLarge,
             alloc::format!("the batch is larger than {bytes_max} bytes, the most this log takes"),

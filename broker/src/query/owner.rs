@@ -34,6 +34,13 @@ pub(crate) struct Questions {
     next: u64,
 }
 
+impl Questions {
+    /// How many groups have not been answered.
+    pub(crate) fn len(&self) -> usize {
+        self.groups.len()
+    }
+}
+
 /// An answer, or that it comes later.
 pub(crate) type Answered = Option<Answer>;
 

@@ -2,10 +2,10 @@
 
 use alloc::{string::String, vec};
 use bytes::Bytes;
-use flumen_log::io::SendPart;
+use flumen_log::{Monotonic, io::SendPart};
 use flumen_protocol::{DecodeError, Request, Response, decode_request};
 
-use super::{Shard, Turn};
+use super::{Shard, Timer, Turn};
 use crate::{
     admin,
     connection::{Overlap, Reply},
@@ -22,9 +22,14 @@ pub(crate) enum Running {
     Fetch(FetchGather),
     Query(QueryGather),
     /// The controller's decision.
-    Admin(admin::Continuation),
+    Admin {
+        continuation: admin::Continuation,
+        deadline: Monotonic,
+    },
     /// A block of producer ids.
-    ProducerId,
+    ProducerId {
+        deadline: Monotonic,
+    },
 }
 
 /// A request that has started and has no result yet.
@@ -94,8 +99,10 @@ impl Shard {
         };
         match admin::handle(request, way.version, context) {
             Some(admin::Step::Reply(response)) => self.answer(&way, response),
-            Some(admin::Step::Propose { command, then }) => {
-                self.running.insert(way.ticket, way.running(Running::Admin(then)));
+            Some(admin::Step::Propose { command, then, timeout_ms }) => {
+                let deadline = self.decision_deadline(turn, timeout_ms);
+                self.timers.arm(deadline, Timer::Decision(way.ticket));
+                self.running.insert(way.ticket, way.running(Running::Admin { continuation: then, deadline }));
                 self.propose(turn, Proposer::Request(way.ticket), command);
             }
             Some(admin::Step::ReplyAndPropose { response, command }) => {
@@ -113,15 +120,16 @@ impl Shard {
         origin: Proposer,
         result: Result<flumen_controller::CommandResponse, String>,
     ) {
-        self.proposals.decided(origin);
-        self.credited();
+        self.proposal_decided(turn, origin);
         match origin {
             Proposer::Background(_) => {}
             Proposer::ProducerIds => self.producer_ids_arrived(turn, result),
             Proposer::Request(ticket) => {
+                // Nobody, where the client was told that it took too long.
                 let Some(running) = self.running.remove(&ticket) else { return };
                 let way = running.way_home(ticket);
-                let Running::Admin(continuation) = running.waits else { return };
+                let Running::Admin { continuation, deadline } = running.waits else { return };
+                self.timers.disarm(deadline, Timer::Decision(ticket));
                 let response = admin::finish(continuation, result, &self.metadata.image, &self.settings.admin);
                 self.answer(&way, response);
             }
@@ -131,6 +139,9 @@ impl Shard {
     /// A request's result is this response.
     pub(crate) fn answer(&mut self, way: &Return, response: impl Into<Response>) {
         let encoded = response.into().encode(way.version, way.correlation_id);
+        if way.overlap == Overlap::Exclusive {
+            self.fairness.spend(encoded.bytes.len());
+        }
         debug_assert!(encoded.splits.is_empty(), "only a fetch leaves records out");
         self.finish(way.ticket, way.overlap, Reply::Send(vec![SendPart::Bytes(encoded.bytes)]));
     }

@@ -6,14 +6,18 @@
 //! Invariants: a request that started has exactly one result; a credit taken is given back once; what is charged to the
 //! budget is released once.
 
+mod audit;
 mod credits;
 mod dispatch;
 #[cfg(control_early_ack)]
 mod early;
+mod fairness;
 mod post;
 mod proposals;
 mod settings;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod traffic;
 
@@ -41,6 +45,7 @@ use crate::{
     producer_ids::ProducerIds,
     query::Questions,
 };
+pub use audit::{Holdings, PartitionAudit};
 pub(crate) use credits::{Class, Credits};
 pub(crate) use dispatch::{Return, Running, RunningRequest};
 pub use settings::{OffsetSettings, Settings};
@@ -75,6 +80,10 @@ pub struct Shard {
     pub(crate) proposals: proposals::Proposals,
     /// Connections whose next request found no credit.
     pub(crate) uncredited: BTreeSet<ConnectionId>,
+    /// Work of this turn that is neither Produce nor Fetch.
+    pub(crate) fairness: fairness::Fairness,
+    /// Connections whose next request waits until replies have left.
+    pub(crate) overdrawn: BTreeSet<ConnectionId>,
     /// Connections with something to do: a reply to send, a request to start, bytes to read.
     pub(crate) busy: VecDeque<ConnectionId>,
     pub(crate) running: Map<Ticket, RunningRequest>,
@@ -93,6 +102,7 @@ pub struct Shard {
     pub(crate) lookups: Map<LookupId, LookupFor>,
     pub(crate) coordinators: Coordinators,
     pub(crate) stopping: stop::Stopping,
+    drained_peers: stop::DrainedPeers,
     /// The control thread was told that the journal is written buffered.
     told_buffered: bool,
     #[cfg(control_early_ack)]
@@ -111,6 +121,8 @@ impl Shard {
             credits: Credits::new(settings.shard, settings.shards, limits),
             proposals: proposals::Proposals::new(limits.control_credits),
             uncredited: BTreeSet::new(),
+            fairness: fairness::Fairness::default(),
+            overdrawn: BTreeSet::new(),
             busy: VecDeque::new(),
             running: Map::default(),
             local: VecDeque::new(),
@@ -128,6 +140,7 @@ impl Shard {
             lookups: Map::default(),
             coordinators: Coordinators::default(),
             stopping: stop::Stopping::No,
+            drained_peers: stop::DrainedPeers::new(),
             told_buffered: false,
             #[cfg(control_early_ack)]
             held_writes: early::HeldWrites::default(),
@@ -155,7 +168,9 @@ impl Shard {
             Timer::Fetch(ticket) => self.fetch_deadline(turn, ticket),
             Timer::Append(group) => self.append_deadline(turn, group),
             Timer::Questions(group) => self.questions_deadline(turn, group),
+            Timer::Decision(ticket) => self.decision_late(ticket),
             Timer::OffsetExpiry => self.expire_offsets(turn),
+            Timer::Drain => self.drained_enough(turn),
         }
     }
 
@@ -206,7 +221,7 @@ impl Machine for Shard {
         match event {
             Event::Accepted { connection, listener, .. } => self.accepted(turn, connection, listener),
             Event::Received { connection, data } => self.received(turn, connection, data),
-            Event::Progress { connection, .. } => self.progressed(turn, connection),
+            Event::Progress { connection, direction, .. } => self.progressed(turn, connection, direction),
             Event::Sent { connection } => self.sent(turn, connection),
             Event::Hangup { connection } => self.close(turn, connection),
             Event::Closed { connection } => self.closed(turn, connection),
@@ -219,6 +234,8 @@ impl Machine for Shard {
 
     fn end_turn(&mut self, now: Now, effects: &mut Effects<Mail>) {
         let turn = &mut Turn { now, effects };
+        self.busy.extend(self.fairness.begin_turn(now.monotonic));
+        self.settle(turn);
         while let Some(timer) = self.timers.due(now.monotonic) {
             self.timer(turn, timer);
             self.settle(turn);
@@ -244,7 +261,7 @@ impl Machine for Shard {
         let held = self.held_writes.deadline();
         #[cfg(not(control_early_ack))]
         let held = None;
-        [self.timers.next(), self.store.next_deadline(), held].into_iter().flatten().min()
+        [self.timers.next(), self.store.next_deadline(), self.fairness.deadline(), held].into_iter().flatten().min()
     }
 
     fn is_finished(&self) -> bool {

@@ -5,7 +5,7 @@ use flumen_log::{
     io::{NetEffect, Thread},
 };
 
-use super::{Class, Running, Shard, Turn};
+use super::{Class, Running, Shard, Turn, stop::Stopping};
 use crate::{
     fetch::Tell,
     mail::{Mail, Ticket},
@@ -25,6 +25,7 @@ impl Shard {
         match (from, mail) {
             (_, Mail::Proposed { origin, result }) => self.proposed(turn, origin, *result),
             (_, Mail::Image { index, image, delta }) => self.apply_image(turn, index, image, &delta),
+            (_, Mail::Open) if self.stopping != Stopping::No => {}
             (_, Mail::Open) => turn.effects.net.push(NetEffect::Accept { enabled: true }),
             (Thread::Shard(from), mail) => self.read_shard_mail(turn, from, mail),
             // Nothing else is ever written by the control thread, and these two are written to it.
@@ -59,6 +60,7 @@ impl Shard {
                 self.give_credit(from, Class::Control);
                 self.answered(turn, *mail);
             }
+            Mail::Drained => self.peer_drained(from),
             Mail::Propose { .. }
             | Mail::Proposed { .. }
             | Mail::Image { .. }
@@ -77,12 +79,16 @@ impl Shard {
     /// The connection is gone: end what waits elsewhere for nobody.
     pub(super) fn abandon(&mut self, turn: &mut Turn<'_>, ticket: Ticket) {
         let Some(running) = self.running.remove(&ticket) else { return };
-        if let Running::Fetch(gather) = running.waits {
-            self.timers.disarm(gather.deadline, super::Timer::Fetch(ticket));
-            let owners: alloc::vec::Vec<ShardId> = gather.outstanding().collect();
-            for owner in owners {
-                self.post(turn, owner, Mail::FetchCancel { ticket });
+        match running.waits {
+            Running::Fetch(gather) => {
+                self.timers.disarm(gather.deadline, super::Timer::Fetch(ticket));
+                let owners: alloc::vec::Vec<ShardId> = gather.outstanding().collect();
+                for owner in owners {
+                    self.post(turn, owner, Mail::FetchCancel { ticket });
+                }
             }
+            Running::Admin { deadline, .. } | Running::ProducerId { deadline } => self.forget_decision(ticket, deadline),
+            Running::Produce(_) | Running::Query(_) => {}
         }
     }
 

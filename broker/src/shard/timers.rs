@@ -16,8 +16,12 @@ pub(crate) enum Timer {
     Append(u64),
     /// Questions have waited long enough, at the owner.
     Questions(u64),
+    /// A request has waited long enough for the controller.
+    Decision(Ticket),
     /// Committed offsets may have expired.
     OffsetExpiry,
+    /// Stopping has waited long enough for connections.
+    Drain,
 }
 
 /// Deadlines, soonest first.

@@ -16,6 +16,7 @@ pub mod identity;
 pub mod io;
 pub mod journal;
 mod lookup;
+pub mod mutants;
 pub mod partition;
 pub mod producer;
 pub mod recovery;

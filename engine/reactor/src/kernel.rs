@@ -78,7 +78,7 @@ pub struct KernelFeatures {
     pub deferred_work: bool,
     /// A sleeping shard is woken by a message to its ring.
     pub ring_messages: bool,
-    /// A file is cut through the ring; otherwise on the shard's thread.
+    /// A file is cut through the ring; otherwise on a thread beside the shard's.
     pub ring_truncate: bool,
 }
 

@@ -39,6 +39,8 @@ pub struct ReactorSettings {
     pub spin: Duration,
     /// Wake a sleeping shard by a message to its ring, where the kernel can; otherwise by its eventfd.
     pub wake_by_message: bool,
+    /// Cut files through the ring, where the kernel can; otherwise on a thread beside the shard's.
+    pub truncate_by_ring: bool,
     /// A turn longer than this is a stall.
     pub stall: Duration,
 }
@@ -64,6 +66,7 @@ impl ReactorSettings {
             turn_completions: 1024,
             spin: Duration::from_micros(5),
             wake_by_message: true,
+            truncate_by_ring: true,
             stall: Duration::from_millis(5),
         }
     }

@@ -9,13 +9,13 @@ use bytes::Bytes;
 use flumen_log::io::{
     AlignedBuffer, BLOCK_BYTES, Event, FileHandle, FileOperation, IoError, OpenMode, Outcome, SyncScope, WriteData, WriteMode,
 };
-use harness::{Happening, Script, run_here};
+use harness::{Happening, Script, run_here, run_with};
 
 type Ending = (Result<Outcome, IoError>, Option<AlignedBuffer>);
 type Step = Box<dyn FnMut(Option<Ending>, &mut Option<FileHandle>) -> Option<FileOperation>>;
 
 /// Do one operation after another: `step` gets the end of the last and gives the next.
-fn in_order(home: &Path, mut step: impl FnMut(Option<Ending>) -> Option<FileOperation>) {
+fn in_order(home: &Path, truncate_by_ring: bool, mut step: impl FnMut(Option<Ending>) -> Option<FileOperation>) {
     let script = Script::<(), _>::new(move |happening, desk| {
         let ending = match happening {
             Happening::Start => None,
@@ -27,15 +27,19 @@ fn in_order(home: &Path, mut step: impl FnMut(Option<Ending>) -> Option<FileOper
             None => *desk.finished = true,
         }
     });
-    let (_, leftover) = run_here(home, script);
+    let (_, leftover) = run_with(home, script, |settings| settings.truncate_by_ring = truncate_by_ring);
     assert!(leftover.is_empty(), "all files were closed");
 }
 
 /// Like [`in_order`], from a list; the file opened last goes to the next step.
 fn all(home: &Path, steps: Vec<Step>) {
+    all_with(home, true, steps);
+}
+
+fn all_with(home: &Path, truncate_by_ring: bool, steps: Vec<Step>) {
     let mut steps: VecDeque<Step> = steps.into();
     let mut file = None;
-    in_order(home, move |ending| {
+    in_order(home, truncate_by_ring, move |ending| {
         let mut step = steps.pop_front()?;
         if let Some((Ok(Outcome::Opened { file: opened, .. }), _)) = &ending {
             file = Some(*opened);
@@ -148,6 +152,26 @@ fn a_files_life() {
                     "{result:?}"
                 )
             }),
+        ],
+    );
+}
+
+#[test]
+fn a_file_is_cut_beside_the_shard_where_the_ring_cannot() {
+    let home = tempfile::tempdir().unwrap();
+    all_with(
+        home.path(),
+        false,
+        vec![
+            ask(open("a", OpenMode::Create), |_| {}),
+            ask(write(0, &[b"onetwothree"], WriteMode::Queued), opened(0)),
+            ask(|file| FileOperation::Truncate { file, length: 6 }, written(11)),
+            ask(|file| FileOperation::Read { file, offset: 0, length: 100 }, done),
+            ask(close, read(b"onetwo")),
+            ask(open("a", OpenMode::Read), done),
+            ask(|file| FileOperation::Truncate { file, length: 0 }, opened(6)),
+            ask(close, failed(libc::EINVAL)),
+            end(done),
         ],
     );
 }

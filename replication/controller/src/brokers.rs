@@ -11,6 +11,7 @@ use crate::rules::{ConfigRules, ConfigScope};
 use crate::state_machine::Draft;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use flumen_log::mutants::{self, Mutant};
 use flumen_log::{BrokerId, LeaderEpoch, PartitionIndex, TopicId, TopicPartition};
 
 /// The topic setting that says what a confirmed record has survived.
@@ -89,7 +90,7 @@ impl Draft<'_> {
 
 /// What the start of a broker means for a partition that did not lose anything by it.
 fn take_up(partition: &PartitionImage, broker: BrokerId) -> Option<PartitionImage> {
-    let leads = partition.leader == Some(broker);
+    let leads = partition.leader == Some(broker) && !mutants::is(Mutant::B33);
     let can_lead = partition.leader.is_none() && partition.isr.contains(&broker);
     (leads || can_lead).then(|| led_by(partition, Some(broker)))
 }

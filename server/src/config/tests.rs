@@ -233,3 +233,17 @@ fn a_password_is_never_told() {
     let refused = refusal("ssl.key.password = 5");
     assert!(!refused.contains('5') || refused.starts_with("server.toml:1:20: ssl.key.password must be a text"), "{refused}");
 }
+
+#[test]
+fn the_corpus_of_configuration_files_is_read_without_a_panic() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/configuration");
+    let mut refused = 0;
+    let mut inputs = 0;
+    for entry in std::fs::read_dir(corpus).expect("a corpus") {
+        let text = std::fs::read(entry.expect("a readable corpus").path()).expect("a readable input");
+        let Ok(text) = String::from_utf8(text) else { continue };
+        inputs += 1;
+        refused += usize::from(load(&text, &[], ConfigFlags::default()).is_err());
+    }
+    assert!(inputs > 3 && refused > 0 && refused < inputs, "{refused} of {inputs} were refused");
+}

@@ -1,7 +1,7 @@
 //! Topics, partitions, the cluster: A01–A03, A09, A10.
 
 use crate::harness::batch::Batch;
-use crate::harness::broker::Broker;
+use crate::harness::broker::{Broker, external};
 use crate::harness::client::{Client, TIMEOUT_MS, fresh, until};
 use flumen_protocol::create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic};
 use flumen_protocol::create_topics::{
@@ -117,6 +117,24 @@ fn a01_configurations_are_checked() {
     let retention = configs.iter().find(|config| config.name.as_str() == "retention.ms").unwrap();
     assert_eq!((retention.value.as_deref(), retention.config_source), (Some("5000"), 1));
     assert!(configs.len() > 20, "all of them are said: {}", configs.len());
+}
+
+#[test]
+fn a01_a_creation_that_takes_too_long_is_answered_and_goes_on() {
+    let mut client = Client::shared();
+    let name = fresh("hurried");
+    let request = CreateTopicsRequest { topics: vec![plain(&name)], timeout_ms: 0, validate_only: false };
+    assert_eq!(client.ask(7, request).topics[0].error_code, ErrorCode::RequestTimedOut);
+    if external().is_none() {
+        // Kafka's controller does not begin with what is late already.
+        until("the topic is there", || (client.describe(&name).error_code == ErrorCode::None).then_some(()));
+        let topics = vec![by_name(&name)];
+        assert_eq!(
+            client.ask(6, DeleteTopicsRequest { topics, timeout_ms: 0, ..Default::default() }).responses[0].error_code,
+            ErrorCode::RequestTimedOut
+        );
+        until("it is gone", || (client.describe(&name).error_code == ErrorCode::UnknownTopicOrPartition).then_some(()));
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod configs;
 mod connections;
 mod fetches;
 mod idempotence;
+mod limits;
 mod metadata;
 mod offsets;
 mod polls;

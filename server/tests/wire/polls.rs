@@ -1,7 +1,7 @@
 //! Long polls: F06.
 
 use crate::harness::batch::Batch;
-use crate::harness::broker::external;
+use crate::harness::broker::{Broker, external};
 use crate::harness::client::{Client, FETCH, Topic, fetch_request, only_data, record_bytes};
 use flumen_protocol::ErrorCode;
 use flumen_protocol::fetch::FetchRequest;
@@ -101,16 +101,44 @@ fn f06_only_what_a_partition_may_send_counts() {
 }
 
 #[test]
+fn f06_no_more_is_waited_for_than_the_answer_may_hold() {
+    let mut client = Client::shared();
+    let topic = client.topic("bounded");
+    client.append(&topic, 0, &Batch::sized(1000));
+    let started = Instant::now();
+    let data = only_data(client.ask(FETCH, FetchRequest { max_bytes: 500, ..waiting(&topic, &[(0, 0)], 1 << 20) }));
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+    assert!(record_bytes(&data) > 0);
+}
+
+#[test]
+fn f06_a_clean_stop_ends_the_wait() {
+    let Some(broker) = Broker::own(&[]) else { return };
+    let mut client = Client::to(&broker);
+    let topic = client.topic("stopped");
+    let mut reader = Client::to(&broker);
+    let sent = reader.send(FETCH, waiting(&topic, &[(0, 0)], 1));
+    assert!(reader.is_silent_for(Duration::from_millis(100)));
+    let (_, status) = broker.stop();
+    assert!(status.success());
+    let data = only_data(reader.answer::<FetchRequest>(FETCH, sent));
+    assert_eq!((data.error_code, record_bytes(&data)), (ErrorCode::None, 0));
+    reader.expect_closed();
+}
+
+#[test]
 fn f06_a_deleted_topic_ends_the_wait() {
     use flumen_protocol::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
     let mut client = Client::shared();
     let topic = client.topic("deleted");
     let mut reader = client.another();
-    let sent = reader.send(FETCH, FetchRequest { max_wait_ms: 5_000, ..waiting(&topic, &[(0, 0)], 1) });
+    let sent = reader.send(FETCH, waiting(&topic, &[(0, 0)], 1));
     assert!(reader.is_silent_for(Duration::from_millis(50)));
     let topics = vec![DeleteTopicState { name: Some(topic.name.clone()), ..Default::default() }];
+    let started = Instant::now();
     client.ask(6, DeleteTopicsRequest { topics, timeout_ms: 30_000, ..Default::default() });
     let data = only_data(reader.answer::<FetchRequest>(FETCH, sent));
-    let gone = [ErrorCode::UnknownTopicOrPartition, ErrorCode::NotLeaderOrFollower, ErrorCode::None];
+    assert!(started.elapsed() < SOON, "it was the deletion that ended the wait");
+    let gone = [ErrorCode::UnknownTopicOrPartition, ErrorCode::NotLeaderOrFollower];
     assert!(gone.contains(&data.error_code), "{data:?}");
 }

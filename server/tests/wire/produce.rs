@@ -407,13 +407,15 @@ fn p26_nulls_empties_and_headers_come_back_as_they_were() {
 /// Nothing here can keep a lone broker from committing, so no more can be shown than that the time given is taken as given: the
 /// record is written, and the answer is either success or 7 at once.
 #[test]
-fn p27_a_request_waits_as_long_as_it_says() {
+fn p13_p27_a_request_waits_as_long_as_it_says() {
     let mut client = Client::shared();
     let topic = client.topic("timeout");
     let batch = Batch::of(&["value"]).encode();
     let request = ProduceRequest { timeout_ms: 0, ..produce_request(&topic.name, &[(0, &batch)]) };
     let result = only_partition(client.ask(PRODUCE, request));
-    assert!(matches!(result.error_code, ErrorCode::None | ErrorCode::RequestTimedOut), "{result:?}");
+    // To be on disk takes longer than no time at all; in the page cache of one broker, Kafka's meaning, it is at once.
+    let expected = if external().is_none() { ErrorCode::RequestTimedOut } else { ErrorCode::None };
+    assert_eq!(result.error_code, expected, "{result:?}");
     until("the record is there", || (client.read_values(&topic, 0) == ["value"]).then_some(()));
     assert!(client.is_silent_for(Duration::from_millis(20)), "one answer a request");
 }

@@ -2,9 +2,9 @@
 
 use crate::harness::batch::{Batch, Record, now_ms};
 use crate::harness::broker::{Broker, files_ending};
-use crate::harness::client::{Client, FETCH, Topic, fetch_request, only_data, produce_request, until};
-use flumen_protocol::ErrorCode;
+use crate::harness::client::{Client, FETCH, PRODUCE, Topic, fetch_request, only_data, produce_request, until};
 use flumen_protocol::produce::ProduceRequest;
+use flumen_protocol::{ApiKey, ErrorCode, Response, decode_response};
 use std::io::Write;
 
 const DAY_MS: i64 = 86_400_000;
@@ -30,6 +30,28 @@ fn d01_offsets_rise_and_are_not_used_again() {
     let batches = Client::to(&broker).read(&topic, 0, 0);
     assert!(batches.windows(2).all(|pair| pair[0].last_offset() + 1 == pair[1].base_offset));
     assert!(batches.windows(2).all(|pair| pair[0].leader_epoch <= pair[1].leader_epoch));
+}
+
+#[test]
+fn d01_a_clean_stop_keeps_what_it_acknowledged_and_nothing_else() {
+    let Some(broker) = Broker::own(&[]) else { return };
+    let mut client = Client::to(&broker);
+    let topic = client.topic("stopped");
+    let batch = Batch::sized(100_000).encode();
+    let sent: Vec<i32> = (0..60).map(|_| client.send(PRODUCE, produce_request(&topic.name, &[(0, &batch)]))).collect();
+    let (stopped, status) = broker.stop();
+    assert!(status.success());
+    let mut acknowledged = 0;
+    for number in sent {
+        let Some(frame) = client.frame() else { break };
+        let (answered, response) = decode_response(ApiKey::Produce, PRODUCE, frame).unwrap();
+        let Response::Produce(response) = response else { panic!("{response:?}") };
+        let result = &response.responses[0].partition_responses[0];
+        assert_eq!((answered, result.error_code, result.base_offset), (number, ErrorCode::None, acknowledged));
+        acknowledged += 1;
+    }
+    let broker = stopped.start();
+    assert_eq!(Client::to(&broker).list_offset(&topic, 0, -1).offset, acknowledged);
 }
 
 #[test]

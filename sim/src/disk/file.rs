@@ -1,6 +1,6 @@
 //! A file: what reads see, what is on stable storage, and which pages of the first are not yet in the second.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::random::Random;
@@ -20,6 +20,8 @@ pub(super) struct SimFile {
     version: u64,
     /// As of when the durable content is.
     synced: u64,
+    /// Pages that a failed sync left clean: reads see them, the disk does not have them.
+    lost: BTreeSet<usize>,
 }
 
 /// What a sync that was asked for will make stable.
@@ -45,14 +47,21 @@ impl SimFile {
         self.version += 1;
         for page in offset.min(old_length) / PAGE_BYTES..end.div_ceil(PAGE_BYTES) {
             self.dirty.insert(page, self.version);
+            self.lost.remove(&page);
         }
     }
 
     /// Write past it: stable when it completes. Does not grow the file.
     pub(super) fn write_durable(&mut self, offset: usize, data: &[u8]) {
         self.write(offset, data);
-        let snapshot = self.snapshot();
-        self.sync(&snapshot);
+        let end = offset + data.len();
+        if self.durable.len() < end {
+            self.durable.resize(end, 0);
+        }
+        self.durable[offset..end].copy_from_slice(data);
+        for page in offset.div_ceil(PAGE_BYTES)..end / PAGE_BYTES {
+            self.dirty.remove(&page);
+        }
     }
 
     pub(super) fn truncate(&mut self, length: usize) {
@@ -91,6 +100,47 @@ impl SimFile {
         }
     }
 
+    /// A sync fails: its pages are clean all the same, some of them on disk, and a later sync has nothing left to do.
+    pub(super) fn fail_sync(&mut self, snapshot: &SyncSnapshot, random: &mut Random) {
+        for (page, version, content) in &snapshot.pages {
+            if self.dirty.get(page) != Some(version) {
+                continue;
+            }
+            self.dirty.remove(page);
+            let at = page * PAGE_BYTES;
+            let end = (at + content.len()).min(self.durable.len());
+            if at < end && random.one_in(4) {
+                self.durable[at..end].copy_from_slice(&content[..end - at]);
+            }
+            self.lost.insert(*page);
+        }
+    }
+
+    /// Clean pages may leave memory at any time; what is read then is what the disk has.
+    pub(super) fn evict(&mut self) {
+        for page in core::mem::take(&mut self.lost) {
+            let at = (page * PAGE_BYTES).min(self.cache.len());
+            let end = (at + PAGE_BYTES).min(self.cache.len());
+            for position in at..end {
+                self.cache[position] = self.durable.get(position).copied().unwrap_or_default();
+            }
+        }
+    }
+
+    /// A bit rots, on disk and so in memory.
+    pub(super) fn flip(&mut self, position: usize, bit: u8) {
+        for image in [&mut self.cache, &mut self.durable] {
+            if let Some(byte) = image.get_mut(position) {
+                *byte ^= 1 << (bit % 8);
+            }
+        }
+    }
+
+    /// What the disk had before, where the cache has something newer.
+    pub(super) fn stale(&self, from: usize, to: usize) -> Vec<u8> {
+        (from..to).map(|position| self.durable.get(position).copied().unwrap_or_default()).collect()
+    }
+
     fn page<'a>(&self, bytes: &'a [u8], page: usize) -> &'a [u8] {
         let from = (page * PAGE_BYTES).min(bytes.len());
         &bytes[from..(from + PAGE_BYTES).min(bytes.len())]
@@ -127,13 +177,18 @@ impl SimFile {
                 // Space that was reserved and never written; what was synced before stays in any case.
                 2 => image[at.max(self.durable.len()).min(end)..end].fill(0),
                 _ => {
-                    let torn = (random.index(PAGE_BYTES / SECTOR_BYTES) * SECTOR_BYTES).min(end - at);
-                    image[at..at + torn].copy_from_slice(&new[..torn]);
+                    for sector in (0..PAGE_BYTES / SECTOR_BYTES).map(|number| number * SECTOR_BYTES) {
+                        let until = (sector + SECTOR_BYTES).min(end - at);
+                        if sector < until && random.one_in(2) {
+                            image[at + sector..at + until].copy_from_slice(&new[sector..until]);
+                        }
+                    }
                 }
             }
         }
         self.durable.clone_from(&image);
         self.cache = image;
         self.dirty.clear();
+        self.lost.clear();
     }
 }

@@ -6,13 +6,14 @@ use bytes::Bytes;
 use flumen_log::io::{DirectoryEntry, Disk, FileOperation, IoError};
 
 use super::names::Node;
-use super::{SimDisk, flatten, read, to_usize};
+use super::{LateWrite, SimDisk, flatten, read, to_usize};
 use crate::random::Random;
 
 impl SimDisk {
     /// The power fails: unsynced pages and names become what chance makes of them.
     pub fn crash_power(&mut self, random: &mut Random) {
-        self.finish_some(random);
+        self.finish_some(false, random);
+        self.late.clear();
         for file in self.files.values_mut() {
             file.crash(random);
         }
@@ -22,12 +23,51 @@ impl SimDisk {
 
     /// The process dies: what was done stays in the page cache.
     pub fn crash_process(&mut self, random: &mut Random) {
-        self.finish_some(random);
+        self.finish_some(self.faults.late_writes, random);
+        if random.one_in(2) {
+            for file in self.files.values_mut() {
+                file.evict();
+            }
+        }
         self.forget_process();
     }
 
+    /// Whether a new process gets the lock: only when no operation of a dead one is left.
+    #[must_use]
+    pub fn lock_is_free(&self) -> bool {
+        self.late.is_empty()
+    }
+
+    /// The kernel does one of the writes of a dead process, or finds that it need not.
+    pub fn land_late_write(&mut self, random: &mut Random) {
+        if self.late.is_empty() {
+            return;
+        }
+        let write = self.late.swap_remove(random.index(self.late.len()));
+        if let Some(file) = self.files.get_mut(&write.node).filter(|_| !random.one_in(4)) {
+            *self.faults.counts.entry("late write").or_default() += 1;
+            file.write(write.offset, &write.bytes);
+        }
+    }
+
+    /// A bit of a file rots.
+    pub fn rot(&mut self, path: &str, position: u64, bit: u8) {
+        if let Ok(node) = self.node(path)
+            && let Some(file) = self.files.get_mut(&node)
+        {
+            file.flip(to_usize(position), bit);
+        }
+    }
+
+    /// What is in a file, without a call that could fail.
+    #[must_use]
+    pub fn peek(&self, path: &str) -> Option<&[u8]> {
+        let node = self.node(path).ok()?;
+        self.files.get(&node).map(|file| file.cache.as_slice())
+    }
+
     /// Of the writes outstanding some are done, some half, some not at all.
-    fn finish_some(&mut self, random: &mut Random) {
+    fn finish_some(&mut self, late: bool, random: &mut Random) {
         for outstanding in core::mem::take(&mut self.outstanding) {
             if let FileOperation::Write { file, offset, data, .. } = &outstanding.operation.kind {
                 let mut bytes = flatten(data);
@@ -37,6 +77,13 @@ impl SimDisk {
                     _ => {}
                 }
                 let node = self.open.get(&file.0).map(|open| open.node);
+                if late
+                    && random.one_in(2)
+                    && let Some(node) = node
+                {
+                    self.late.push(LateWrite { node, offset: to_usize(*offset), bytes });
+                    continue;
+                }
                 if let Some(file) = node.and_then(|node| self.files.get_mut(&node)) {
                     // Also a direct write is anything until it has completed.
                     file.write(to_usize(*offset), &bytes);
@@ -51,6 +98,25 @@ impl SimDisk {
         self.open.clear();
         self.ready.clear();
         self.faults.calls_left = None;
+        self.faults.changes_left = None;
+    }
+
+    /// A call that changes something, which the disk may refuse once.
+    fn change(&mut self) -> Result<(), IoError> {
+        self.call()?;
+        match &mut self.faults.changes_left {
+            Some((0, error)) => {
+                let error = *error;
+                self.faults.changes_left = None;
+                *self.faults.counts.entry("recovery refused").or_default() += 1;
+                Err(error)
+            }
+            Some((left, _)) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     fn call(&mut self) -> Result<(), IoError> {
@@ -105,11 +171,15 @@ impl Disk for SimDisk {
     fn read(&mut self, path: &str, offset: u64, length: usize) -> Result<Bytes, IoError> {
         self.call()?;
         let node = self.node(path)?;
-        Ok(self.files.get(&node).map(|file| read(file, offset, length)).unwrap_or_default())
+        let data = self.files.get(&node).map(|file| read(file, offset, length)).unwrap_or_default();
+        let mut chance = self.chance.clone();
+        let data = self.lie(node, offset, data, &mut chance);
+        self.chance = chance;
+        Ok(data)
     }
 
     fn write(&mut self, path: &str, offset: u64, data: &[u8]) -> Result<(), IoError> {
-        self.call()?;
+        self.change()?;
         let node = match self.node(path) {
             Ok(node) => node,
             Err(_) => self.names.create_file(path)?,
@@ -119,46 +189,49 @@ impl Disk for SimDisk {
     }
 
     fn truncate(&mut self, path: &str, length: u64) -> Result<(), IoError> {
-        self.call()?;
+        self.change()?;
         let node = self.node(path)?;
         self.files.entry(node).or_default().truncate(to_usize(length));
         Ok(())
     }
 
     fn sync(&mut self, path: &str) -> Result<(), IoError> {
-        self.call()?;
+        let result = self.change();
         let node = self.node(path)?;
         let file = self.files.entry(node).or_default();
         let snapshot = file.snapshot();
-        file.sync(&snapshot);
-        Ok(())
+        match result {
+            Ok(()) => file.sync(&snapshot),
+            Err(_) => file.fail_sync(&snapshot, &mut self.chance),
+        }
+        result
     }
 
     fn create_directory(&mut self, path: &str) -> Result<(), IoError> {
-        self.call()?;
+        self.change()?;
         self.names.create_directory(path)
     }
 
     fn sync_directory(&mut self, path: &str) -> Result<(), IoError> {
-        self.call()?;
+        self.change()?;
         let snapshot = self.names.snapshot(path).ok_or(IoError::NOT_FOUND)?;
         self.names.sync(snapshot);
         Ok(())
     }
 
     fn rename(&mut self, from: &str, to: &str) -> Result<(), IoError> {
-        self.call()?;
+        self.change()?;
         self.names.rename(from, to)
     }
 
     fn unlink(&mut self, path: &str) -> Result<(), IoError> {
-        self.call()?;
+        self.change()?;
         self.names.unlink(path);
         Ok(())
     }
 
     fn remove_directory(&mut self, path: &str) -> Result<(), IoError> {
-        self.call()?;
+        self.change()?;
         self.names.remove_directory(path)
     }
 }

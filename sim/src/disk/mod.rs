@@ -5,9 +5,12 @@
 //! failure leaves everything that was done, and each operation outstanding done or not. The same disk serves recovery, through
 //! [`flumen_log::io::Disk`], and can fail in the middle of it.
 
+mod faults;
 mod file;
 mod image;
 mod names;
+
+pub use faults::{Faults, Rates};
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -17,21 +20,6 @@ use flumen_log::io::{Completion, FileHandle, FileOperation, IoError, OpenMode, O
 use crate::random::Random;
 use file::{SimFile, SyncSnapshot};
 use names::{DirectorySnapshot, Names, Node};
-
-/// What is left of the chance to fail.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Faults {
-    /// The file system refuses direct writes.
-    pub refuses_direct: bool,
-    /// Once in so many writes, a write is short; zero is never.
-    pub short_write_one_in: u64,
-    /// So many calls of [`flumen_log::io::Disk`] go through; then all fail, as if the power had gone.
-    pub calls_left: Option<u64>,
-    /// Every write and sync fails.
-    pub broken: bool,
-    /// So little is free; plenty if `None`.
-    pub free_bytes: Option<u64>,
-}
 
 #[derive(Debug)]
 struct OpenFile {
@@ -45,6 +33,8 @@ struct Outstanding {
     /// What a sync was asked to cover.
     file: Option<SyncSnapshot>,
     directory: Option<DirectorySnapshot>,
+    /// It does not complete before so many others have.
+    not_before: u64,
 }
 
 /// The disk.
@@ -58,6 +48,19 @@ pub struct SimDisk {
     next_handle: u32,
     outstanding: Vec<Outstanding>,
     ready: Vec<Completion>,
+    /// Completions so far.
+    clock: u64,
+    /// Writes of a process that is dead, which the kernel has not done yet.
+    late: Vec<LateWrite>,
+    /// Of what happens in calls that bring no chance of their own.
+    chance: Random,
+}
+
+#[derive(Debug)]
+struct LateWrite {
+    node: u64,
+    offset: usize,
+    bytes: Vec<u8>,
 }
 
 impl SimDisk {
@@ -72,7 +75,15 @@ impl SimDisk {
             next_handle: 0,
             outstanding: Vec::new(),
             ready: Vec::new(),
+            clock: 0,
+            late: Vec::new(),
+            chance: Random::new(0),
         }
+    }
+
+    /// Let what happens by itself follow this seed.
+    pub const fn seed(&mut self, seed: u64) {
+        self.chance = Random::new(seed);
     }
 
     /// Take an operation. An inline write is done at once, as the hands do it.
@@ -85,7 +96,8 @@ impl SimDisk {
             FileOperation::SyncDirectory { path } => self.names.snapshot(path),
             _ => None,
         };
-        let outstanding = Outstanding { operation, file, directory };
+        let not_before = self.clock + self.faults.stall(random);
+        let outstanding = Outstanding { operation, file, directory, not_before };
         if matches!(outstanding.operation.kind, FileOperation::Write { mode: WriteMode::Inline, .. }) {
             let completion = self.execute(outstanding, random);
             self.ready.push(completion);
@@ -124,8 +136,18 @@ impl SimDisk {
         if self.outstanding.is_empty() {
             return None;
         }
-        let chosen = random.index(self.outstanding.len());
-        let outstanding = self.outstanding.swap_remove(chosen);
+        self.clock += 1;
+        let due = |outstanding: &Outstanding| outstanding.not_before <= self.clock;
+        let count = self.outstanding.iter().filter(|outstanding| due(outstanding)).count();
+        let places = 0..self.outstanding.len();
+        let chosen = if count > 0 {
+            places.filter(|place| due(&self.outstanding[*place])).nth(random.index(count))
+        } else {
+            // All of them have stalled: time passes until the first goes on.
+            places.min_by_key(|place| self.outstanding[*place].not_before)
+        };
+        let outstanding = self.outstanding.swap_remove(chosen.unwrap_or_default());
+        self.clock = self.clock.max(outstanding.not_before);
         Some(self.execute(outstanding, random))
     }
 
@@ -141,12 +163,11 @@ impl SimDisk {
     }
 
     fn execute(&mut self, outstanding: Outstanding, random: &mut Random) -> Completion {
-        let Outstanding { operation, file, directory } = outstanding;
+        let Outstanding { operation, file, directory, .. } = outstanding;
         let id = operation.id;
         let mut buffer = None;
-        let changes = matches!(operation.kind, FileOperation::Write { .. } | FileOperation::Sync { .. });
-        if changes && self.faults.broken {
-            return Completion { id, result: Err(IoError::INPUT_OUTPUT), buffer };
+        if let Some(error) = self.refuses(&operation.kind, file.as_ref(), random) {
+            return Completion { id, result: Err(error), buffer };
         }
         let result = match operation.kind {
             FileOperation::CreateDirectory { path } => self.names.create_directory(&path).map(|()| Outcome::Done),
@@ -160,7 +181,7 @@ impl SimDisk {
                 result
             }
             FileOperation::Read { file, offset, length } => {
-                let found = self.read_handle(file, offset, length);
+                let found = self.read_handle(file, offset, length).map(|data| self.doubt(file, offset, data, random));
                 found.map(|data| Outcome::Read { data }).ok_or(IoError::INVALID)
             }
             FileOperation::Truncate { file, length } => self.with_file(file, |file| file.truncate(to_usize(length))),
@@ -189,6 +210,49 @@ impl SimDisk {
             }
         };
         Completion { id, result, buffer }
+    }
+
+    /// Whether chance refuses a change, and what is left of it then.
+    fn refuses(&mut self, kind: &FileOperation, covered: Option<&SyncSnapshot>, random: &mut Random) -> Option<IoError> {
+        let (error, target) = match kind {
+            FileOperation::Write { file, .. } => (self.faults.write_error(random)?, *file),
+            FileOperation::Sync { file, .. } => (self.faults.sync_error(random)?, *file),
+            FileOperation::SyncDirectory { .. } => return self.faults.sync_error(random),
+            FileOperation::Open { mode: OpenMode::CreateEmpty | OpenMode::Create, .. }
+            | FileOperation::CreateDirectory { .. }
+            | FileOperation::Rename { .. } => return self.faults.name_error(random),
+            _ => return None,
+        };
+        let node = self.open.get(&target.0)?.node;
+        let file = self.files.get_mut(&node)?;
+        match (kind, covered) {
+            (FileOperation::Write { offset, data, .. }, _) if error == IoError::INPUT_OUTPUT => {
+                let bytes = flatten(data);
+                file.write(to_usize(*offset), &bytes[..random.index(bytes.len() / 512 + 1) * 512]);
+            }
+            (FileOperation::Sync { .. }, Some(snapshot)) => file.fail_sync(snapshot, random),
+            _ => {}
+        }
+        Some(error)
+    }
+
+    /// What a disk that lies gives instead of what was asked for.
+    fn doubt(&mut self, handle: FileHandle, offset: u64, data: Bytes, random: &mut Random) -> Bytes {
+        let Some(node) = self.open.get(&handle.0).map(|open| open.node) else { return data };
+        self.lie(node, offset, data, random)
+    }
+
+    fn lie(&mut self, node: u64, offset: u64, data: Bytes, random: &mut Random) -> Bytes {
+        let Some(file) = self.files.get(&node).filter(|_| !data.is_empty()) else { return data };
+        let from = to_usize(offset);
+        if self.faults.happens("stale read", self.faults.rates.stale_read, random) {
+            return Bytes::from(file.stale(from, from + data.len()));
+        }
+        if self.faults.happens("misdirected read", self.faults.rates.misdirected_read, random) {
+            let pages = file.cache.len().div_ceil(file::PAGE_BYTES);
+            return read(file, (random.index(pages) * file::PAGE_BYTES) as u64, data.len());
+        }
+        data
     }
 
     fn with_file(&mut self, handle: FileHandle, change: impl FnOnce(&mut SimFile)) -> Result<Outcome, IoError> {
@@ -228,8 +292,7 @@ impl SimDisk {
         if direct && (!bytes.len().is_multiple_of(file::PAGE_BYTES) || !to_usize(offset).is_multiple_of(file::PAGE_BYTES)) {
             return Err(IoError::INVALID);
         }
-        let one_in = self.faults.short_write_one_in;
-        if one_in > 0 && bytes.len() > 1 && random.one_in(one_in) {
+        if bytes.len() > 1 && self.faults.happens("short write", self.faults.rates.short_write, random) {
             bytes.truncate(1 + random.index(bytes.len() - 1));
         }
         if direct {

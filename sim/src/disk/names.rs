@@ -87,6 +87,7 @@ impl Names {
     }
 
     pub(super) fn rename(&mut self, from: &str, to: &str) -> Result<(), IoError> {
+        self.parent(to)?;
         let (parent, name) = self.parent(from)?;
         let node = parent.names.remove(name).ok_or(IoError::NOT_FOUND)?;
         let (parent, name) = self.parent(to)?;

@@ -38,7 +38,7 @@ impl World {
     pub(super) fn new(mut random: Random, control: Control) -> Self {
         let mut disk = SimDisk::new();
         disk.faults.refuses_direct = random.one_in(4);
-        disk.faults.short_write_one_in = if random.one_in(2) { 8 } else { 0 };
+        disk.faults.rates.short_write = if random.one_in(2) { 8 } else { 0 };
         let partitions = 1 + random.below(5);
         let models = (0..partitions).map(|number| {
             let partition = PartitionIndex(i32::try_from(number).unwrap_or_default());

@@ -4,7 +4,7 @@ use flumen_log::Offset;
 use flumen_log::compression::Codec;
 use flumen_log::store::{AppendError, Durability, LogConfig, Output};
 
-use crate::bench::{Bench, batch_from, batch_of, config, is_journal_write, partition};
+use crate::bench::{Bench, JOURNAL_FILE_BYTES, batch_from, batch_of, config, is_journal_write, partition};
 
 #[test]
 fn an_append_is_durable_when_its_journal_write_completes_and_not_before() {
@@ -186,4 +186,38 @@ fn an_empty_partition_takes_little_room() {
     bench.create(0, config());
     let contents = bench.disk.contents("topic-0");
     assert!(contents.iter().map(|(_, content)| content.len()).sum::<usize>() < 64 << 10);
+}
+
+#[test]
+fn a_batch_larger_than_a_journal_file_is_taken_when_a_file_for_it_is_made() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, LogConfig { segment_bytes: 4 << 20, ..config() });
+    bench.fill(slot, 3);
+    let large = || batch_of(&[(1, 2 * JOURNAL_FILE_BYTES as usize)], Codec::None);
+    assert_eq!(bench.try_append(slot, large()), Err(AppendError::JournalGrows));
+    bench.settle();
+    bench.append(slot, large());
+    let view = bench.store.view(slot).expect("there");
+    assert_eq!(view.durable().get(), Offset(4));
+    // Small ones and large ones, round and round: the files that are too small are passed over, and used again.
+    for round in 0..30 {
+        for _ in 0..round % 7 {
+            bench.append(slot, batch_of(&[(1, 60_000)], Codec::None));
+        }
+        bench.append(slot, large());
+        let view = bench.store.view(slot).expect("there");
+        assert_eq!(view.durable().get(), view.log_end());
+    }
+    let journal: usize = bench.disk.contents("journal").iter().map(|(_, content)| content.len()).sum();
+    assert!(journal < 6 * JOURNAL_FILE_BYTES as usize, "one file more than the journal may have: {journal}");
+    let whole = bench.read_all(slot);
+    let mut bench = bench.after_power_loss();
+    assert_eq!((bench.report.corrupt_frames, bench.report.unclaimed_entries), (0, 0));
+    let slot = bench.slot(0);
+    assert!(bench.read_all(slot) == whole);
+    // The next start has files of the usual size again, and makes a large one when it is wanted.
+    bench.store.configure(slot, LogConfig { segment_bytes: 4 << 20, ..config() });
+    assert_eq!(bench.try_append(slot, large()), Err(AppendError::JournalGrows));
+    bench.settle();
+    bench.append(slot, large());
 }

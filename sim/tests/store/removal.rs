@@ -59,3 +59,46 @@ fn the_name_of_a_removed_partition_can_be_used_again_at_once() {
     let slot = bench.store.slot_of(successor).expect("there");
     assert_eq!(bench.store.view(slot).expect("there").log_end(), Offset(1));
 }
+
+#[test]
+fn a_failed_store_says_at_once_that_nothing_is_made_or_removed_any_more() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    let removed = bench.create(1, config());
+    bench.fill(slot, 1);
+    // Both are under way when the disk breaks.
+    bench.store.remove(removed);
+    let under_way = bench.store.create(partition(2), "topic", config(), &mut bench.io);
+    bench.disk.faults.broken = true;
+    bench.try_append(slot, batch_of(&[(1, 100)], Codec::None)).expect("taken");
+    bench.settle();
+    let late = bench.store.create(partition(3), "topic", config(), &mut bench.io);
+    bench.store.remove(slot);
+    bench.end_turn();
+    let created = |slot| move |output: &&Output| matches!(output, Output::Created { slot: of, result: Err(_) } if *of == slot);
+    for slot in [under_way, late] {
+        assert_eq!(bench.outputs.iter().filter(created(slot)).count(), 1, "{:?}", bench.outputs);
+    }
+    for number in [0, 1] {
+        let gone = |output: &&Output| matches!(output, Output::Removed { partition: gone } if *gone == partition(number));
+        assert_eq!(bench.outputs.iter().filter(gone).count(), 1, "{:?}", bench.outputs);
+    }
+    // What was told stays told once.
+    bench.outputs.clear();
+    bench.settle();
+    assert!(bench.outputs.is_empty(), "{:?}", bench.outputs);
+}
+
+#[test]
+fn a_name_held_by_a_log_of_an_unknown_topic_is_refused_and_not_waited_for() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 3);
+    let mut bench = bench.after_power_loss();
+    let successor = TopicPartition { topic: TopicId([6; 16]), ..partition(0) };
+    let slot = bench.store.create(successor, "topic", config(), &mut bench.io);
+    bench.settle();
+    assert!(matches!(bench.outputs[..], [Output::Created { slot: of, result: Err(_) }] if of == slot), "{:?}", bench.outputs);
+    let old = bench.slot(0);
+    assert_eq!(bench.store.view(old).expect("untouched").log_end(), Offset(3));
+}

@@ -109,7 +109,7 @@ impl World {
     {
         let response = match self.step(&request.into(), version, listener) {
             Step::Reply(response) => response,
-            Step::Propose { command, then } => {
+            Step::Propose { command, then, .. } => {
                 self.proposed += 1;
                 let decision = Ok(self.apply(command));
                 finish(then, decision, self.machine.image(), &self.settings)

@@ -57,6 +57,8 @@ pub enum NetEffect {
     Receive { connection: ConnectionId, prefix: Bytes, at_least: usize },
     /// Send the parts in order, after all sends asked for earlier. [`super::Event::Sent`] follows when the kernel has all.
     Send { connection: ConnectionId, parts: Vec<SendPart> },
+    /// Tell the peer that nothing more is sent. To be asked for when no send is outstanding; the connection can still receive.
+    Finish { connection: ConnectionId },
     /// Close at once; sends not finished are dropped. [`super::Event::Closed`] follows when nothing is outstanding.
     Close { connection: ConnectionId },
     /// Stop (or go on) accepting connections on this shard's listeners.

@@ -14,6 +14,7 @@ use crate::store::PartitionSlot;
 #[derive(Debug)]
 struct RingFile {
     handle: FileHandle,
+    bytes: u64,
     /// Whether a completed write is on stable storage without a sync.
     durable_writes: bool,
     write_at: u64,
@@ -36,7 +37,6 @@ pub(super) struct Place {
 /// The files.
 #[derive(Debug)]
 pub(super) struct Ring {
-    file_bytes: u64,
     files: BTreeMap<u32, RingFile>,
     /// Files with frames that may be needed, oldest first; the last is being written.
     used: VecDeque<u32>,
@@ -48,21 +48,15 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    pub(super) const fn new(file_bytes: u64) -> Self {
-        Self {
-            file_bytes,
-            files: BTreeMap::new(),
-            used: VecDeque::new(),
-            idle: VecDeque::new(),
-            free: VecDeque::new(),
-            is_full: false,
-        }
+    pub(super) const fn new() -> Self {
+        Self { files: BTreeMap::new(), used: VecDeque::new(), idle: VecDeque::new(), free: VecDeque::new(), is_full: false }
     }
 
-    /// A file is made and open; it may be written.
-    pub(super) fn add(&mut self, number: u32, handle: FileHandle, durable_writes: bool) {
+    /// A file of so many bytes is made and open; it may be written.
+    pub(super) fn add(&mut self, number: u32, handle: FileHandle, bytes: u64, durable_writes: bool) {
         let file = RingFile {
             handle,
+            bytes,
             durable_writes,
             write_at: 0,
             end_sequence: 0,
@@ -77,10 +71,10 @@ impl Ring {
     /// Bytes that a frame may take where the next one goes, if there is a place at all.
     pub(super) fn room(&self) -> Option<u64> {
         let current = self.used.back().and_then(|number| self.files.get(number))?;
-        Some(self.file_bytes - current.write_at)
+        Some(current.bytes.saturating_sub(current.write_at))
     }
 
-    /// Go on to the next file. Whether there was one.
+    /// Go on to the next file, though nothing was written to the current one. Whether there was one.
     pub(super) fn advance(&mut self, sequence: u64) -> bool {
         let Some(number) = self.free.pop_front() else { return false };
         if let Some(file) = self.files.get_mut(&number) {
@@ -178,12 +172,17 @@ impl Ring {
 
     /// Bytes of the files in use.
     pub(super) fn used_bytes(&self) -> u64 {
-        self.used.len() as u64 * self.file_bytes
+        self.used.iter().filter_map(|number| self.files.get(number)).map(|file| file.bytes).sum()
     }
 
     /// Bytes of all files.
     pub(super) fn total_bytes(&self) -> u64 {
-        self.files.len() as u64 * self.file_bytes
+        self.files.values().map(|file| file.bytes).sum()
+    }
+
+    /// Bytes of the largest file.
+    pub(super) fn largest_bytes(&self) -> u64 {
+        self.files.values().map(|file| file.bytes).max().unwrap_or_default()
     }
 
     /// Whether a file is ready to follow the current one.

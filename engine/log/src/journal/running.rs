@@ -11,6 +11,7 @@ use super::ring::{Place, Ring};
 use super::{FileHeader, FrameBuilder, JournalFileName, JournalId, JournalPosition};
 use crate::batch::StampedBatch;
 use crate::io::{AlignedBuffer, BLOCK_BYTES, FileHandle, FileOperation, Io, OperationId, Owner, SyncScope, WriteData, WriteMode};
+use crate::mutants::{self, Mutant};
 use crate::store::{PartitionSlot, StoreSettings};
 use crate::{Offset, ShardId, TopicPartition};
 
@@ -84,6 +85,8 @@ pub(crate) struct Journal {
     /// Files that recovery left and that are not open yet.
     unopened: usize,
     file_bytes: u64,
+    /// What a file must have for the largest batch that found none; the next one made is that large.
+    wanted_bytes: u64,
     next_file: u32,
     can_grow: bool,
 }
@@ -97,7 +100,7 @@ impl Journal {
             frame_bytes: settings.journal_frame_bytes as u64,
             writes_in_flight_max: settings.journal_writes_in_flight,
             bytes_max: settings.journal_bytes,
-            ring: Ring::new(settings.journal_file_bytes),
+            ring: Ring::new(),
             next_sequence: 0,
             completed: 0,
             queue: VecDeque::new(),
@@ -108,6 +111,7 @@ impl Journal {
             clearing: Vec::new(),
             unopened: setup.files.len(),
             file_bytes: settings.journal_file_bytes,
+            wanted_bytes: 0,
             next_file: setup.files.iter().max().map_or(0, |number| number + 1),
             can_grow: true,
         }
@@ -116,6 +120,16 @@ impl Journal {
     /// The position of the next frame.
     pub(crate) const fn next_position(&self) -> JournalPosition {
         JournalPosition { generation: self.generation, sequence: self.next_sequence }
+    }
+
+    /// Whether a batch of so many bytes fits a file that is there, or one of the usual size, which can always be made.
+    pub(crate) fn takes(&self, batch_bytes: usize) -> bool {
+        file_bytes_for(batch_bytes) <= self.ring.largest_bytes().max(self.file_bytes)
+    }
+
+    /// A batch of so many bytes found no file that could hold it: have one made.
+    pub(crate) fn want_file_for(&mut self, batch_bytes: usize) {
+        self.wanted_bytes = self.wanted_bytes.max(file_bytes_for(batch_bytes));
     }
 
     /// Let an append wait for the next frame.
@@ -166,14 +180,16 @@ impl Journal {
     fn find_room(&mut self) -> bool {
         let Some(first) = self.queue.front() else { return false };
         let needed = single_frame_bytes(first);
-        if self.ring.room().is_some_and(|room| room >= needed) {
-            return true;
+        loop {
+            if self.ring.room().is_some_and(|room| room >= needed) {
+                return true;
+            }
+            // A file that is too small for this batch is left empty: files are used strictly in their order.
+            if !self.ring.advance(self.next_sequence) {
+                self.ring.note_full();
+                return false;
+            }
         }
-        if self.ring.advance(self.next_sequence) {
-            return true;
-        }
-        self.ring.note_full();
-        false
     }
 
     fn build_frame(&mut self) -> (AlignedBuffer, Vec<(PartitionSlot, Offset)>) {
@@ -228,6 +244,7 @@ impl Journal {
                 data.put(rest);
                 let offset = flight.place.offset + flight.written;
                 let write = FileOperation::Write { file, offset, data: WriteData::Aligned(data), mode: WriteMode::Queued };
+                flight.done = mutants::is(Mutant::B19);
                 return JournalProgress::Continued(io.ask(owner, write));
             }
             if let Some(buffer) = buffer
@@ -241,7 +258,11 @@ impl Journal {
         }
         flight.done = true;
         self.ring.written(flight.place.file);
-        JournalProgress::Journaled(self.pop_completed())
+        let mut journaled = self.pop_completed();
+        if mutants::is(Mutant::B26) {
+            journaled.extend(self.flights.iter().filter(|flight| flight.done).flat_map(|flight| flight.ends.iter().copied()));
+        }
+        JournalProgress::Journaled(journaled)
     }
 
     fn pop_completed(&mut self) -> Vec<(PartitionSlot, Offset)> {
@@ -323,19 +344,28 @@ impl Journal {
         self.can_grow && self.ring.total_bytes() + self.file_bytes <= self.bytes_max
     }
 
-    /// The file to be made next, if the journal should grow now.
-    pub(crate) fn next_file(&mut self, at_least_bytes: u64) -> Option<JournalFileName> {
+    /// The file to be made next and its size, if the journal should grow now. One that a large batch wants is made even past the
+    /// bound of the whole.
+    pub(crate) fn next_file(&mut self, at_least_bytes: u64) -> Option<(JournalFileName, u64)> {
         if self.unopened > 0 {
             return None;
+        }
+        let wanted_bytes = core::mem::take(&mut self.wanted_bytes);
+        if wanted_bytes > self.ring.largest_bytes() {
+            return Some((self.name_file(), wanted_bytes));
         }
         let wanted =
             self.ring.total_bytes() + self.file_bytes <= at_least_bytes || (!self.ring.has_free() && self.clearing.is_empty());
         if !wanted || !self.may_grow() {
             return None;
         }
+        Some((self.name_file(), self.file_bytes))
+    }
+
+    fn name_file(&mut self) -> JournalFileName {
         let name = JournalFileName { shard: self.shard, number: self.next_file };
         self.next_file += 1;
-        Some(name)
+        name
     }
 
     /// The first block of a file.
@@ -343,10 +373,10 @@ impl Journal {
         Bytes::from(name.header(&FileHeader { id: self.id, generation: self.generation, dead_below: 0 }))
     }
 
-    /// A file is ready to be written.
-    pub(crate) fn add_file(&mut self, name: JournalFileName, handle: FileHandle, durable_writes: bool) {
+    /// A file of so many bytes is ready to be written.
+    pub(crate) fn add_file(&mut self, name: JournalFileName, handle: FileHandle, bytes: u64, durable_writes: bool) {
         self.unopened = self.unopened.saturating_sub(1);
-        self.ring.add(name.number, handle, durable_writes);
+        self.ring.add(name.number, handle, bytes, durable_writes);
     }
 
     /// A file could not be made; the journal stays as large as it is. Whether it can work at all.
@@ -364,6 +394,11 @@ impl Journal {
     pub(crate) fn take_handles(&mut self) -> Vec<FileHandle> {
         self.ring.take_handles()
     }
+}
+
+/// What a file must have to hold a frame of one batch.
+fn file_bytes_for(batch_bytes: usize) -> u64 {
+    (super::FILE_OVERHEAD_BYTES + batch_bytes as u64).next_multiple_of(BLOCK_BYTES as u64)
 }
 
 /// What a frame with this append alone takes.

@@ -16,6 +16,7 @@ use bytes::Bytes;
 
 use crate::batch::{Origin, StampedBatch, TimestampType, ValidatedBatch};
 use crate::epoch::LeaderEpochs;
+use crate::mutants::{self, Mutant};
 use crate::producer::{ProducerSnapshot, ProducerStates, ProducerVerdict, SnapshotStamp};
 use crate::segment::{Segment, Stage};
 use crate::state::{DurablePoint, PartitionState};
@@ -329,7 +330,7 @@ impl PartitionLog {
         let by_sync = self.durable.get().max(synced);
         // What the journal has counts only if nothing is missing between it and what syncs have proven.
         let reached = if by_sync >= self.journal_from { by_sync.max(self.journaled) } else { by_sync };
-        let reached = reached.min(self.log_end);
+        let reached = if mutants::is(Mutant::B14) { self.log_end } else { reached.min(self.log_end) };
         if reached > self.durable.get() {
             self.durable = Durable::proven(reached);
             self.advanced = true;

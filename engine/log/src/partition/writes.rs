@@ -10,6 +10,7 @@ use super::PartitionLog;
 use crate::Offset;
 use crate::batch::StampedBatch;
 use crate::io::{FileOperation, SegmentFile, WriteData, WriteMode};
+use crate::mutants::{self, Mutant};
 use crate::segment::Stage;
 
 /// Bodies below this are copied into the piece before them.
@@ -136,7 +137,11 @@ impl PartitionLog {
     }
 
     fn settle_log_end(&mut self) {
-        while self.writes.front().is_some_and(|write| write.left == 0 && write.start == self.log_end) {
+        if mutants::is(Mutant::B27) {
+            self.writes.make_contiguous().sort_by_key(|write| (write.left > 0, write.start));
+        }
+        let follows = |write: &Write, end: Offset| write.start == end || mutants::is(Mutant::B27);
+        while self.writes.front().is_some_and(|write| write.left == 0 && follows(write, self.log_end)) {
             if let Some(write) = self.writes.pop_front() {
                 self.log_end = write.end;
                 self.log_end_at = (write.segment_base, write.end_position);

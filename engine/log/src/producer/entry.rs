@@ -3,6 +3,7 @@
 use super::AfterTruncation;
 use crate::batch::BatchHeader;
 use crate::batch::header::sequence_after;
+use crate::mutants::{self, Mutant};
 use crate::{Offset, ProducerEpoch, Timestamp};
 
 /// How far back a duplicate is recognised; a producer has at most as many requests in flight.
@@ -114,7 +115,8 @@ impl ProducerEntry {
         let is_same = |batch: &&AppendedBatch| {
             batch.first_sequence() == header.base_sequence && batch.last_sequence == header.last_sequence()
         };
-        self.batches().iter().find(is_same).copied()
+        let skip = if mutants::is(Mutant::B10) { self.count.saturating_sub(BATCHES_REMEMBERED - 1) } else { 0 };
+        self.batches().iter().skip(skip).find(is_same).copied()
     }
 
     pub(super) fn accepts_sequence(&self, header: &BatchHeader) -> bool {

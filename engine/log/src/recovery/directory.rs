@@ -19,6 +19,10 @@ pub(super) struct Directory {
     pub(super) topic_name: String,
     /// `None` if neither copy is whole.
     pub(super) state: Option<PartitionState>,
+    /// Both copies are whole: no later state was ever recorded.
+    pub(super) state_is_whole: bool,
+    /// A copy that was written is bad, or gone.
+    pub(super) has_lost_copy: bool,
     /// Segment files: base offset and size.
     pub(super) logs: Vec<(Offset, u64)>,
     pub(super) snapshots: Vec<Offset>,
@@ -53,7 +57,8 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
     if !gone && parsed.is_none() {
         return Ok(None);
     }
-    let state = read_small(disk, &format!("{name}/{STATE_FILE_NAME}"))?.and_then(|bytes| PartitionState::decode(&bytes));
+    let state_file = read_small(disk, &format!("{name}/{STATE_FILE_NAME}"))?.unwrap_or_default();
+    let state = PartitionState::decode(&state_file);
     let identity = state.as_ref().map(|state| state.partition);
     if gone && (state.as_ref().is_none_or(|state| state.removed) || parsed.is_none()) {
         return Ok(Some(Found::Removed(String::from(name), identity)));
@@ -85,8 +90,17 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
         }
     };
     let Some(identity) = identity else { return Ok(Some(Found::Unknown(String::from(name)))) };
-    let name = String::from(name);
-    let directory = Directory { name, identity, topic_name, state, logs, snapshots, small_files };
+    let directory = Directory {
+        name: String::from(name),
+        identity,
+        topic_name,
+        state,
+        state_is_whole: PartitionState::is_whole(&state_file),
+        has_lost_copy: PartitionState::has_lost_copy(&state_file),
+        logs,
+        snapshots,
+        small_files,
+    };
     Ok(Some(Found::Partition(Box::new(directory))))
 }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::RecoveryReport;
 use crate::io::{BLOCK_BYTES, Disk, IoError};
 use crate::journal::{FileHeader, Frame, FrameBuilder, JOURNAL_DIRECTORY, JournalFileName, JournalId, JournalPosition};
+use crate::mutants::{self, Mutant};
 use crate::{LeaderEpoch, Offset, ShardId, TopicPartition};
 
 /// Where damaged and unclaimed things are kept.
@@ -79,7 +80,7 @@ struct FoundFrame {
 }
 
 /// Find the files, and unless every shard stopped cleanly, what is in them. What was quarantined is offered again in any case.
-pub(super) fn read(disk: &mut dyn Disk, clean: bool, report: &mut RecoveryReport) -> Result<Journals, IoError> {
+pub(super) fn read(disk: &mut dyn Disk, shards: u16, clean: bool, report: &mut RecoveryReport) -> Result<Journals, IoError> {
     let mut journals = Journals::default();
     read_quarantine(disk, &mut journals)?;
     for entry in list_or_empty(disk, JOURNAL_DIRECTORY)? {
@@ -92,6 +93,9 @@ pub(super) fn read(disk: &mut dyn Disk, clean: bool, report: &mut RecoveryReport
     if !clean {
         let mut runs: BTreeMap<(ShardId, JournalId), Run> = BTreeMap::new();
         for (file, header) in readable {
+            if mutants::is(Mutant::B36) && file.name.shard.0 >= shards {
+                continue;
+            }
             let run = runs.entry((file.name.shard, header.id)).or_default();
             run.dead_below = run.dead_below.max(header.dead_below);
             run.frames.extend(read_frames(disk, &file.name.path(), file.length, BLOCK_BYTES as u64, &header.id, true)?);
@@ -186,7 +190,10 @@ fn read_frames(
         frames.push(FoundFrame { position, completed_through, entries: entries.collect() });
         at += frame.padded_bytes as u64;
     }
-    if one_round && let Some(highest) = frames.iter().map(|frame| frame.position).max() {
+    if one_round
+        && !mutants::is(Mutant::B34)
+        && let Some(highest) = frames.iter().map(|frame| frame.position).max()
+    {
         let last = frames.iter().position(|frame| frame.position == highest).unwrap_or_default();
         frames.truncate(last + 1);
     }
@@ -196,7 +203,7 @@ fn read_frames(
 /// The entries of one run's journal, up to where it ends.
 fn through_the_end(run: Run, report: &mut RecoveryReport) -> Vec<Located> {
     let Run { mut frames, dead_below } = run;
-    frames.retain(|frame| frame.position.sequence >= dead_below);
+    frames.retain(|frame| frame.position.sequence >= dead_below || mutants::is(Mutant::B34));
     frames.sort_by_key(|frame| frame.position);
     let completed = frames.iter().map(|frame| frame.completed_through).max().unwrap_or_default();
     let mut expected = dead_below;
@@ -204,7 +211,7 @@ fn through_the_end(run: Run, report: &mut RecoveryReport) -> Vec<Located> {
     for frame in frames {
         let sequence = frame.position.sequence;
         if sequence > expected {
-            if expected >= completed {
+            if expected >= completed || mutants::is(Mutant::B40) {
                 break;
             }
             report.corrupt_frames += sequence.min(completed) - expected;

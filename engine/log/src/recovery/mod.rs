@@ -88,6 +88,8 @@ pub struct RecoveryReport {
     pub suspect_tails: Vec<TopicPartition>,
     /// Partitions of which both copies of the state were bad.
     pub states_rebuilt: Vec<TopicPartition>,
+    /// Partitions of which one copy of the state was bad, torn by the crash or damaged, and the other was used.
+    pub states_fallen_back: Vec<TopicPartition>,
     /// Directories with segments that do not say whose they are; left alone.
     pub unknown_directories: Vec<String>,
 }
@@ -132,7 +134,7 @@ pub fn recover(disk: &mut dyn Disk, shards: u16, settings: &RecoverySettings, no
     let clean_generation = clean_generation(&marks);
     let mut report = RecoveryReport { clean: clean_generation.is_some(), ..RecoveryReport::default() };
     let found = directory::find(disk)?;
-    let journals = journals::read(disk, report.clean, &mut report)?;
+    let journals = journals::read(disk, shards, report.clean, &mut report)?;
     let generation = next_generation(&marks, &found, journals.generation);
     let context = Context { settings, clean: report.clean, generation, now };
     let mut logs = Vec::new();

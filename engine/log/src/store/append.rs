@@ -23,7 +23,7 @@ impl Store {
             return Err(AppendError::DirectoryFailed);
         }
         let stopping = self.is_stopping();
-        let (has_space, bytes_max) = (self.has_space, self.settings.batch_bytes_max());
+        let (has_space, journal_takes_it) = (self.has_space, self.journal.takes(batch.total_bytes()));
         let log = self.log_mut(slot).ok_or(AppendError::NotReady)?;
         if log.offline {
             return Err(AppendError::Offline);
@@ -34,8 +34,9 @@ impl Store {
         if !has_space {
             return Err(AppendError::NoSpace);
         }
-        if log.is_journaled() && batch.total_bytes() > bytes_max {
-            return Err(AppendError::TooLarge { bytes_max });
+        if log.is_journaled() && !journal_takes_it {
+            self.journal.want_file_for(batch.total_bytes());
+            return Err(AppendError::JournalGrows);
         }
         let (appended, stamped, segment_base) = match log.append(batch, epoch, origin, now)? {
             AppendOutcome::Duplicate(appended) => return Ok(appended),

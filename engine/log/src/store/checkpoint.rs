@@ -14,6 +14,7 @@ use super::{DeleteRecords, Durability, LookupId, Output, PartitionSlot, Pending,
 use crate::Offset;
 use crate::epoch::LeaderEpochs;
 use crate::io::{FileOperation, Io, OpenMode, SyncScope};
+use crate::mutants::{self, Mutant};
 use crate::partition::{Checkpoint, Life, PartitionLog, Wants};
 use crate::segment::SUFFIXES;
 use crate::state::STATE_FILE_NAME;
@@ -80,12 +81,12 @@ impl Store {
         let point = if frozen { log.point } else { log.current_point(self.journal.position_for(slot, log.log_end)) };
         let mut syncs = Vec::new();
         if !frozen {
-            for segment in log.segments.values_mut().filter(|segment| segment.dirty) {
+            for segment in log.segments.values_mut().filter(|segment| segment.dirty && !mutants::is(Mutant::B28)) {
                 segment.dirty = false;
                 let Some(file) = segment.file().cloned() else { continue };
                 syncs.push((FileOperation::Sync { file: file.handle, scope: SyncScope::Data }, Some(file)));
             }
-            if core::mem::take(&mut log.names_dirty) {
+            if core::mem::take(&mut log.names_dirty) && !mutants::is(Mutant::B29) {
                 syncs.push((FileOperation::SyncDirectory { path: log.directory.clone() }, None));
             }
         }
@@ -106,6 +107,14 @@ impl Store {
 
     /// One of a checkpoint's syncs is done.
     pub(super) fn synced(&mut self, slot: PartitionSlot, io: &mut Io) {
+        if mutants::is(Mutant::B42)
+            && let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut)
+        {
+            let point = log.current_point(self.journal.position_for(slot, log.log_end));
+            if let Some(checkpoint) = &mut log.checkpoint {
+                checkpoint.point = point;
+            }
+        }
         let Some(log) = self.log_mut(slot) else { return };
         let Some(checkpoint) = &mut log.checkpoint else { return };
         checkpoint.syncs = checkpoint.syncs.saturating_sub(1);
@@ -114,6 +123,19 @@ impl Store {
             log.settle_durable(offset);
             self.record_state(slot, io);
         }
+    }
+
+    /// What must never be done: the kernel has forgotten what the sync that failed was about. Only a mutant does it.
+    pub(super) fn sync_again(&mut self, slot: PartitionSlot, io: &mut Io) {
+        let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
+        let files: Vec<_> = log.segments.values().filter_map(|segment| segment.file().cloned()).collect();
+        let Some(checkpoint) = &mut log.checkpoint else { return };
+        checkpoint.syncs += files.len();
+        for file in files {
+            let sync = FileOperation::Sync { file: file.handle, scope: SyncScope::Data };
+            self.operations.ask_on(file, sync, Pending::Synced { slot }, io);
+        }
+        self.synced(slot, io);
     }
 
     fn record_state(&mut self, slot: PartitionSlot, io: &mut Io) {
@@ -128,6 +150,12 @@ impl Store {
         let path = log.path(STATE_FILE_NAME);
         let steps = write_file(path, OpenMode::ReadWrite, state.copy_offset(), content, true);
         self.scripts.start(steps, Then::StateRecorded { slot }, io);
+        if mutants::is(Mutant::B41) && !wants.removed {
+            self.journal.release(slot, point.offset, point.position);
+        }
+        if mutants::is(Mutant::B35) && !wants.removed {
+            self.log_start_recorded(slot, wants, io, &mut Vec::new());
+        }
         if !wants.removed {
             self.write_caches(slot, io);
         }
@@ -168,7 +196,7 @@ impl Store {
             log.epochs_changed |= log.epochs.truncate_from_start(log_start);
             outputs.push(Output::LogStartMoved { slot, log_start });
         }
-        let waiters = drop_segments(log, &mut self.doomed, &mut self.scripts, io);
+        let waiters = drop_segments(log, slot, &mut self.doomed, &mut self.scripts, io);
         for lookup in waiters {
             self.advance_lookup(lookup, io, outputs);
         }
@@ -179,6 +207,7 @@ impl Store {
 /// The lookups that waited for one of them to be opened.
 fn drop_segments(
     log: &mut PartitionLog,
+    slot: PartitionSlot,
     doomed: &mut Vec<Arc<crate::io::SegmentFile>>,
     scripts: &mut super::Scripts<Then>,
     io: &mut Io,
@@ -193,7 +222,9 @@ fn drop_segments(
         waiters.append(&mut segment.waiters);
         doomed.extend(segment.file().cloned());
         let steps = SUFFIXES.map(|suffix| Step::Unlink(log.segment_path(segment.base, suffix)));
-        scripts.start(steps, Then::Unlinked, io);
+        // Counted: the partition's directory keeps its name until these names are gone, or they would be taken from the next of its name.
+        log.scripts += 1;
+        scripts.start(steps, Then::SegmentDropped { slot }, io);
     }
     waiters
 }

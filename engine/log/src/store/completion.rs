@@ -9,6 +9,7 @@ use super::{Output, PartitionSlot, Pending, Store};
 use crate::Now;
 use crate::io::{AlignedBuffer, Completion, FileHandle, Io, IoError, OpenMode, Outcome};
 use crate::journal::{JournalFileName, JournalProgress};
+use crate::mutants::{self, Mutant};
 
 impl Store {
     /// Take the end of an operation of this store's.
@@ -44,6 +45,8 @@ impl Store {
             (Pending::SidecarOpened { lookup, base }, Err(_)) => self.sidecar_read(lookup, base, None, io, outputs),
             (Pending::FreeSpace, Err(_)) => {}
             (Pending::SegmentOpened { slot, base }, Err(error)) => self.segment_not_opened(slot, base, error, outputs),
+            (Pending::Synced { slot }, Err(_)) if mutants::is(Mutant::B17) => self.synced(slot, io),
+            (Pending::Synced { slot }, Err(_)) if mutants::is(Mutant::B18) => self.sync_again(slot, io),
             (_, Err(error)) => self.fail(error),
             (Pending::SegmentOpened { slot, base }, Ok(Outcome::Opened { file, .. })) => {
                 self.segment_opened(slot, base, file, io, outputs);
@@ -141,6 +144,7 @@ impl Store {
     fn script_ended(&mut self, ended: Ended<Then>, now: Now, io: &mut Io, outputs: &mut Vec<Output>) {
         let Ended { then, result } = ended;
         if self.failed.is_some() {
+            // Whoever waits for a creation or a removal was told when the store failed.
             return;
         }
         match (then, result) {
@@ -149,14 +153,20 @@ impl Store {
                 let step = Step::Open(name.path(), OpenMode::DirectDurable);
                 self.scripts.start([step], Then::JournalFileOpened { name, direct: true }, io);
             }
-            (Then::JournalFileMade { .. }, Err(error)) => {
+            (Then::JournalFileMade { name }, Err(error)) => {
                 self.journal_file_coming = false;
+                self.scripts.start([Step::Unlink(name.path())], Then::Unlinked, io);
                 if !self.journal.stop_growing() {
                     self.fail(error);
                 }
             }
             (Then::JournalFileOpened { name, direct }, result) => self.journal_file_opened(name, direct, result, io),
             (Then::Unlinked, _) => {}
+            (Then::SegmentDropped { slot }, _) => {
+                if let Some(log) = self.log_mut(slot) {
+                    log.scripts -= 1;
+                }
+            }
             (_, Err(error)) => self.fail(error),
             (Then::StateRecorded { slot }, Ok(_)) => {
                 self.state_recorded(slot, io, outputs);
@@ -181,10 +191,10 @@ impl Store {
         io: &mut Io,
     ) {
         match result {
-            Ok(Some((handle, _))) => {
+            Ok(Some((handle, file_bytes))) => {
                 self.journal_file_coming = false;
                 self.direct_journal &= direct;
-                self.journal.add_file(name, handle, direct);
+                self.journal.add_file(name, handle, file_bytes, direct);
                 self.pump_journal(io);
             }
             Err(_) if direct => {

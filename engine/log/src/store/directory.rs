@@ -3,6 +3,7 @@
 //! A removed partition's directory is renamed as Kafka does it and emptied later; its state stays, marked, until no journal file
 //! holds its entries, so that replay knows what they were.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -14,6 +15,7 @@ use super::{Durability, LogConfig, Output, PartitionSlot, Store};
 use crate::epoch::LeaderEpochs;
 use crate::io::{Io, IoError, OpenMode, SyncScope};
 use crate::journal::JournalPosition;
+use crate::mutants::{self, Mutant};
 use crate::partition::{Life, PartitionLog, Wants};
 use crate::producer::ProducerSnapshot;
 use crate::segment::{SUFFIXES, SegmentHandle};
@@ -50,13 +52,18 @@ impl Store {
     pub fn create(&mut self, partition: TopicPartition, topic_name: &str, config: LogConfig, io: &mut Io) -> PartitionSlot {
         let position = self.journal.next_position();
         let mut log = PartitionLog::new(partition, topic_name, config, DurablePoint::of_empty_log(position));
-        let directory = log.directory.clone();
-        if self.partitions.iter().flatten().any(|other| other.directory == directory) {
+        let others = self.partitions.iter().zip(0u32..).filter_map(|(log, number)| Some((log.as_ref()?, PartitionSlot(number))));
+        let mut taken = false;
+        for (other, slot) in others.filter(|(other, _)| other.directory == log.directory) {
             log.life = Life::Blocked;
+            // A log whose topic nobody knows any more stays where it is, and nothing can be waited for.
+            taken |= matches!(other.life, Life::Ready) && !self.removing.contains(&slot);
         }
         let blocked = log.life == Life::Blocked;
         let slot = self.insert(log);
-        if blocked {
+        if self.failed.is_some() || taken {
+            self.refused.push(slot);
+        } else if blocked {
             self.blocked += 1;
         } else {
             self.start_creation(slot, io);
@@ -95,6 +102,33 @@ impl Store {
         }
     }
 
+    /// The store has failed: nothing is made or removed any more, and whoever waits for that is told so now. A partition that
+    /// was to be removed keeps its files.
+    pub(super) fn fail_changes(&mut self, outputs: &mut Vec<Output>) {
+        let Some(error) = self.failed else { return };
+        let removing: BTreeSet<PartitionSlot> = core::mem::take(&mut self.removing).into_iter().collect();
+        self.refused.clear();
+        self.blocked = 0;
+        for number in (0u32..).take(self.partitions.len()) {
+            let slot = PartitionSlot(number);
+            let Some(log) = self.log(slot) else { continue };
+            match log.life {
+                Life::Removing | Life::Removed => self.drop_removed(slot, outputs),
+                Life::Creating | Life::Blocked if removing.contains(&slot) => self.drop_removed(slot, outputs),
+                Life::Creating | Life::Blocked => self.created(slot, Err(error), outputs),
+                Life::Ready => {}
+            }
+        }
+    }
+
+    fn drop_removed(&mut self, slot: PartitionSlot, outputs: &mut Vec<Output>) {
+        let Some(log) = self.log(slot) else { return };
+        outputs.push(Output::Removed { partition: log.identity });
+        let open: Vec<_> = log.segments.values().filter_map(|segment| segment.file().cloned()).collect();
+        self.doomed.extend(open);
+        self.forget(slot);
+    }
+
     /// Directory and state are made, or not. A failure is this partition's alone unless the disk itself failed.
     pub(super) fn created(&mut self, slot: PartitionSlot, result: Result<(), IoError>, outputs: &mut Vec<Output>) {
         let removing = self.removing.contains(&slot);
@@ -115,6 +149,10 @@ impl Store {
         log.configured = true;
         if log.config.durability == Durability::Journaled && !journaled_before {
             log.journal_from = log.next_offset;
+        }
+        if mutants::is(Mutant::B39) {
+            log.durability = log.config.durability;
+            log.journal_from = Offset::ZERO;
         }
         if log.config.durability == log.durability {
             log.wants.durability = None;
@@ -189,11 +227,8 @@ impl Store {
             files.extend(SUFFIXES.map(|suffix| crate::segment::file_name(*base, suffix)));
         }
         let due = now.monotonic.after_ms(log.config.file_delete_delay_ms);
-        outputs.push(Output::Removed { partition: log.identity });
-        let open: Vec<_> = log.segments.values().filter_map(|segment| segment.file().cloned()).collect();
-        self.doomed.extend(open);
         self.graves.push(Grave { directory: to, files, due, emptied: false, sequence });
-        self.forget(slot);
+        self.drop_removed(slot, outputs);
     }
 
     /// The slot means nothing from now on.

@@ -97,7 +97,7 @@ pub struct Store {
     removing: Vec<PartitionSlot>,
     /// Partitions that wait for a directory of their name to go.
     blocked: usize,
-    /// Partitions that will not be made.
+    /// Partitions that will not be made: their directory is not to be touched, or the store has failed.
     refused: Vec<PartitionSlot>,
     has_space: bool,
     space: Option<Space>,
@@ -245,6 +245,7 @@ impl Store {
             self.failure_told = true;
             outputs.push(Output::DirectoryFailed { error });
             self.lookups.fail_all(outputs);
+            self.fail_changes(outputs);
         }
     }
 }

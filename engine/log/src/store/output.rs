@@ -36,7 +36,9 @@ pub enum AppendError {
     DirectoryFailed,
     /// Free space is under its floor. To be tried again later.
     NoSpace,
-    /// Larger than a journal file, or than a segment of this partition.
+    /// No file of the journal can hold a batch of this size yet; one is being made. To be tried again later.
+    JournalGrows,
+    /// Larger than a segment of this partition.
     TooLarge {
         /// The limit.
         bytes_max: usize,

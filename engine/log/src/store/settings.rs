@@ -15,7 +15,7 @@ pub struct StoreSettings {
     pub journal_bytes: u64,
     /// What the journal takes at first.
     pub journal_bytes_at_start: u64,
-    /// Size of one journal file; no batch of a journaled topic can be larger than [`StoreSettings::batch_bytes_max`].
+    /// Size of one journal file. A batch that is larger gets a file of its own size made, and is taken when that is there.
     pub journal_file_bytes: u64,
     /// Entries are cut into frames of about this many bytes.
     pub journal_frame_bytes: usize,
@@ -57,13 +57,6 @@ impl StoreSettings {
             retention_check_ms: 300_000,
             producer_expiration_ms: 86_400_000,
         }
-    }
-
-    /// The largest batch that fits a journal file.
-    #[must_use]
-    pub const fn batch_bytes_max(&self) -> usize {
-        let room = self.journal_file_bytes.saturating_sub(crate::journal::FILE_OVERHEAD_BYTES);
-        if room > u32::MAX as u64 { u32::MAX as usize } else { room as usize }
     }
 }
 

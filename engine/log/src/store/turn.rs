@@ -32,6 +32,8 @@ impl Store {
             self.start_checkpoints(io);
             self.grow_journal(io);
             self.close_idle_files(io);
+        } else if !self.removing.is_empty() || !self.refused.is_empty() {
+            self.fail_changes(outputs);
         }
         self.advance_stop(now, io);
         self.tell_failure(outputs);
@@ -170,9 +172,8 @@ impl Store {
         if self.journal_file_coming || (self.is_stopping() && self.journal.queue_bytes() == 0) {
             return;
         }
-        let Some(name) = self.journal.next_file(self.settings.journal_bytes_at_start) else { return };
+        let Some((name, file_bytes)) = self.journal.next_file(self.settings.journal_bytes_at_start) else { return };
         self.journal_file_coming = true;
-        let file_bytes = self.settings.journal_file_bytes;
         let zeros = Bytes::from(alloc::vec![0; ZEROS_BYTES]);
         let header = self.journal.file_header(name);
         let pieces = (BLOCK_BYTES as u64..file_bytes).step_by(ZEROS_BYTES).map(move |offset| {

@@ -1,17 +1,19 @@
-//! File operations: each becomes one request to the ring (a directory's sync becomes three), or is done on the spot.
+//! File operations: each becomes one request to the ring (an open becomes two, a directory's sync three), is done on the spot,
+//! or goes to a thread beside this one.
 //!
 //! Invariants: a completion is told exactly once, with the raw result (a short write is told as short, an error is never
 //! retried); only what the kernel means as "again" is done again. A file is closed only when nothing of this reactor uses
-//! it. Done on the spot: small writes the machine marked so, the size at open, free space, and cutting a file where the
-//! ring cannot.
+//! it. Done on the spot are small writes the machine marked so, and nothing else; [`aside`] is for what the ring cannot do.
 
+mod aside;
 mod inline;
 mod paths;
 
 use std::{
     collections::VecDeque,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{IntoRawFd, OwnedFd},
     rc::Rc,
+    sync::Arc,
 };
 
 use flumen_log::io::{
@@ -21,9 +23,11 @@ use rustix::io::Errno;
 
 use crate::{
     errno::io_error,
+    mailbox::Doorbell,
     sys::{self, HandledFile, Request, Ring},
     token::Token,
 };
+use aside::{Aside, Call};
 
 /// An open file of this reactor.
 struct OpenFile {
@@ -40,11 +44,22 @@ pub(crate) struct Files {
     pub(crate) done: VecDeque<Completion>,
     /// Operations to be started again.
     again: Vec<(Request, OperationId)>,
+    aside: Aside,
+    /// Files are cut through the ring.
+    truncate_by_ring: bool,
 }
 
 impl Files {
-    pub(crate) fn new(directory: OwnedFd) -> Self {
-        Self { directory: Rc::new(directory), open: Vec::new(), done: VecDeque::new(), again: Vec::new() }
+    /// Files below a directory. `bell` is rung when something is to be taken by [`Files::take_aside`].
+    pub(crate) fn new(directory: OwnedFd, bell: Arc<Doorbell>, truncate_by_ring: bool) -> Self {
+        Self {
+            directory: Rc::new(directory),
+            open: Vec::new(),
+            done: VecDeque::new(),
+            again: Vec::new(),
+            aside: Aside::new(bell),
+            truncate_by_ring,
+        }
     }
 
     /// The files that are still open when the loop has ended.
@@ -60,14 +75,10 @@ impl Files {
                 let result = inline::write(sys::borrow(file), offset, &data);
                 return self.tell(id, result.map(|bytes| Outcome::Written { bytes }), aligned(data));
             }
-            FileOperation::Truncate { file, length } if !ring.has_truncate() => {
-                let result = inline::truncate(sys::borrow(file), length);
-                return self.tell(id, result.map(|()| Outcome::Done), None);
+            FileOperation::Truncate { file, length } if !self.truncate_by_ring => {
+                return self.call_aside(id, Call::Truncate { file, length });
             }
-            FileOperation::FreeSpace => {
-                let result = inline::space(self.directory.as_fd());
-                return self.tell(id, result, None);
-            }
+            FileOperation::FreeSpace => return self.call_aside(id, Call::Space),
             FileOperation::Close { file } => {
                 let open = self.open_file(file).take().expect("only a file this shard opened is closed by it, once");
                 assert!(open.in_flight == 0, "{file:?} is closed with operations outstanding");
@@ -78,6 +89,28 @@ impl Files {
         match request {
             Ok(request) => self.queue(request, id, ring),
             Err(error) => self.tell(id, Err(error), None),
+        }
+    }
+
+    fn call_aside(&mut self, id: OperationId, call: Call) {
+        self.count_aside(call, true);
+        if let Err(error) = self.aside.call(id, call, &self.directory) {
+            self.count_aside(call, false);
+            self.tell(id, Err(error), None);
+        }
+    }
+
+    fn count_aside(&mut self, call: Call, started: bool) {
+        if let Call::Truncate { file, .. } = call {
+            self.count_use(file, started);
+        }
+    }
+
+    /// Take what has been done beside this thread.
+    pub(crate) fn take_aside(&mut self) {
+        while let Some((id, call, result)) = self.aside.next() {
+            self.count_aside(call, false);
+            self.tell(id, result, None);
         }
     }
 
@@ -127,7 +160,13 @@ impl Files {
 
     /// Keep count of what uses each of our files.
     fn count(&mut self, request: &Request, started: bool) {
-        if let Some(open) = file_of(request).and_then(|file| self.open_file(file).as_mut()) {
+        if let Some(file) = file_of(request) {
+            self.count_use(file, started);
+        }
+    }
+
+    fn count_use(&mut self, file: FileHandle, started: bool) {
+        if let Some(open) = self.open_file(file).as_mut() {
             if started { open.in_flight += 1 } else { open.in_flight -= 1 }
         }
     }
@@ -162,15 +201,23 @@ impl Files {
         }
         match (request, result) {
             (Request::Open { flags, .. }, Ok(sys::Outcome::Opened(file))) => {
-                if flags & libc::O_DIRECTORY == 0 {
-                    let result = self.opened(file);
-                    self.tell(id, result, None);
+                let next = if flags & libc::O_DIRECTORY == 0 {
+                    Request::size_of(file)
                 } else {
-                    self.queue(Request::SyncDirectory { directory: file }, id, ring);
-                }
+                    Request::SyncDirectory { directory: file }
+                };
+                self.queue(next, id, ring);
+            }
+            (Request::Size { file, status }, Ok(_)) => {
+                let result = self.opened(file, status.stx_size);
+                self.tell(id, result, None);
+            }
+            (Request::Size { file, .. }, Err(error)) => {
+                ring.start(Request::Close { descriptor: file.into_raw_fd() }, Token::Forgotten);
+                self.tell(id, Err(io_error(error)), None);
             }
             (Request::SyncDirectory { directory }, result) => {
-                ring.start(Request::Close { descriptor: std::os::fd::IntoRawFd::into_raw_fd(directory) }, Token::Forgotten);
+                ring.start(Request::Close { descriptor: directory.into_raw_fd() }, Token::Forgotten);
                 self.tell(id, result.map(|_| Outcome::Done).map_err(io_error), None);
             }
             (Request::Read { file, offset, buffer, length }, Ok(sys::Outcome::Count(count))) if 0 < count && count < length => {
@@ -190,8 +237,7 @@ impl Files {
         }
     }
 
-    fn opened(&mut self, file: OwnedFd) -> Result<Outcome, IoError> {
-        let length = inline::length(file.as_fd())?;
+    fn opened(&mut self, file: OwnedFd, length: u64) -> Result<Outcome, IoError> {
         let file = HandledFile::new(file).map_err(io_error)?;
         let handle = file.handle();
         *self.open_file(handle) = Some(OpenFile { file, in_flight: 0 });
@@ -200,6 +246,16 @@ impl Files {
 
     fn tell(&mut self, id: OperationId, result: Result<Outcome, IoError>, buffer: Option<flumen_log::io::AlignedBuffer>) {
         self.done.push_back(Completion { id, result, buffer });
+    }
+}
+
+/// Again while a signal interrupts it.
+fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, IoError> {
+    loop {
+        match call() {
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            result => return result.map_err(io_error),
+        }
     }
 }
 

@@ -75,6 +75,7 @@ impl Network {
         match effect {
             NetEffect::Receive { connection, prefix, at_least } => self.receive(connection, prefix, at_least, around),
             NetEffect::Send { connection, parts } => self.queue_send(connection, parts),
+            NetEffect::Finish { connection } => self.finish(connection),
             NetEffect::Close { connection } => self.close(connection, around),
             NetEffect::Accept { enabled } => {
                 self.accepting = enabled;
@@ -115,6 +116,15 @@ impl Network {
         }
         if closing {
             self.finish_close(id, around.ring);
+        }
+    }
+
+    /// Send nothing more: the peer reads to the end of what was sent, and then that this is all.
+    fn finish(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get(id).filter(|connection| !connection.closing) {
+            assert!(connection.parts.is_empty(), "{id:?} is finished before its last send is done");
+            // It may be gone already, which is as good.
+            let _ = shutdown(&**connection.socket(), Shutdown::Write);
         }
     }
 

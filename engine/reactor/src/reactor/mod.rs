@@ -113,7 +113,7 @@ impl<Mail: Send + 'static> Reactor<Mail> {
         let detector = Detector::new(shard, settings.stall);
         let network = Network::new(&settings, listeners, detector.stalls()).map_err(fault("use its listeners"))?;
         Ok(Self {
-            files: Files::new(directory),
+            files: Files::new(directory, Arc::clone(postbox.bell()), settings.truncate_by_ring && ring.has_truncate()),
             network,
             detector,
             events: VecDeque::new(),

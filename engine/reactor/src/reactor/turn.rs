@@ -19,6 +19,7 @@ impl<Mail: Send + 'static> Reactor<Mail> {
         self.busy = false;
         self.network.begin_turn(now.monotonic, &mut self.ring);
         self.files.restart(&mut self.ring);
+        self.files.take_aside();
 
         self.take_mail(machine, now, effects);
         self.detector.mark(Step::Mail, clock::monotonic().0);

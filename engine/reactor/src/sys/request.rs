@@ -60,6 +60,11 @@ pub(crate) enum Request {
         path: CString,
         flags: i32,
     },
+    /// Ask for the size of a file just opened.
+    Size {
+        file: OwnedFd,
+        status: Box<libc::statx>,
+    },
     MakeDirectory {
         directory: Rc<OwnedFd>,
         path: CString,
@@ -116,6 +121,12 @@ fn file(handle: FileHandle) -> types::Fd {
 }
 
 impl Request {
+    /// Ask for a file's size.
+    pub(crate) fn size_of(file: OwnedFd) -> Self {
+        // SAFETY: it is made of integers, all of which may be zero.
+        Self::Size { file, status: Box::new(unsafe { std::mem::zeroed() }) }
+    }
+
     /// The entry for the ring. `vectors` receives the pieces of a vectored write and must live as long as the request;
     /// `discard` is memory of at least the length of any [`Request::Warm`] that nobody ever looks at.
     pub(super) fn entry(&mut self, vectors: &mut Vec<libc::iovec>, discard: *mut u8) -> squeue::Entry {
@@ -141,6 +152,11 @@ impl Request {
             Self::Write { file: handle, offset, data } => write(file(*handle), *offset, data, vectors),
             Self::Open { directory, path, flags } => {
                 opcode::OpenAt::new(socket(directory), path.as_ptr()).flags(*flags | libc::O_CLOEXEC).mode(0o644).build()
+            }
+            Self::Size { file, status } => {
+                let status: *mut libc::statx = &raw mut **status;
+                let entry = opcode::Statx::new(types::Fd(file.as_raw_fd()), c"".as_ptr(), status.cast());
+                entry.flags(libc::AT_EMPTY_PATH).mask(libc::STATX_SIZE).build()
             }
             Self::MakeDirectory { directory, path } => opcode::MkDirAt::new(socket(directory), path.as_ptr()).mode(0o755).build(),
             Self::Rename { directory, from, to } => {

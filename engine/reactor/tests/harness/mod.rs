@@ -96,10 +96,17 @@ impl<Mail: Send + 'static, F: FnMut(Happening<Mail>, &mut Desk<'_, Mail>)> Machi
 
 /// Run one machine here, in a directory, without listeners, until it is finished.
 pub fn run_here<M: Machine>(home: &Path, machine: M) -> (M, LeftoverFiles) {
+    run_with(home, machine, |_| {})
+}
+
+/// As [`run_here`], with other settings.
+pub fn run_with<M: Machine>(home: &Path, machine: M, adjust: impl FnOnce(&mut ReactorSettings)) -> (M, LeftoverFiles) {
     let directory = DataDirectory::open(home, Duration::ZERO).expect("the directory is free");
     let (mut shards, _control) = mesh(1, 16).expect("eventfds");
     let postbox = shards.pop().expect("one shard");
-    let reactor = Reactor::new(ReactorSettings::new(ShardId(0)), directory, Vec::new(), postbox).expect("a reactor");
+    let mut settings = ReactorSettings::new(ShardId(0));
+    adjust(&mut settings);
+    let reactor = Reactor::new(settings, directory, Vec::new(), postbox).expect("a reactor");
     reactor.run(machine)
 }
 

@@ -14,7 +14,7 @@ pub(super) static DEFINITIONS: &[Definition] = &[
     long("flumen.inflight.bytes").at_least(1_048_576).in_force()
         .doc("How many bytes of requests all shards together may hold; unset, an eighth of the memory."),
     long("flumen.journal.bytes").or("268435456").at_least(67_108_864).in_force()
-        .doc("How large the journal of one shard may grow."),
+        .doc("How large the journal of one shard may grow, and by one file more that a batch of over 32 MiB needs."),
     int("flumen.shards").at_least(1).in_force()
         .doc("How many shards there are; unset, one per core."),
     boolean("flumen.validate.compressed").or("false").cluster_wide().in_force()

@@ -1,0 +1,151 @@
+//! Changes that need the controller, when it takes its time or the disk has failed.
+
+use alloc::{vec, vec::Vec};
+use flumen_protocol::{
+    ApiKey, ErrorCode, Response, Text,
+    create_topics::{CreatableTopic, CreateTopicsRequest},
+    delete_topics::{DeleteTopicState, DeleteTopicsRequest},
+    init_producer_id::InitProducerIdRequest,
+    metadata::{MetadataRequest, MetadataRequestTopic},
+};
+
+use super::{World, client::Line, client::produce};
+
+const CREATE: i16 = 7;
+
+fn create(name: &str, timeout_ms: i32) -> CreateTopicsRequest {
+    let topic = CreatableTopic { name: Text::from(name), num_partitions: 2, replication_factor: 1, ..CreatableTopic::default() };
+    CreateTopicsRequest { topics: vec![topic], timeout_ms, validate_only: false }
+}
+
+fn created(world: &mut World, line: Line) -> Option<ErrorCode> {
+    match world.reply(line, ApiKey::CreateTopics, CREATE)? {
+        Response::CreateTopics(response) => Some(response.topics[0].error_code),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn has_metadata(world: &mut World, line: Line, name: &str) -> ErrorCode {
+    let topic = MetadataRequestTopic { name: Some(Text::from(name)), ..MetadataRequestTopic::default() };
+    let request = MetadataRequest { topics: Some(vec![topic]), allow_auto_topic_creation: true, ..MetadataRequest::default() };
+    world.send(line, 12, request);
+    world.settle();
+    match world.reply(line, ApiKey::Metadata, 12) {
+        Some(Response::Metadata(response)) => response.topics[0].error_code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a01_a_creation_is_answered_when_its_time_is_up_and_goes_on_all_the_same() {
+    let mut world = World::new();
+    let line = world.connect(0);
+    world.silent = true;
+    world.send(line, CREATE, create("topic", 100));
+    world.settle();
+    world.pass(99);
+    assert_eq!(created(&mut world, line), None);
+    world.pass(1);
+    assert_eq!(created(&mut world, line), Some(ErrorCode::RequestTimedOut));
+    // The decision comes late and finds nobody; the next request gets its own answer.
+    world.silent = false;
+    world.settle();
+    assert!(world.is_silent(line));
+    assert_eq!(has_metadata(&mut world, line, "topic"), ErrorCode::None);
+    world.send(line, CREATE, create("topic", 100));
+    world.settle();
+    assert_eq!(created(&mut world, line), Some(ErrorCode::TopicAlreadyExists));
+}
+
+#[test]
+fn changes_that_find_no_room_wait_for_it_and_hold_up_nothing_else() {
+    let mut world = World::with(|limits| limits.control_credits = 3);
+    world.silent = true;
+    let lines: Vec<Line> = (0..4).map(|_| world.connect(0)).collect();
+    for (line, name) in lines.iter().zip(["a", "b", "c", "d"]) {
+        world.send(*line, CREATE, create(name, 1000));
+        world.settle();
+    }
+    assert_eq!(world.proposals.len(), 2, "one place is kept for producer ids");
+    let other = world.connect(0);
+    assert_eq!(has_metadata(&mut world, other, "e"), ErrorCode::UnknownTopicOrPartition, "it is answered all the same");
+    world.send(
+        other,
+        4,
+        InitProducerIdRequest { transactional_id: None, producer_id: -1, producer_epoch: -1, ..Default::default() },
+    );
+    world.settle();
+    assert_eq!(world.proposals.len(), 3, "producer ids have their own place");
+    // One gives up before it was asked for, and is never asked for; a decision makes room for the other.
+    world.hang_up(lines[2]);
+    world.settle();
+    world.silent = false;
+    world.settle();
+    for line in [lines[0], lines[1], lines[3]] {
+        assert_eq!(created(&mut world, line), Some(ErrorCode::None));
+    }
+    assert!(matches!(world.reply(other, ApiKey::InitProducerId, 4), Some(Response::InitProducerId(_))));
+    assert_eq!(has_metadata(&mut world, other, "c"), ErrorCode::UnknownTopicOrPartition);
+}
+
+#[test]
+fn late_decisions_give_their_room_back() {
+    let mut world = World::with(|limits| limits.control_credits = 2);
+    let line = world.connect(0);
+    for round in 0..5 {
+        world.silent = true;
+        world.send(line, CREATE, create(["a", "b", "c", "d", "e"][round], 10));
+        world.settle();
+        world.pass(10);
+        assert_eq!(created(&mut world, line), Some(ErrorCode::RequestTimedOut));
+        world.silent = false;
+        world.settle();
+    }
+    assert_eq!(has_metadata(&mut world, line, "e"), ErrorCode::None, "the fifth was asked for, too");
+}
+
+#[test]
+fn a_shard_whose_disk_failed_still_applies_what_the_controller_decides() {
+    let mut world = World::new();
+    world.topic("before", 2);
+    let line = world.connect(0);
+    world.append(line, "before", &[0, 1], 10);
+    world.files.broken = true;
+    world.send(line, 12, produce("before", &[0, 1], 10));
+    world.settle();
+    let response = world.produced(line).expect("it is answered");
+    let codes: Vec<ErrorCode> = response.responses[0].partition_responses.iter().map(|data| data.error_code).collect();
+    assert_eq!(codes, [ErrorCode::KafkaStorageError; 2]);
+    world.send(line, CREATE, create("after", 1000));
+    world.settle();
+    assert_eq!(created(&mut world, line), Some(ErrorCode::None), "the topic exists, its partitions are offline");
+    let topics = vec![DeleteTopicState { name: Some(Text::from("before")), ..DeleteTopicState::default() }];
+    world.send(line, 6, DeleteTopicsRequest { topics, timeout_ms: 1000, ..DeleteTopicsRequest::default() });
+    world.settle();
+    match world.reply(line, ApiKey::DeleteTopics, 6) {
+        Some(Response::DeleteTopics(response)) => assert_eq!(response.responses[0].error_code, ErrorCode::None),
+        other => panic!("{other:?}"),
+    }
+    world.send(line, 12, produce("after", &[0], 10));
+    world.settle();
+    let refused = world.produced(line).expect("it is answered").responses[0].partition_responses[0].error_code;
+    assert_eq!(refused, ErrorCode::KafkaStorageError);
+}
+
+#[test]
+fn a_creation_under_way_when_the_disk_fails_is_answered() {
+    let mut world = World::new();
+    world.topic("before", 2);
+    let line = world.connect(0);
+    world.append(line, "before", &[0, 1], 10);
+    world.holds = |operation| matches!(operation, flumen_log::io::FileOperation::CreateDirectory { .. });
+    world.send(line, CREATE, create("topic", 1000));
+    world.settle();
+    assert_eq!(created(&mut world, line), None);
+    world.files.broken = true;
+    let other = world.connect(0);
+    world.send(other, 12, produce("before", &[0, 1], 10));
+    world.settle();
+    assert_eq!(created(&mut world, line), Some(ErrorCode::None));
+    world.release();
+}

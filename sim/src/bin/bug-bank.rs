@@ -1,0 +1,71 @@
+//! Looks for one bug of the bank: `bug-bank NAME SEEDS` runs seeds, from zero, until one finds it.
+//!
+//! Prints `found SEEDS VIOLATION` and exits with 0, or `not found` and exits with 1. It is of use only in a build with
+//! `--cfg mutants`; `cargo xtask bug-bank` makes it and asks it about each bug in turn. Everything is decided by the runs; this is
+//! a loop around them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use flumen_log::mutants::Mutant;
+
+/// What a seed's run complains about first.
+type Run = fn(u64) -> Option<String>;
+
+/// The runs that look for a bug: those over the store alone, or those over whole shards.
+const fn run_for(mutant: Mutant) -> Run {
+    match mutant {
+        Mutant::B10 | Mutant::B11 | Mutant::B16 | Mutant::B31 | Mutant::B32 | Mutant::B33 => shard_run,
+        _ => log_run,
+    }
+}
+
+fn shard_run(seed: u64) -> Option<String> {
+    flumen_sim::shard::run(seed, flumen_sim::shard::Control::None).violations.into_iter().next()
+}
+
+fn log_run(seed: u64) -> Option<String> {
+    flumen_sim::log::run(seed, flumen_sim::log::Control::None).violations.into_iter().next()
+}
+
+#[cfg(mutants)]
+fn choose(mutant: Mutant) -> bool {
+    flumen_log::mutants::choose(Some(mutant));
+    true
+}
+
+#[cfg(not(mutants))]
+const fn choose(_mutant: Mutant) -> bool {
+    false
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let name = arguments.next().unwrap_or_default();
+    let seeds = arguments.next().and_then(|text| text.parse().ok());
+    let (Some(mutant), Some(seeds)) = (Mutant::ALL.iter().copied().find(|mutant| mutant.name() == name), seeds) else {
+        eprintln!("usage: bug-bank NAME SEEDS");
+        return ExitCode::from(2);
+    };
+    if !choose(mutant) {
+        eprintln!("this build has no bugs in it: it needs --cfg mutants");
+        return ExitCode::from(2);
+    }
+    std::panic::set_hook(Box::new(|_| ()));
+    let run = run_for(mutant);
+    for seed in 0..seeds {
+        let found: Option<String> = catch_unwind(AssertUnwindSafe(|| run(seed))).unwrap_or_else(|panic| Some(describe(&*panic)));
+        if let Some(violation) = found {
+            println!("found {} {violation}", seed + 1);
+            return ExitCode::SUCCESS;
+        }
+    }
+    println!("not found");
+    ExitCode::FAILURE
+}
+
+/// A brain that asserts has found the bug too.
+fn describe(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("panic: {}", text.unwrap_or_default().replace('\n', " "))
+}
