@@ -11,7 +11,7 @@ mod record;
 mod series;
 
 use crate::tally::{Outcome, Tally};
-use crate::workspace;
+use crate::{interop, workspace};
 use budgets::Budget;
 use clap::Args;
 use ground::Ground;
@@ -127,10 +127,11 @@ pub(crate) fn run(options: &Options) -> Outcome<Tally> {
     Ok(tally)
 }
 
-/// Both programs, with the same settings.
+/// Both programs; the broker as everything else here builds it.
 fn build(release: bool) -> Outcome<()> {
+    interop::build(release)?;
     let mut command = workspace::cargo();
-    command.args(["build", "--quiet", "--package", "flumen-server", "--package", "flumen-bench", "--bins"]);
+    command.args(["build", "--quiet", "--package", "flumen-bench", "--bin", "flumen-bench"]);
     if release {
         command.arg("--release");
     }
