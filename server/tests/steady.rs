@@ -3,8 +3,8 @@
 //!
 //! Allocations are counted for the whole process. Locks are held against two things. The brains cannot name one (`no_std`), and the
 //! reactor may not (`engine/reactor/clippy.toml`). And from the steady part on the kernel kills this process with SIGSYS if the
-//! shard's thread ever calls `futex`, without which nobody waits for a lock or wakes one who does: the bound on lock operations
-//! is none. Alone in its program, since allocations are counted for all of it.
+//! shard's thread ever waits in `futex`, where every wait for a lock ends: the bound on those is none. Alone in its program, since
+//! allocations are counted for all of it.
 
 use bytes::Bytes;
 use flumen_broker::admin::BrokerSettings;
@@ -23,7 +23,7 @@ use flumen_protocol::produce::{PartitionProduceData, ProduceRequest, TopicProduc
 use flumen_protocol::{ApiKey, ErrorCode, Records, Request, Response, Text, decode_response};
 use flumen_reactor::mailbox::{ControlPostbox, mesh};
 use flumen_reactor::{BlockingDisk, DataDirectory, Reactor, ReactorSettings, clock};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use seccompiler::{BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 use std::io::{Read, Write};
@@ -47,10 +47,13 @@ const FETCH_ALLOCATIONS: f64 = 26.0;
 const PRODUCE_VERSION: i16 = 12;
 const FETCH_VERSION: i16 = 11;
 
+/// The part of futex's second argument that names the operation.
+const OPERATION_MASK: u64 = 0x7f;
+
 /// From here on no lock may be waited for.
 static STEADY: AtomicBool = AtomicBool::new(false);
 
-/// A machine whose thread gives up `futex` when the steady part begins.
+/// A machine whose thread gives up waiting for others when the steady part begins.
 struct Unlocked {
     shard: Shard,
     given_up: bool,
@@ -62,7 +65,7 @@ impl Machine for Unlocked {
     fn handle(&mut self, event: Event<Mail>, now: Now, effects: &mut Effects<Mail>) {
         if !self.given_up && STEADY.load(Ordering::Acquire) {
             self.given_up = true;
-            give_up_futex();
+            give_up_waiting();
         }
         self.shard.handle(event, now, effects);
     }
@@ -80,8 +83,14 @@ impl Machine for Unlocked {
     }
 }
 
-fn give_up_futex() {
-    let forbidden = [(libc::SYS_futex, Vec::new())].into_iter().collect();
+fn give_up_waiting() {
+    // The operation, without the flags that say whose the futex is and which clock counts.
+    let waits = [libc::FUTEX_WAIT, libc::FUTEX_WAIT_BITSET].map(|operation| {
+        let is = SeccompCmpOp::MaskedEq(OPERATION_MASK);
+        let condition = SeccompCondition::new(1, SeccompCmpArgLen::Dword, is, u64::try_from(operation).expect("small"));
+        SeccompRule::new(vec![condition.expect("the second argument")]).expect("one condition")
+    });
+    let forbidden = [(libc::SYS_futex, waits.into())].into_iter().collect();
     let architecture = std::env::consts::ARCH.try_into().expect("an architecture with a filter");
     let filter = SeccompFilter::new(forbidden, SeccompAction::Allow, SeccompAction::KillProcess, architecture);
     let program: BpfProgram = filter.expect("one rule").try_into().expect("a small program");
@@ -141,7 +150,7 @@ fn await_applied(control: &mut ControlPostbox<Mail>) {
     }
 }
 
-/// Runs a shard while `work` talks to it.
+/// Runs a shard while `work` talks to it. It ends with the process: to end in order it would wait for a thread of its own.
 fn with_shard(home: &Path, work: impl FnOnce(SocketAddr)) {
     let directory = DataDirectory::open(home, Duration::ZERO).expect("the directory is free");
     let sockets = flumen_transport::listen(SocketAddr::from(([127, 0, 0, 1], 0)), 1).expect("a free port");
@@ -157,7 +166,7 @@ fn with_shard(home: &Path, work: impl FnOnce(SocketAddr)) {
     let recovered = recovered.shards.into_iter().next().expect("one shard");
     let (mut postboxes, mut control) = mesh(1, settings().limits.mailbox_slots()).expect("descriptors");
     let postbox = postboxes.pop().expect("one shard");
-    let thread = std::thread::spawn(move || {
+    std::thread::spawn(move || {
         let reactor_settings = ReactorSettings { accept_at_once: false, ..ReactorSettings::new(SHARD) };
         let reactor = Reactor::new(reactor_settings, directory, sockets, postbox).expect("a reactor");
         let machine = Unlocked { shard: Shard::new(settings(), recovered), given_up: false };
@@ -169,8 +178,6 @@ fn with_shard(home: &Path, work: impl FnOnce(SocketAddr)) {
     await_applied(&mut control);
     control.send(SHARD, Mail::Open);
     work(address);
-    control.stop_handle().stop();
-    thread.join().expect("the shard ends in order");
 }
 
 /// A client that asks the same again and again, in memory it has.

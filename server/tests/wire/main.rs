@@ -13,6 +13,7 @@ mod admin;
 mod commits;
 mod configs;
 mod connections;
+mod directories;
 mod fetches;
 mod idempotence;
 mod limits;

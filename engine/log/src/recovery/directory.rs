@@ -34,7 +34,7 @@ pub(super) struct Directory {
 #[derive(Debug)]
 pub(super) enum Found {
     Partition(Box<Directory>),
-    /// Of a partition that was removed; its identity, if the state tells it.
+    /// Of a partition that was removed, or never finished; its identity, if the state tells it.
     Removed(String, Option<TopicPartition>),
     /// It looks like a partition's, holds segments, and does not say whose they are.
     Unknown(String),
@@ -70,6 +70,7 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
     let mut logs = Vec::new();
     let mut snapshots = Vec::new();
     let mut small_files = Vec::new();
+    let mut others = 0;
     for entry in disk.list(name)? {
         if let Some(base) = parse_file_name(&entry.name, "log") {
             logs.push((base, entry.length));
@@ -77,11 +78,17 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
             debug_assert_eq!(entry.name, ProducerSnapshot::file_name(offset));
             snapshots.push(offset);
         } else {
-            small_files.extend([STATE_FILE_NAME, METADATA_FILE_NAME].into_iter().find(|name| *name == entry.name));
+            let small_file = [STATE_FILE_NAME, METADATA_FILE_NAME].into_iter().find(|name| *name == entry.name);
+            others += usize::from(small_file.is_none());
+            small_files.extend(small_file);
         }
     }
     let identity = match identity {
         Some(identity) => Some(identity),
+        // A creation that was never finished: it would be in the way of the next.
+        None if logs.is_empty() && snapshots.is_empty() && others == 0 => {
+            return Ok(Some(Found::Removed(String::from(name), None)));
+        }
         None if logs.is_empty() => return Ok(None),
         None => {
             let metadata = read_small(disk, &format!("{name}/{METADATA_FILE_NAME}"))?;

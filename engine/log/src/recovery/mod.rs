@@ -103,6 +103,13 @@ pub struct Recovery {
     pub report: RecoveryReport,
 }
 
+impl Recovery {
+    /// The partitions that were found.
+    pub fn partitions(&self) -> impl Iterator<Item = TopicPartition> + '_ {
+        self.shards.iter().flat_map(|shard| shard.partitions.iter().map(|log| log.identity))
+    }
+}
+
 /// Why the log directory cannot be used now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RecoveryError {
