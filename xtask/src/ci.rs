@@ -4,11 +4,7 @@
 
 use crate::interop;
 use crate::tally::{Outcome, Tally, libtest_counts};
-<<<<<<< HEAD
-use crate::{bug_bank, crash, fuzz, images, perf, sim, tidy, workspace};
-=======
-use crate::{bug_bank, crash, fs_shutdown, full_disk, fuzz, images, sim, tidy, workspace};
->>>>>>> main
+use crate::{bug_bank, crash, fs_shutdown, full_disk, fuzz, images, perf, sim, tidy, workspace};
 use clap::Args;
 use std::process::Command;
 use std::time::{Duration, Instant};

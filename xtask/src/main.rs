@@ -1,8 +1,5 @@
-<<<<<<< HEAD
-//! The project's own automation: `cargo xtask tidy|bug-bank|ci|crash|crash-images|mutated-files|interop|perf|sim`.
-=======
-//! The project's own automation: `cargo xtask tidy|bug-bank|ci|crash|crash-images|fs-shutdown|full-disk|mutated-files|interop|sim`.
->>>>>>> main
+//! The project's own automation:
+//! `cargo xtask tidy|bug-bank|ci|crash|crash-images|fs-shutdown|full-disk|mutated-files|interop|perf|sim`.
 //!
 //! Every command says what it did and ends with one line, `N passed, N failed`; it exits non-zero when anything failed, could not
 //! be had, or did too little work to mean something. It does not change sources: only `interop --relist` and `perf --record` write,
@@ -17,11 +14,8 @@ mod full_disk;
 mod fuzz;
 mod images;
 mod interop;
-<<<<<<< HEAD
-mod perf;
-=======
 mod loop_disk;
->>>>>>> main
+mod perf;
 mod sim;
 mod sim_shard;
 mod tally;
