@@ -137,7 +137,8 @@ fn settings() -> Settings {
             retention_ms: 86_400_000,
             retention_check_interval_ms: 600_000,
         },
-        log_directory: "data".into(),
+        log_directories: vec!["data".into()],
+        log_directories_offline: Vec::new(),
     }
 }
 
@@ -163,12 +164,12 @@ fn with_shard(home: &Path, work: impl FnOnce(SocketAddr)) {
     };
     let mut disk = BlockingDisk::new(&directory).expect("a ring");
     let recovered = recover(&mut disk, 1, &recovery_settings, clock::now()).expect("nothing to recover");
-    let recovered = recovered.shards.into_iter().next().expect("one shard");
+    let recovered = recovered.shards;
     let (mut postboxes, mut control) = mesh(1, settings().limits.mailbox_slots()).expect("descriptors");
     let postbox = postboxes.pop().expect("one shard");
     std::thread::spawn(move || {
         let reactor_settings = ReactorSettings { accept_at_once: false, ..ReactorSettings::new(SHARD) };
-        let reactor = Reactor::new(reactor_settings, directory, sockets, postbox).expect("a reactor");
+        let reactor = Reactor::new(reactor_settings, vec![directory], sockets, postbox).expect("a reactor");
         let machine = Unlocked { shard: Shard::new(settings(), recovered), given_up: false };
         drop(reactor.run(machine));
     });

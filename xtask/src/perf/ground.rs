@@ -83,6 +83,7 @@ impl Ground {
         let flumen = Flumen {
             binary: self.binaries.join("flumen"),
             data: self.directory.join("data"),
+            beside: Vec::new(),
             port: 0,
             shards: None,
             settings: vec![("FLUMEN_CORES".to_owned(), self.server_core.to_string())],
