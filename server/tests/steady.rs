@@ -17,7 +17,7 @@ use flumen_log::compression::Codec;
 use flumen_log::io::{Effects, Event, Machine};
 use flumen_log::recovery::{RecoverySettings, recover};
 use flumen_log::store::StoreSettings;
-use flumen_log::{BrokerId, Monotonic, Now, ShardId, Timestamp, TopicId};
+use flumen_log::{BrokerId, Monotonic, Now, PartitionIndex, ShardId, Timestamp, TopicId, TopicPartition};
 use flumen_protocol::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use flumen_protocol::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use flumen_protocol::{ApiKey, ErrorCode, Records, Request, Response, Text, decode_response};
@@ -37,6 +37,7 @@ use std::time::Duration;
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const TOPIC: &str = "steady";
+const TOPIC_ID: TopicId = TopicId([5; 16]);
 const SHARD: ShardId = ShardId(0);
 /// Requests before anything is counted, and those that are.
 const WARM_UP: usize = 3000;
@@ -111,7 +112,7 @@ fn metadata() -> Arc<MetadataImage> {
     }));
     let topic = NewTopic {
         name: TOPIC.into(),
-        id: TopicId([5; 16]),
+        id: TOPIC_ID,
         partitions: 1,
         replication_factor: 1,
         assignments: Vec::new(),
@@ -175,7 +176,10 @@ fn with_shard(home: &Path, work: impl FnOnce(SocketAddr)) {
     });
     let image = metadata();
     let delta = Arc::new(Delta::from_nothing(&image));
-    control.send(SHARD, Mail::Image { index: 1, image, delta });
+    // The one partition, in the first and only log directory.
+    let partition = TopicPartition { topic: TOPIC_ID, partition: PartitionIndex(0) };
+    let placed = Arc::new([(partition, 0)].into());
+    control.send(SHARD, Mail::Image { index: 1, image, delta, placed });
     await_applied(&mut control);
     control.send(SHARD, Mail::Open);
     work(address);
