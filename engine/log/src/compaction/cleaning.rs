@@ -3,7 +3,7 @@
 //! The machine asks for one operation at a time and is told what came of it. What it cannot do itself, putting a group's new
 //! segment in place, it asks its store to do ([`Step::Replace`]).
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use super::filter::{Filter, Filtered, Rules, Unpacking};
 use super::key_hash::HashKey;
@@ -54,7 +54,7 @@ enum Phase {
     /// Noting the keys of the segment of this number.
     Mapping { segment: usize, work: Option<(Offset, i32, Unpacking)> },
     /// Writing the group of this number again, at its segment of that number.
-    Writing { group: usize, segment: usize, work: Option<Filter>, target: Target },
+    Writing { group: usize, segment: usize, work: Option<Box<Filter>>, target: Target },
     /// The target is whole.
     Replacing { group: usize, target: Target },
 }
@@ -310,7 +310,7 @@ impl Cleaning {
             Next::Batch(header, batch) => {
                 *budget = budget.saturating_sub(crate::batch::BATCH_OVERHEAD_BYTES);
                 match Filter::begin(header, batch) {
-                    Ok(filter) => *work = Some(filter),
+                    Ok(filter) => *work = Some(Box::new(filter)),
                     Err(_) => return Some(Step::Finished(Finished::Uncleanable)),
                 }
                 None

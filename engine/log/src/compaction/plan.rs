@@ -68,7 +68,7 @@ pub(crate) fn judge(log: &PartitionLog, now: Timestamp) -> Judgement {
         segments.push(SourceSegment { base: segment.base, next_offset: segment.next_offset, bytes: segment.bytes });
     }
     let min_ppm = u64::from(log.config.min_cleanable_dirty_ppm);
-    let ppm = |part: u64, whole: u64| if whole == 0 { 0 } else { part.saturating_mul(1_000_000) / whole };
+    let ppm = |part: u64, whole: u64| part.saturating_mul(1_000_000).checked_div(whole).unwrap_or(0);
     let dirty_ppm = ppm(dirty_bytes, bytes);
     let goes = dirty_bytes > 0 && (waits || dirty_ppm > min_ppm);
     let plan = goes.then(|| Plan { first_dirty, groups: group(log, &segments), segments });
