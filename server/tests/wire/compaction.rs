@@ -103,11 +103,8 @@ fn d02_the_last_record_of_each_key_stays_at_its_offset() {
     let mut writer = Writer::new();
     for round in 0..10 {
         let value = format!("round {round}");
-        writer.append(
-            &mut client,
-            &topic,
-            &[("a", Some(&value)), ("b", Some(&value)), ("only once", Some("0"))][..3 - round.min(1)],
-        );
+        let all = [("a", Some(value.as_str())), ("b", Some(value.as_str())), ("only once", Some("0"))];
+        writer.append(&mut client, &topic, if round == 0 { &all } else { &all[..2] });
     }
     let active = writer.seal(&mut client, &topic);
     let batches = until_left(&mut client, &topic, &[2, 19, 20, active]);

@@ -59,7 +59,7 @@ fn dump(bench: &Bench) -> Outcome<()> {
             expect(&text, &format!("key: key {key} "))?;
         }
     }
-    if values < KEYS || values > ROUNDS * KEYS / 2 || horizons == 0 {
+    if !(KEYS..=ROUNDS * KEYS / 2).contains(&values) || horizons == 0 {
         return Err(format!("{values} values and {horizons} delete horizons are in {} segments", logs.len()).into());
     }
     for extension in ["index", "timeindex"] {
