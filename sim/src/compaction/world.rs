@@ -211,9 +211,9 @@ impl World {
     fn append(&mut self) {
         let Some(slot) = self.slot() else { return };
         let sent = self.model.draw(&mut self.random, self.now.wall);
-        let Some((store, _)) = &mut self.store else { return };
+        let Some((machine, _)) = &mut self.store else { return };
         let epoch = LeaderEpoch(self.lives);
-        if let Ok(appended) = store.append(slot, sent.build(), epoch, Origin::Client, self.now) {
+        if let Ok(appended) = machine.append(slot, sent.build(), epoch, Origin::Client, self.now) {
             if appended.duplicate {
                 return self.violation(format!("a new batch is called a duplicate of {}", appended.base_offset));
             }
@@ -226,8 +226,8 @@ impl World {
         let Some(slot) = self.slot() else { return };
         for id in self.model.producers() {
             let Some(sent) = self.model.last_of(id).cloned() else { continue };
-            let Some((store, _)) = &mut self.store else { return };
-            let answer = store.append(slot, sent.build(), LeaderEpoch(self.lives), Origin::Client, self.now);
+            let Some((machine, _)) = &mut self.store else { return };
+            let answer = machine.append(slot, sent.build(), LeaderEpoch(self.lives), Origin::Client, self.now);
             if !matches!(&answer, Ok(appended) if appended.duplicate && appended.base_offset == sent.base) {
                 self.violation(format!("the batch at {} sent again gave {answer:?}", sent.base));
             }
