@@ -46,7 +46,7 @@ impl Shard {
     /// Every partition that is led here.
     pub fn partitions(&self) -> impl Iterator<Item = PartitionAudit> + '_ {
         self.partitions.iter().filter_map(|(partition, hosted)| {
-            let (leader, view) = (hosted.leader().ok()?, self.store.view(hosted.slot)?);
+            let (leader, view) = (hosted.leader().ok()?, self.directories.view(hosted.place)?);
             Some(PartitionAudit {
                 partition: *partition,
                 leader_epoch: leader.leader_epoch(),

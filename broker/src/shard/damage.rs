@@ -4,13 +4,9 @@
 //! goes with the next, the first ranges in full and the rest as a number.
 
 use alloc::vec::Vec;
-use flumen_log::{
-    TopicPartition,
-    io::Thread,
-    store::{FaultyRange, PartitionSlot},
-};
+use flumen_log::{TopicPartition, io::Thread, store::FaultyRange};
 
-use super::{Shard, Turn};
+use super::{Place, Shard, Turn};
 use crate::mail::Mail;
 
 /// Ranges told in full at once.
@@ -26,8 +22,8 @@ pub(crate) struct Damages {
 
 impl Shard {
     /// A range of a log turned out to be damaged.
-    pub(super) fn range_faulty(&mut self, turn: &mut Turn<'_>, slot: PartitionSlot, range: FaultyRange) {
-        let Some(partition) = self.partitions.of_slot(slot) else { return };
+    pub(super) fn range_faulty(&mut self, turn: &mut Turn<'_>, place: Place, range: FaultyRange) {
+        let Some(partition) = self.partitions.at(place) else { return };
         if self.damages.ranges.len() < RANGES_TOLD {
             self.damages.ranges.push((partition, range));
         } else {

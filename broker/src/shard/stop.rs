@@ -102,9 +102,9 @@ impl Shard {
         }
         if self.stopping == Stopping::Peers && self.drained_peers.len() + 1 == usize::from(self.settings.shards) {
             self.stopping = Stopping::Store;
-            self.store.stop(turn.now, &mut turn.effects.files);
+            self.directories.stop(turn.now, &mut turn.effects.files);
         }
-        if self.stopping == Stopping::Store && self.store.is_stopped() && turn.effects.files.is_empty() {
+        if self.stopping == Stopping::Store && self.directories.is_stopped() && turn.effects.files.is_empty() {
             self.stopping = Stopping::Done;
         }
     }

@@ -2,6 +2,7 @@
 
 extern crate std;
 
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -10,7 +11,9 @@ use std::format;
 
 use crate::batch::{BatchBuilder, BatchHeader, ProducerInfo};
 use crate::codec::decode_topic_id;
+use crate::compaction::{CleanedSegment, Manifest, cleaned_file_name};
 use crate::compression::Codec;
+use crate::directories::{DirectoryId, DirectoryList};
 use crate::io::AlignedBuffer;
 use crate::journal::{FileHeader, Frame, FrameBuilder, JournalFileName, JournalPosition};
 use crate::segment::index::SegmentIndex;
@@ -317,6 +320,44 @@ fn the_chain_sees_what_a_batchs_crc_leaves_out() {
 }
 
 #[test]
+fn a_compaction_manifest() {
+    let cleaned = CleanedSegment { end: Offset(300), length: 4321, generation: 7, chain: 0xabcd_ef01 };
+    let manifest = Manifest { generation: 8, cleaned_to: Offset(290), segments: BTreeMap::from([(Offset(100), cleaned)]) };
+    let bytes = manifest.encode(PARTITION);
+    assert_eq!(
+        hex(&bytes),
+        concat!(
+            "666c756d656e434d",
+            "fb3e503f",
+            "00000001",
+            "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5",
+            "00000003",
+            "00000000",
+            "0000000000000008",
+            "0000000000000122",
+            "0000000000000064",
+            "000000000000012c",
+            "00000000000010e1",
+            "0000000000000007",
+            "abcdef01",
+            "00000000",
+        )
+    );
+    assert_eq!(Manifest::decode(&bytes, PARTITION), Some(manifest));
+    let other = TopicPartition { partition: PartitionIndex(4), ..PARTITION };
+    assert_eq!(Manifest::decode(&bytes, other), None, "another partition's");
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(Manifest::decode(&flipped, PARTITION), None, "bit {bit}");
+    }
+    for length in 0..bytes.len() {
+        assert_eq!(Manifest::decode(&bytes[..length], PARTITION), None, "cut to {length}");
+    }
+    assert_eq!(cleaned_file_name(Offset(100), "log", 7), "00000000000000000100.log.7.cleaned");
+}
+
+#[test]
 fn a_clean_stop() {
     let mark = CleanMark { shard: ShardId(1), shards: 4, generation: 6 };
     assert_eq!(mark.path(), "clean-stop-1");
@@ -324,6 +365,18 @@ fn a_clean_stop() {
     assert_eq!(hex(&bytes), concat!("666c756d656e4353", "d9dcd1d4", "0000000000000006", "0001", "0004"));
     assert_eq!(CleanMark::decode(&bytes), Some(mark));
     assert_eq!(CleanMark::decode(&bytes[..23]), None);
+}
+
+#[test]
+fn the_list_of_directories() {
+    let (one, two) = (DirectoryId(1), DirectoryId(2));
+    let known = BTreeMap::from([(one, "/a b".to_string()), (two, "/2".to_string())]);
+    let text = DirectoryList { own: two, known }.encode();
+    assert_eq!(
+        text,
+        "flumen log directories 1\nself 00000000000000000000000000000002\nknows 00000000000000000000000000000001 /a b\n\
+             knows 00000000000000000000000000000002 /2\ncrc 052d4ff3\n"
+    );
 }
 
 #[test]

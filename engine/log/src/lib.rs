@@ -8,7 +8,9 @@ extern crate alloc;
 
 pub mod batch;
 mod codec;
+pub mod compaction;
 pub mod compression;
+pub mod directories;
 pub mod epoch;
 #[cfg(test)]
 mod golden;
@@ -27,4 +29,4 @@ pub mod store;
 pub mod time;
 
 pub use identity::*;
-pub use time::{Monotonic, Now, Timestamp};
+pub use time::{Monotonic, Now, SteadyWall, Timestamp};

@@ -147,8 +147,14 @@ impl PartitionState {
         let segment_bytes = fields.u64()?;
         let log_start = Offset(fields.i64()?);
         let name_bytes = usize::from(u16::from_be_bytes(fields.array()?));
+        if name_bytes > NAME_BYTES_MAX {
+            return None;
+        }
         let topic_name = String::from(core::str::from_utf8(fields.take(name_bytes)?).ok()?);
         let count = u16::from_be_bytes(fields.array()?);
+        if usize::from(count) > EPOCHS_KEPT {
+            return None;
+        }
         let epochs = (0..count).map(|_| Some((LeaderEpoch(fields.i32()?), Offset(fields.i64()?)))).collect::<Option<Vec<_>>>()?;
         let durability = if flags & REPLICATED == 0 { Durability::Journaled } else { Durability::Replicated };
         let removed = flags & REMOVED != 0;

@@ -1,7 +1,7 @@
 //! From the configuration of a broker to the settings of one of its shards.
 
 use flumen_broker::{Limits, OffsetSettings, Settings};
-use flumen_log::{ShardId, store::StoreSettings};
+use flumen_log::{ShardId, compaction::CompactionSettings, store::StoreSettings};
 
 use crate::config::ServerConfig;
 
@@ -27,14 +27,28 @@ pub(super) fn limits(config: &ServerConfig, shards: u16) -> Result<Limits, Refus
     Ok(limits)
 }
 
+/// The log directories' paths, as clients are told them.
+#[derive(Clone)]
+pub(super) struct Paths {
+    pub(super) online: Vec<String>,
+    pub(super) offline: Vec<String>,
+}
+
 /// Settings of one shard.
-pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limits: Limits) -> Settings {
+pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limits: Limits, paths: Paths) -> Settings {
+    let defaults = StoreSettings::of_shard(shard, shards);
+    let directories = paths.online.len().max(1);
     let store = StoreSettings {
+        // What a shard may take is shared by its stores.
+        open_files_max: defaults.open_files_max.div_ceil(directories),
+        index_cache_bytes: defaults.index_cache_bytes.div_ceil(directories),
         journal_bytes: number(config, "flumen.journal.bytes"),
         scrub_bytes_per_second: number(config, "flumen.scrub.bytes.per.second"),
+        free_space_floor_bytes: number(config, "flumen.free.space.bytes"),
         retention_check_ms: number(config, "log.retention.check.interval.ms"),
         producer_expiration_ms: number(config, "producer.id.expiration.ms"),
-        ..StoreSettings::of_shard(shard, shards)
+        compaction: compaction(config, usize::from(shards) * directories),
+        ..defaults
     };
     let minutes: i64 = number(config, "offsets.retention.minutes");
     let offsets = OffsetSettings {
@@ -43,7 +57,6 @@ pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limit
         retention_ms: minutes.saturating_mul(60_000),
         retention_check_interval_ms: number(config, "offsets.retention.check.interval.ms"),
     };
-    let data = std::path::absolute(&config.data).unwrap_or_else(|_| config.data.clone());
     Settings {
         shard,
         shards,
@@ -53,7 +66,26 @@ pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limit
         store,
         admin: config.broker_settings(),
         offsets,
-        log_directory: data.to_string_lossy().into_owned(),
+        log_directories: paths.online,
+        log_directories_offline: paths.offline,
+    }
+}
+
+/// One store's share of what compaction may use.
+fn compaction(config: &ServerConfig, stores: usize) -> CompactionSettings {
+    let share = |name: &str| number::<usize>(config, name) / stores.max(1);
+    let fraction = |name: &str| config.fraction(name).unwrap_or(f64::MAX).max(0.0);
+    // As a float the default is without limit, and `as` takes it to the largest number.
+    let bytes_per_second = fraction("log.cleaner.io.max.bytes.per.second") / stores.max(1) as f64;
+    CompactionSettings {
+        enabled: config.switch("log.cleaner.enable"),
+        key_map_bytes: share("log.cleaner.dedupe.buffer.size"),
+        load_factor_ppm: (fraction("log.cleaner.io.buffer.load.factor").min(1.0) * 1_000_000.0) as u32,
+        // Half of it for reading, half for writing.
+        buffer_bytes: share("log.cleaner.io.buffer.size") / 2,
+        io_bytes_per_second: bytes_per_second as u64,
+        backoff_ms: number(config, "log.cleaner.backoff.ms"),
+        ..CompactionSettings::new()
     }
 }
 

@@ -11,8 +11,10 @@ mod harness;
 
 mod admin;
 mod commits;
+mod compaction;
 mod configs;
 mod connections;
+mod directories;
 mod fetches;
 mod idempotence;
 mod limits;

@@ -6,14 +6,14 @@
 
 use alloc::{boxed::Box, collections::VecDeque, format, string::String, sync::Arc, vec, vec::Vec};
 use flumen_broker::{
-    Mail,
+    Homes, Mail,
     mail::{Proposer, Ticket},
 };
 use flumen_controller::{
     Command, CommandResponse, Delta, Endpoint, ImageSnapshot, MetadataImage, StateMachine, command::RegisterBroker,
     configs::KafkaConfigRules,
 };
-use flumen_log::{BrokerId, recovery::RecoveryReport};
+use flumen_log::{BrokerId, recovery::Recovery};
 
 use crate::random::Random;
 
@@ -66,7 +66,10 @@ struct Decided {
 pub(super) struct Control {
     log: MetadataLog,
     machine: StateMachine,
+    homes: Homes,
     sent_index: u64,
+    /// The last image that deleted topics.
+    deleted_index: u64,
     applied: Vec<u64>,
     undecided: VecDeque<(usize, Proposer, Command)>,
     waiting: VecDeque<(u64, Decided)>,
@@ -89,15 +92,18 @@ impl Control {
     pub(super) fn start(
         log: MetadataLog,
         shards: usize,
-        report: &RecoveryReport,
+        recovery: &Recovery,
         boot: u64,
         entries_per_snapshot: usize,
     ) -> Result<(Self, Vec<Order>), String> {
         let machine = log.open()?;
+        let report = &recovery.report;
         let mut control = Self {
             log,
             machine,
+            homes: Homes::new(BROKER, &[recovery.partitions().collect()]),
             sent_index: 0,
+            deleted_index: 0,
             applied: vec![0; shards],
             undecided: VecDeque::new(),
             waiting: VecDeque::new(),
@@ -133,11 +139,15 @@ impl Control {
         decided
     }
 
-    fn broadcast(&self, delta: Delta) -> Vec<Order> {
+    fn broadcast(&mut self, delta: Delta) -> Vec<Order> {
+        if !delta.topics_deleted.is_empty() {
+            self.deleted_index = self.sent_index;
+        }
+        let placed = self.homes.place(self.machine.image(), &delta);
         let delta = Arc::new(delta);
         let mail = |shard| {
-            let (image, delta) = (Arc::clone(self.machine.image()), Arc::clone(&delta));
-            Order::Send(shard, Mail::Image { index: self.sent_index, image, delta })
+            let (image, delta, placed) = (Arc::clone(self.machine.image()), Arc::clone(&delta), Arc::clone(&placed));
+            Order::Send(shard, Mail::Image { index: self.sent_index, image, delta, placed })
         };
         (0..self.applied.len()).map(mail).collect()
     }
@@ -146,7 +156,7 @@ impl Control {
     pub(super) fn read(&mut self, from: usize, mail: Mail) -> Option<Order> {
         match mail {
             Mail::Propose { origin, command } => self.undecided.push_back((from, origin, *command)),
-            Mail::Applied { index } => {
+            Mail::Applied { index, .. } => {
                 if index < self.applied[from] {
                     return Some(Order::Violation(format!("shard {from} has applied {index} after {}", self.applied[from])));
                 }
@@ -161,7 +171,7 @@ impl Control {
     /// Whether a step would do anything.
     pub(super) fn has_work(&self) -> bool {
         let everywhere = self.everywhere();
-        !self.undecided.is_empty()
+        self.may_decide()
             || (!self.opened && everywhere >= self.sent_index)
             || self.waiting.front().is_some_and(|(index, _)| *index <= everywhere)
     }
@@ -170,10 +180,17 @@ impl Control {
         self.applied.iter().min().copied().unwrap_or_default()
     }
 
+    /// A new topic may have the name of one that is going: it waits until that one is gone everywhere. Here everything waits.
+    fn may_decide(&self) -> bool {
+        !self.undecided.is_empty() && self.everywhere() >= self.deleted_index
+    }
+
     /// Decide a proposal, or answer those that every shard has caught up with.
     pub(super) fn step(&mut self) -> Vec<Order> {
         let mut orders = Vec::new();
-        if let Some((shard, origin, command)) = self.undecided.pop_front() {
+        if self.may_decide()
+            && let Some((shard, origin, command)) = self.undecided.pop_front()
+        {
             let (response, delta) = self.commit(command);
             if !delta.is_empty() {
                 self.sent_index = self.log.index;

@@ -21,7 +21,7 @@ use crate::{disk::SimDisk, random::Random};
 /// How often a turn tells the machine what came of its own effects, as in the reactor.
 const ROUNDS: usize = 8;
 /// Owners of operations within a shard.
-const OWNERS: u32 = 16;
+const OWNERS: u32 = 1 << 16;
 
 /// A shard and what it has to be told.
 pub(super) struct Seat {

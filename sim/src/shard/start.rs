@@ -26,7 +26,7 @@ impl World<'_> {
         }
         let metadata = core::mem::take(&mut self.metadata);
         let per_snapshot = self.swarm.entries_per_snapshot;
-        let started = Control::start(metadata, usize::from(shards), &recovery.report, self.boot, per_snapshot);
+        let started = Control::start(metadata, usize::from(shards), &recovery, self.boot, per_snapshot);
         let (control, orders) = match started {
             Ok(started) => started,
             Err(text) => return self.ledger.violation(text),
@@ -34,7 +34,7 @@ impl World<'_> {
         let mut machines = Vec::with_capacity(usize::from(shards));
         for (number, recovered) in (0u16..).zip(recovery.shards) {
             let settings = self.swarm.settings(number, shards, self.random.next());
-            machines.push(Shard::new(settings, recovered));
+            machines.push(Shard::new(settings, Vec::from([recovered])));
         }
         let mut process = Process::new(machines, control, self.swarm.limits());
         let obeyed = process.obey(orders);

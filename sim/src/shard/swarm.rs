@@ -126,6 +126,8 @@ impl Swarm {
             fetch_credits: 2,
             control_credits: 2,
             stalled_ms: 3_600_000,
+            // A fetch is not made to wait for more than it may be given.
+            fetch_bytes: 55 << 20,
             ..draw_limits(random, true)
         };
         swarm
@@ -192,7 +194,8 @@ impl Swarm {
                 fixed: self.fixed(),
             },
             offsets,
-            log_directory: "/simulated".into(),
+            log_directories: alloc::vec!["/simulated".to_string()],
+            log_directories_offline: alloc::vec::Vec::new(),
         }
     }
 

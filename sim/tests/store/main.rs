@@ -1,7 +1,9 @@
 //! What a store does, step by step, on a disk that does exactly what it is told.
 
 mod bench;
+mod clock;
 mod damage;
 mod durability;
 mod reading;
 mod removal;
+mod space;

@@ -221,7 +221,7 @@ impl Load {
                 self.recorder.say(Word::Appended { partition, base, next, bytes });
                 self.lanes[lane].next_sequence += i32::try_from(records).unwrap_or_default();
             }
-            Err(AppendError::NotReady | AppendError::NoSpace) => {}
+            Err(AppendError::NotReady | AppendError::NoSpace | AppendError::JournalGrows) => {}
             Err(error) => self.faults.push(format!("{partition:?}: append refused: {error:?}")),
         }
     }

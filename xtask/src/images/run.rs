@@ -50,9 +50,11 @@ pub(super) fn record(home: &Path, acts: u64, random: &mut Random) -> Outcome<Rec
         let own = Random::new(random.next());
         let mut load = Load::new(recovery.shards, lanes, journal_file_bytes, acts, end, recorder.clone(), own);
         load.say_found();
+        // The stores of all shards, each an owner, in one directory.
+        let directories = (0..shards).map(|_| directory.try_clone()).collect::<Result<Vec<_>, _>>()?;
         let (mut postboxes, _control) = mesh(1, 16)?;
         let postbox = postboxes.pop().ok_or("a mesh of one has one postbox")?;
-        let reactor = Reactor::new(ReactorSettings::new(ShardId(0)), directory, Vec::new(), postbox)?;
+        let reactor = Reactor::new(ReactorSettings::new(ShardId(0)), directories, Vec::new(), postbox)?;
         let (ended, leftover) = reactor.run(load);
         drop(leftover);
         recorder.say(Word::Died);

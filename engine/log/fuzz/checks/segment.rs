@@ -75,12 +75,16 @@ pub(crate) fn check(input: &[u8]) {
     let mut disk = disk_of(files);
     let store = recovered_twice(&mut disk);
     let found = logs(&disk, &store);
-    let (_, end, segments) = &found[&partition];
-    let kept: Vec<u8> = segments.iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect();
+    let log = &found[&partition];
+    let kept: Vec<u8> = log.segments.iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect();
     assert!(bytes.starts_with(&kept), "nothing is altered");
+    let Some((_, end)) = log.span else {
+        assert_eq!(kept, bytes, "what is damaged before D is left as it is");
+        return;
+    };
     assert!(end.0 >= point, "nothing before D is cut: {end} of {point}");
     if let Some((whole, offset)) = ends.iter().rfind(|(whole, _)| *whole <= kept.len()) {
         assert!(*whole == kept.len() || choice & 1 == 1, "only whole batches are kept");
-        assert!(*end == Offset(*offset) || kept.is_empty(), "{end} is where they end");
+        assert!(end == Offset(*offset) || kept.is_empty(), "{end} is where they end");
     }
 }

@@ -90,11 +90,12 @@ impl Reading<'_> {
     /// A segment wholly before D: by its sidecar, or batch by batch.
     fn read_sealed(&mut self, disk: &mut dyn Disk, base: Offset, length: u64, next: Offset) -> Result<Segment, IoError> {
         let found = self.found;
+        let sparse = found.is_sparse(base);
         // A sidecar that a stop left and that the segment has outgrown says nothing.
         let holds = |footer: &Footer| footer.next_offset == next || (footer.next_offset < next && footer.length >= length);
         let footer = read_footer(disk, found, base)?.filter(|footer| footer.base == base && holds(footer));
         if let Some(footer) = footer {
-            let mut segment = Segment::found(base, footer.next_offset, footer.length, footer.max_timestamp);
+            let mut segment = Segment::found(base, footer.next_offset, footer.length, footer.max_timestamp).with_holes(sparse);
             let end = Mark { offset: footer.next_offset, position: footer.length, chain: footer.chain };
             segment.unchecked = Some(Unchecked::up_to(end));
             if length < footer.length {
@@ -103,10 +104,10 @@ impl Reading<'_> {
             return Ok(segment);
         }
         let interval_bytes = self.context.settings.index_interval_bytes;
-        let scan = Scan::new(base, interval_bytes, Boundary { offset: next, position: length });
+        let scan = Scan::new(base, interval_bytes, Boundary { offset: next, position: length }).with_holes(sparse);
         let Scanned { mut index, faults, .. } = SegmentReader::new(path(found, base, "log"), length).scan(disk, scan);
         index.seal();
-        let mut segment = Segment::found(base, next, length, index.max_timestamp);
+        let mut segment = Segment::found(base, next, length, index.max_timestamp).with_holes(sparse);
         if faults.is_empty() {
             let checks = sidecar::encode(&index, length, next);
             for (suffix, content) in [("index", index.encode_offsets()), ("timeindex", index.encode_times()), ("checks", checks)]

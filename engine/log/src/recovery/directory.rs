@@ -4,6 +4,7 @@ use alloc::{boxed::Box, format, string::String, vec::Vec};
 
 use super::journals::list_or_empty;
 use crate::codec::decode_topic_id;
+use crate::compaction::{MANIFEST_FILE_NAME, Manifest};
 use crate::io::{Disk, IoError};
 use crate::producer::ProducerSnapshot;
 use crate::segment::parse_file_name;
@@ -28,13 +29,20 @@ pub(super) struct Directory {
     pub(super) snapshots: Vec<Offset>,
     /// Those of state and metadata that are there.
     pub(super) small_files: Vec<&'static str>,
+    pub(super) has_manifest: bool,
+    /// What compaction had not put in its place.
+    pub(super) leftovers: Vec<String>,
+    /// What compaction did, once it is read.
+    pub(super) manifest: Manifest,
+    /// There is a manifest, and it cannot be read.
+    pub(super) manifest_lost: bool,
 }
 
 /// What a directory of the data directory is.
 #[derive(Debug)]
 pub(super) enum Found {
     Partition(Box<Directory>),
-    /// Of a partition that was removed; its identity, if the state tells it.
+    /// Of a partition that was removed, or never finished; its identity, if the state tells it.
     Removed(String, Option<TopicPartition>),
     /// It looks like a partition's, holds segments, and does not say whose they are.
     Unknown(String),
@@ -70,18 +78,30 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
     let mut logs = Vec::new();
     let mut snapshots = Vec::new();
     let mut small_files = Vec::new();
+    let (mut has_manifest, mut leftovers) = (false, Vec::new());
+    let mut others = 0;
     for entry in disk.list(name)? {
         if let Some(base) = parse_file_name(&entry.name, "log") {
             logs.push((base, entry.length));
         } else if let Some(offset) = parse_file_name(&entry.name, "snapshot") {
             debug_assert_eq!(entry.name, ProducerSnapshot::file_name(offset));
             snapshots.push(offset);
+        } else if super::swap::is_leftover(&entry.name) {
+            leftovers.push(entry.name);
+        } else if entry.name == MANIFEST_FILE_NAME {
+            has_manifest = true;
         } else {
-            small_files.extend([STATE_FILE_NAME, METADATA_FILE_NAME].into_iter().find(|name| *name == entry.name));
+            let small_file = [STATE_FILE_NAME, METADATA_FILE_NAME].into_iter().find(|name| *name == entry.name);
+            others += usize::from(small_file.is_none());
+            small_files.extend(small_file);
         }
     }
     let identity = match identity {
         Some(identity) => Some(identity),
+        // A creation that was never finished: it would be in the way of the next.
+        None if logs.is_empty() && snapshots.is_empty() && others == 0 => {
+            return Ok(Some(Found::Removed(String::from(name), None)));
+        }
         None if logs.is_empty() => return Ok(None),
         None => {
             let metadata = read_small(disk, &format!("{name}/{METADATA_FILE_NAME}"))?;
@@ -90,6 +110,7 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
         }
     };
     let Some(identity) = identity else { return Ok(Some(Found::Unknown(String::from(name)))) };
+    let (manifest, manifest_lost) = (Manifest::default(), false);
     let directory = Directory {
         name: String::from(name),
         identity,
@@ -100,6 +121,10 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
         logs,
         snapshots,
         small_files,
+        has_manifest,
+        leftovers,
+        manifest,
+        manifest_lost,
     };
     Ok(Some(Found::Partition(Box::new(directory))))
 }

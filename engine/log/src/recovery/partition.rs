@@ -323,6 +323,7 @@ fn assemble(
     log.producers = producers;
     log.state_counter = state.counter;
     log.caches_stale = caches_stale;
+    log.manifest = found.manifest.clone();
     log
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Scan {
     /// The greatest timestamp of the first batch.
     first_timestamp: Option<crate::Timestamp>,
     wanted: usize,
+    /// Offsets may be missing between batches: compaction wrote it.
+    sparse: bool,
 }
 
 /// What came of a scan.
@@ -47,7 +49,13 @@ impl Scan {
 
     /// Of what follows `at`; `index` has what lies before.
     pub(crate) const fn resumed(index: SegmentIndex, at: Boundary, end: Boundary) -> Self {
-        Self { at, end, index, faults: Vec::new(), lost: None, first_timestamp: None, wanted: CHUNK_BYTES }
+        Self { at, end, index, faults: Vec::new(), lost: None, first_timestamp: None, wanted: CHUNK_BYTES, sparse: false }
+    }
+
+    /// Offsets may be missing between batches.
+    pub(crate) const fn with_holes(mut self, sparse: bool) -> Self {
+        self.sparse = sparse;
+        self
     }
 
     /// Which bytes to read next; `None` when it is done.
@@ -96,6 +104,7 @@ impl Scan {
 
     fn follows(&self, header: &BatchHeader) -> bool {
         let begins = match self.lost {
+            None if self.sparse => header.base_offset >= self.at.offset,
             None => header.base_offset == self.at.offset,
             Some(lost) => header.base_offset >= lost.offset,
         };

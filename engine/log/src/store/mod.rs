@@ -11,6 +11,7 @@
 
 mod append;
 mod checkpoint;
+mod compact;
 mod completion;
 mod directory;
 mod durable;
@@ -22,6 +23,7 @@ mod repair;
 mod script;
 mod scrub;
 mod settings;
+mod space;
 mod stop;
 mod turn;
 mod view;
@@ -34,6 +36,7 @@ pub use output::{
 pub use repair::RepairError;
 pub(crate) use settings::directory_name;
 pub use settings::{Durability, LogConfig, StoreSettings};
+pub use space::Space;
 pub use view::LogView;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -44,7 +47,8 @@ use crate::journal::{Journal, JournalFileName};
 use crate::lookup::Lookups;
 use crate::partition::PartitionLog;
 use crate::recovery::ShardRecovery;
-use crate::{Monotonic, ShardId, TopicPartition};
+use crate::{Monotonic, ShardId, SteadyWall, TopicPartition};
+use compact::Compactor;
 use directory::Grave;
 pub(crate) use directory::{METADATA_FILE_NAME, REMOVED_SUFFIX};
 use operations::{Operations, Then};
@@ -61,15 +65,6 @@ pub fn owner_of(partition: TopicPartition, shards: u16) -> ShardId {
     let index = u64::from(partition.partition.0.unsigned_abs());
     let shard = (hash + index) % u64::from(shards.max(1));
     ShardId(u16::try_from(shard).expect("less than the number of shards"))
-}
-
-/// The file system of the data directory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Space {
-    /// Its size.
-    pub total_bytes: u64,
-    /// What of it is free for us.
-    pub free_bytes: u64,
 }
 
 /// One shard's logs.
@@ -92,6 +87,7 @@ pub struct Store {
     checkpoints_due: BTreeSet<PartitionSlot>,
     checkpoints_running: usize,
     lookups: Lookups,
+    compactor: Compactor,
     /// Files of segments that are gone, until nobody reads them any more.
     doomed: Vec<Arc<SegmentFile>>,
     /// Segments with an open file, in the order in which closing looks at them.
@@ -103,13 +99,14 @@ pub struct Store {
     blocked: usize,
     /// Partitions that will not be made: their directory is not to be touched, or the store has failed.
     refused: Vec<PartitionSlot>,
-    has_space: bool,
-    space: Option<Space>,
+    room: space::Room,
     direct_journal: bool,
     failed: Option<IoError>,
     failure_told: bool,
     stop: Stop,
     next_retention: Monotonic,
+    /// What retention, expiry and compaction go by.
+    steady_wall: SteadyWall,
     next_free_space: Monotonic,
     scrub: scrub::Scrub,
 }
@@ -134,19 +131,20 @@ impl Store {
             checkpoints_due: BTreeSet::new(),
             checkpoints_running: 0,
             lookups: Lookups::new(settings.index_cache_bytes),
+            compactor: Compactor::new(settings.compaction, recovered.journal.id),
             doomed: Vec::new(),
             open: VecDeque::new(),
             graves: Vec::new(),
             removing: Vec::new(),
             blocked: 0,
             refused: Vec::new(),
-            has_space: true,
-            space: None,
+            room: space::Room::new(),
             direct_journal: true,
             failed: None,
             failure_told: false,
             stop: Stop::Running,
             next_retention: Monotonic(0),
+            steady_wall: SteadyWall::default(),
             next_free_space: Monotonic(0),
             scrub: scrub::Scrub::new(settings.scrub_bytes_per_second, settings.scrub_pass_ms),
             settings,
@@ -199,12 +197,6 @@ impl Store {
         self.journal.queue_bytes() > self.settings.journal_queue_bytes
     }
 
-    /// What the file system had when it was last asked.
-    #[must_use]
-    pub const fn space(&self) -> Option<Space> {
-        self.space
-    }
-
     /// Whether a write or sync failed: everything here is offline.
     #[must_use]
     pub const fn has_failed(&self) -> bool {
@@ -221,16 +213,15 @@ impl Store {
         Some(end.position.saturating_sub(start.position))
     }
 
-    /// Whether free space is over its floor.
-    #[must_use]
-    pub const fn has_space(&self) -> bool {
-        self.has_space
-    }
-
     /// Why the log directory failed, if it did.
     #[must_use]
     pub const fn failure(&self) -> Option<IoError> {
         self.failed
+    }
+
+    /// The log directory failed elsewhere, in another shard: it is offline here too.
+    pub fn take_offline(&mut self, error: IoError) {
+        self.fail(error);
     }
 
     /// A write or sync failed: from now on nothing is acknowledged.

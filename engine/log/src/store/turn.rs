@@ -33,6 +33,7 @@ impl Store {
             self.start_checkpoints(io);
             self.grow_journal(io);
             self.close_idle_files(io);
+            self.compact(now, io);
         } else if !self.removing.is_empty() || !self.refused.is_empty() {
             self.fail_changes(outputs);
         }
@@ -45,7 +46,7 @@ impl Store {
         if self.failed.is_none() && !self.is_stopping() {
             if now.monotonic >= self.next_free_space {
                 self.next_free_space = now.monotonic.after_ms(FREE_SPACE_EVERY_MS);
-                self.operations.ask(FileOperation::FreeSpace, Pending::FreeSpace, io);
+                self.look_at_space(io);
             }
             if now.monotonic >= self.next_retention {
                 self.next_retention = now.monotonic.after_ms(self.settings.retention_check_ms);
@@ -65,17 +66,21 @@ impl Store {
         }
         let graves = self.graves.iter().filter_map(|grave| grave.deadline()).min();
         let regular = self.next_free_space.min(self.next_retention);
-        let regular = self.scrub.deadline().map_or(regular, |due| due.min(regular));
-        Some(graves.map_or(regular, |grave| grave.min(regular)))
+        [graves, self.compactor.deadline(), self.scrub.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+            .map_or(Some(regular), |due| Some(due.min(regular)))
     }
 
     /// Retention, and forgetting producers that have gone silent.
     fn retain(&mut self, now: Now) {
+        let wall = self.steady_wall.observe(now);
         let expiration_ms = self.settings.producer_expiration_ms;
         for slot in self.slots() {
             let Some(log) = self.log_mut(slot) else { continue };
-            log.producers.expire(now.wall, expiration_ms);
-            let Some(log_start) = crate::retention::new_log_start(log, now.wall) else { continue };
+            log.producers.expire(wall, expiration_ms);
+            let Some(log_start) = crate::retention::new_log_start(log, wall) else { continue };
             if log.active().is_some_and(|active| active.bytes > 0 && active.next_offset <= log_start) {
                 log.roll();
                 self.mark_for_turn(slot);
@@ -170,6 +175,10 @@ impl Store {
     /// Make another journal file if the ring needs one: filled with zeros, synced, its name too, before its first frame.
     fn grow_journal(&mut self, io: &mut Io) {
         if self.journal_file_coming || (self.is_stopping() && self.journal.queue_bytes() == 0) {
+            return;
+        }
+        // The first one is needed to work at all.
+        if !self.has_space_for_journal() && self.journal.has_files() {
             return;
         }
         let Some((name, file_bytes)) = self.journal.next_file(self.settings.journal_bytes_at_start) else { return };

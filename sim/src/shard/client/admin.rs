@@ -179,7 +179,7 @@ fn look(topic: usize, context: &Context<'_, '_>) -> Ask {
 fn delete(topic: usize, context: &mut Context<'_, '_>) -> Ask {
     context.ledger.topics[topic].life = Life::Doomed;
     let state = DeleteTopicState { name: None, topic_id: Uuid(context.ledger.topics[topic].id.0) };
-    let request = DeleteTopicsRequest { topics: Vec::from([state]), ..DeleteTopicsRequest::default() };
+    let request = DeleteTopicsRequest { topics: Vec::from([state]), timeout_ms: 10_000, ..DeleteTopicsRequest::default() };
     ask(Request::from(request), 6, Asked::Delete { topic })
 }
 
