@@ -75,13 +75,15 @@ impl Shard {
     fn remove_topic(&mut self, turn: &mut Turn<'_>, topic: &TopicImage, outstanding: &mut BTreeSet<TopicPartition>) {
         for (number, _) in topic.numbered() {
             let partition = TopicPartition { topic: topic.id, partition: number };
-            let Some(slot) = self.store.slot_of(partition) else { continue };
             self.fail_waiters(turn, partition, ErrorCode::UnknownTopicOrPartition);
             self.partitions.remove(partition);
             self.wake_fetches(turn, partition);
             self.coordinators.forget(partition);
-            self.store.remove(slot);
-            outstanding.insert(partition);
+            // There is no log where it could not be made, or where another shard has it.
+            if let Some(slot) = self.store.slot_of(partition) {
+                self.store.remove(slot);
+                outstanding.insert(partition);
+            }
         }
     }
 
