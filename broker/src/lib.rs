@@ -13,6 +13,7 @@ pub mod admin;
 mod connection;
 mod fetch;
 mod hash;
+pub mod homes;
 pub mod limits;
 pub mod mail;
 mod metadata;
@@ -24,7 +25,8 @@ mod query;
 mod shard;
 mod topic_rules;
 
+pub use homes::Homes;
 pub use limits::Limits;
 pub use mail::Mail;
 pub use metadata::Random;
-pub use shard::{OffsetSettings, Settings, Shard};
+pub use shard::{Holdings, OffsetSettings, PartitionAudit, Settings, Shard};

@@ -10,10 +10,19 @@ pub struct Limits {
     pub frame_bytes: usize,
     /// Requests of one connection that are decoded or wait for it, replies unsent included.
     pub pipeline_depth: usize,
+    /// What one connection may hold of `in_flight_bytes`: past it nothing more is read from it, and nothing it has sent is
+    /// started, until replies have left. One reply may go over it.
+    pub connection_bytes: usize,
+    /// Requests other than Produce and Fetch, with their answers, that one turn of a shard deals with, in bytes; one may go
+    /// over it.
+    pub control_bytes_per_turn: usize,
     /// Connections of one shard.
     pub connections: usize,
     /// A frame or a reply that makes no progress for so long closes its connection.
     pub stalled_ms: u64,
+    /// A frame must come at least this fast on the whole, in bytes a millisecond, beside `stalled_ms` to spare: until it is
+    /// there it holds its place in the budget.
+    pub frame_bytes_per_ms: u64,
     /// A connection with nothing to do for so long is closed (`connections.max.idle.ms`).
     pub idle_ms: u64,
     /// A request that asks the controller for a change, and cannot say how long it waits, is answered after so long.
@@ -37,8 +46,6 @@ pub struct Limits {
     pub fetch_bytes: u32,
     /// A decompressed batch, in bytes.
     pub decompressed_bytes: usize,
-    /// Topics a single request may name before it is refused.
-    pub topics_per_request: usize,
 }
 
 impl Limits {
@@ -53,8 +60,11 @@ impl Limits {
             in_flight_bytes: share,
             frame_bytes: Self::KAFKA_FRAME_BYTES.min(share / 4),
             pipeline_depth: 64,
+            connection_bytes: share / 4,
+            control_bytes_per_turn: 64 * 1024,
             connections: 4096,
             stalled_ms: 30_000,
+            frame_bytes_per_ms: 1000,
             idle_ms: 600_000,
             decision_ms: 30_000,
             drain_ms: 10_000,
@@ -66,7 +76,6 @@ impl Limits {
             fetch_session_partitions: 1_000_000,
             fetch_bytes: 55 * 1024 * 1024,
             decompressed_bytes: 256 * 1024 * 1024,
-            topics_per_request: 1_000_000,
         }
     }
 

@@ -10,8 +10,11 @@ use flumen_log::{
     LeaderEpoch, Monotonic, Offset, ProducerEpoch, ProducerId, Timestamp, TopicPartition,
     batch::ValidatedBatch,
     io::{ConnectionId, FileSlice},
+    store::Space,
 };
 use flumen_protocol::ErrorCode;
+
+use crate::homes::Placed;
 
 /// The place a reply must go: a request of a connection of the shard that sent the mail.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -51,18 +54,19 @@ pub enum Mail {
     Propose { origin: Proposer, command: Box<Command> },
     /// From the control thread.
     Proposed { origin: Proposer, result: Box<Result<CommandResponse, String>> },
-    /// From the control thread: the metadata changed.
-    Image { index: u64, image: Arc<MetadataImage>, delta: Arc<Delta> },
+    /// From the control thread: the metadata changed; `placed` says where what is new is to be made.
+    Image { index: u64, image: Arc<MetadataImage>, delta: Arc<Delta>, placed: Arc<Placed> },
     /// From the control thread: every shard knows the metadata, let clients in.
     Open,
     /// The writer is stopping and its connections are gone: it asks for nothing more.
     Drained,
-    /// To the control thread, for people: the file system refuses direct I/O, so the shard's journal is written buffered and synced.
-    JournalIsBuffered,
-    /// To the control thread, for people: the shard's data directory failed.
-    DirectoryFailed { error: flumen_log::io::IoError },
-    /// To the control thread: everything through this image is applied, directories synced.
-    Applied { index: u64 },
+    /// To the control thread, for people: the file system refuses direct I/O, so the shard's journal in this log
+    /// directory is written buffered and synced.
+    JournalIsBuffered { directory: u32 },
+    /// To the control thread: this log directory failed. From it: it failed in another shard.
+    DirectoryFailed { directory: u32, error: flumen_log::io::IoError },
+    /// To the control thread: everything through this image is applied, directories synced. Some partitions could not be made.
+    Applied { index: u64, not_made: Vec<(TopicPartition, flumen_log::io::IoError)> },
 }
 
 /// What a proposal was for.
@@ -337,12 +341,23 @@ pub enum Answer {
     Deleted { low_watermark: Offset },
     /// To [`Question::Producers`].
     Producers { producers: Vec<ActiveProducer> },
-    /// To [`Question::Sizes`].
-    Sizes { sizes: Vec<(TopicPartition, u64)>, free_bytes: Option<(u64, u64)>, failed: bool },
+    /// To [`Question::Sizes`]: every log directory of the shard, by number.
+    Sizes { directories: Vec<DirectorySizes> },
     /// To [`Question::CommitOffsets`].
     Committed,
     /// To [`Question::FetchOffsets`].
     Offsets { offsets: Vec<CommittedOffset> },
+}
+
+/// What a shard has in a log directory.
+#[derive(Clone, Debug)]
+pub struct DirectorySizes {
+    /// Partitions and their bytes.
+    pub sizes: Vec<(TopicPartition, u64)>,
+    /// Its file system, if that is known.
+    pub space: Option<Space>,
+    /// It is offline.
+    pub failed: bool,
 }
 
 /// A producer whose batches a partition remembers.

@@ -4,5 +4,6 @@
 
 pub mod cli;
 pub mod config;
+mod log_directories;
 mod process;
 pub mod start;

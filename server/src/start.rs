@@ -1,36 +1,28 @@
 //! `flumen start`: from a configuration to a running broker, and back to nothing.
 //!
-//! The order matters. What can refuse cheaply refuses first: configuration, kernel, directory lock, port. Then the logs are
+//! The order matters. What can refuse cheaply refuses first: configuration, kernel, port, the locks of the log directories. Then the logs are
 //! recovered, the metadata starts, this start is registered there (which raises the epoch of every partition), and only when
 //! every shard has applied that do connections get accepted.
 
 use std::{
     net::{SocketAddr, TcpListener, ToSocketAddrs},
     process::ExitCode,
-    time::Duration,
 };
 
 use clap::Args;
-use flumen_log::{
-    ShardId,
-    recovery::{self, Damage, Recovery, RecoveryReport, RecoverySettings},
-    store::StoreSettings,
-};
-use flumen_reactor::{BlockingDisk, DataDirectory, clock, cores, file_limit, kernel, memory};
+use flumen_log::recovery::{Damage, RecoveryReport};
+use flumen_reactor::{cores, file_limit, kernel, memory};
 use flumen_transport::listen;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
     config::{ConfigFlags, Listener, Placement, ServerConfig},
+    log_directories::LogDirectories,
     process::{Plan, run_process},
 };
 
-/// How long a data directory held by a dying process is waited for.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// Freed memory that is kept for the next large frame instead of being given back.
 const KEPT_BYTES: usize = 256 << 20;
-/// Most bytes of torn tails that are kept.
-const QUARANTINE_BYTES: u64 = 256 << 20;
 
 /// Start a broker. Without flags or a file it listens on 127.0.0.1:9092 and keeps its data in ./flumen-data.
 #[derive(Args, Clone, Debug)]
@@ -62,11 +54,10 @@ fn start(flags: &ConfigFlags) -> Result<(), Refusal> {
     memory::keep_freed(KEPT_BYTES);
     let cores = shard_cores(&config.placement, &cores::available()?)?;
     let shards = u16::try_from(cores.len())?;
-    let directory = DataDirectory::open(&config.data, LOCK_PATIENCE)?;
     let bound = bind(&config.listeners, cores.len())?;
-    let recovery = recover(&directory, shards, &config)?;
-    announce(&config, &directory, &cores, &features.to_string(), &recovery);
-    let plan = Plan { config, directory, cores, bound, recovery };
+    let directories = LogDirectories::open(&config, shards)?;
+    announce(&config, &directories, &cores, &features.to_string());
+    let plan = Plan { config, directories, cores, bound };
     run_process(plan)
 }
 
@@ -110,34 +101,30 @@ fn bind(listeners: &[Listener], shards: usize) -> Result<Vec<Bound>, Refusal> {
     Ok(bound)
 }
 
-fn recover(directory: &DataDirectory, shards: u16, config: &ServerConfig) -> Result<Recovery, Refusal> {
-    let mut disk = BlockingDisk::new(directory)?;
-    let journal_id = *uuid::Uuid::new_v4().as_bytes();
-    let settings = RecoverySettings {
-        journal_id,
-        journal_file_bytes: StoreSettings::of_shard(ShardId(0), shards).journal_file_bytes,
-        quarantine_bytes: QUARANTINE_BYTES,
-        index_interval_bytes: config
-            .number("log.index.interval.bytes")
-            .and_then(|bytes| u32::try_from(bytes).ok())
-            .unwrap_or(4096),
-    };
-    let recovery = recovery::recover(&mut disk, shards, &settings, clock::now());
-    let recovery = recovery.map_err(|error| format!("{}: the logs cannot be recovered: {error}", config.data.display()))?;
-    Ok(recovery)
-}
-
-fn announce(config: &ServerConfig, directory: &DataDirectory, cores: &[Option<usize>], features: &str, recovery: &Recovery) {
+fn announce(config: &ServerConfig, directories: &LogDirectories, cores: &[Option<usize>], features: &str) {
     let durability = match config.text("flumen.durability").as_deref() {
         Some("replicated") => "acks=all means in the page cache of every in-sync replica (flumen.durability=replicated)",
         _ => "acks=all means synced to disk (flumen.durability=synced)",
     };
     eprintln!("flumen: version {}, node {}", env!("CARGO_PKG_VERSION"), config.node);
-    eprintln!("flumen: data in {}", directory.path().display());
+    for online in &directories.online {
+        eprintln!("flumen: data in {}", online.path);
+    }
     eprintln!("flumen: {} shard(s), {}", cores.len(), placed(cores));
     eprintln!("flumen: {durability}");
     eprintln!("flumen: {features}");
-    announce_recovery(&recovery.report);
+    for online in &directories.online {
+        announce_recovery(&online.path, &online.recovery.report);
+    }
+    for (path, why) in &directories.offline {
+        eprintln!("flumen: log directory {path} is offline: {why}");
+    }
+    for (id, path) in &directories.missing {
+        eprintln!(
+            "flumen: log directory {id}, last at {path}, is missing: partitions that are found nowhere else stay offline until it is \
+             back, or until flumen.log.dirs.lost names it"
+        );
+    }
 }
 
 /// Where the shards run, for a person.
@@ -150,12 +137,12 @@ fn placed(cores: &[Option<usize>]) -> String {
     }
 }
 
-fn announce_recovery(report: &RecoveryReport) {
+fn announce_recovery(path: &str, report: &RecoveryReport) {
     if report.clean {
-        eprintln!("flumen: {} partition(s), stopped in order last time", report.partitions);
+        eprintln!("flumen: {path}: {} partition(s), stopped in order last time", report.partitions);
     } else if report.partitions > 0 {
         eprintln!(
-            "flumen: {} partition(s) recovered after an unclean stop: {} batch(es) from the journal, {} byte(s) of torn tails cut",
+            "flumen: {path}: {} partition(s) recovered after an unclean stop: {} batch(es) from the journal, {} byte(s) of torn tails cut",
             report.partitions, report.replayed_batches, report.cut_bytes
         );
     }
@@ -165,24 +152,24 @@ fn announce_recovery(report: &RecoveryReport) {
             Damage::Bytes { segment, position } => format!("segment {segment} is bad at byte {position}"),
         };
         eprintln!(
-            "flumen: partition {} of topic id {} is damaged below what was durable ({what}): it is offline and left as it is",
+            "flumen: partition {} of topic id {} in {path} is damaged below what was durable ({what}): it is offline and left as it is",
             partition.partition, partition.topic
         );
     }
     for partition in &report.suspect_tails {
         eprintln!(
-            "flumen: partition {} of topic id {}: possible loss: the journal does not follow its log",
+            "flumen: partition {} of topic id {} in {path}: possible loss: the journal does not follow its log",
             partition.partition, partition.topic
         );
     }
     if report.corrupt_frames > 0 {
-        eprintln!("flumen: {} journal frame(s) are corrupt; see quarantine/ in the data directory", report.corrupt_frames);
+        eprintln!("flumen: {path}: {} journal frame(s) are corrupt; see quarantine/", report.corrupt_frames);
     }
     if report.unclaimed_entries > 0 {
-        eprintln!("flumen: {} journal entries have no log to go to; kept in quarantine/", report.unclaimed_entries);
+        eprintln!("flumen: {path}: {} journal entries have no log to go to; kept in quarantine/", report.unclaimed_entries);
     }
     for directory in &report.unknown_directories {
-        eprintln!("flumen: {directory} holds segments but does not say whose: left alone");
+        eprintln!("flumen: {path}/{directory} holds segments but does not say whose: left alone");
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Broker {
 pub(crate) struct Flumen {
     pub(crate) binary: PathBuf,
     pub(crate) data: PathBuf,
+    /// Further log directories; the metadata is in the first.
+    pub(crate) beside: Vec<PathBuf>,
     /// Port 0 lets the system choose.
     pub(crate) port: u16,
     pub(crate) shards: Option<u16>,
@@ -46,9 +48,29 @@ pub(crate) struct Flumen {
 impl Flumen {
     /// Starts it and waits until it listens.
     pub(crate) fn start(&self) -> Outcome<Broker> {
+        let mut broker = self.launch()?;
+        broker.address = broker.await_ready()?;
+        Ok(broker)
+    }
+
+    /// Starts it and waits until it has said this, which it may before it listens.
+    pub(crate) fn start_until(&self, words: &str) -> Outcome<Broker> {
+        let mut broker = self.launch()?;
+        broker.await_words(words)?;
+        Ok(broker)
+    }
+
+    /// Starts it and waits for nothing.
+    pub(crate) fn launch(&self) -> Outcome<Broker> {
         std::fs::create_dir_all(&self.data)?;
         let mut command = Command::new(&self.binary);
-        command.arg("start").arg("--data").arg(&self.data).arg("--listen").arg(format!("127.0.0.1:{}", self.port));
+        let data = [&self.data].into_iter().chain(&self.beside).map(|path| path.to_string_lossy());
+        command
+            .arg("start")
+            .arg("--data")
+            .arg(data.collect::<Vec<_>>().join(","))
+            .arg("--listen")
+            .arg(format!("127.0.0.1:{}", self.port));
         // The name that clients are told; some of them look at it.
         command.arg("--set").arg(format!("advertised.listeners=PLAINTEXT://localhost:{}", self.port));
         if let Some(shards) = self.shards {
@@ -56,9 +78,7 @@ impl Flumen {
         }
         command.envs(self.settings.iter().map(|(key, value)| (key, value)));
         let log = self.data.with_extension("log");
-        let mut broker = Broker::spawn(&mut command, log)?;
-        broker.address = broker.await_ready()?;
-        Ok(broker)
+        Broker::spawn(&mut command, log)
     }
 }
 
@@ -115,15 +135,26 @@ impl Broker {
         Ok(Self { child, address: String::new(), log, log_start, stopped: false })
     }
 
+    /// Waits until it listens.
+    pub(crate) fn ready(&mut self) -> Outcome<()> {
+        self.address = self.await_ready()?;
+        Ok(())
+    }
+
     /// The address our broker says it listens on, once it says so.
     fn await_ready(&mut self) -> Outcome<String> {
+        self.await_words(READY)
+    }
+
+    /// What follows these words on their line, once they are said.
+    fn await_words(&mut self, words: &str) -> Outcome<String> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
             let said = self.said()?;
-            if let Some((_, rest)) = said.split_once(READY)
-                && let Some((address, _)) = rest.split_once('\n')
+            if let Some((_, rest)) = said.split_once(words)
+                && let Some((rest, _)) = rest.split_once('\n')
             {
-                return Ok(address.trim().to_owned());
+                return Ok(rest.trim().to_owned());
             }
             self.fail_if_dead()?;
             if Instant::now() > deadline {
@@ -157,6 +188,11 @@ impl Broker {
     fn signal(&self, signal: Signal) -> Outcome<()> {
         let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).ok_or("a process id beyond pid_t")?;
         Ok(kill_process(pid, signal)?)
+    }
+
+    /// SIGSTOP: it does nothing more until it is killed.
+    pub(crate) fn pause(&self) -> Outcome<()> {
+        self.signal(Signal::STOP)
     }
 
     /// SIGTERM, then the wait for a clean end.

@@ -4,8 +4,9 @@
 //! its seed repeats it. A run that did too little work is invalid: it is not counted, another seed takes its place, and where
 //! too many are invalid the whole has failed.
 
+use crate::sim_shard;
 use crate::tally::{Outcome, Tally};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use flumen_sim::log::{Control, Verdict, run as simulate};
 
 /// Appends below which a run proves nothing.
@@ -13,8 +14,20 @@ const WORK_FLOOR: u64 = 20;
 /// Of so many runs one may be invalid.
 const RUNS_PER_INVALID: u64 = 20;
 
+/// What is simulated.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum World {
+    /// Stores over a disk.
+    Log,
+    /// Whole shards, with clients.
+    Shard,
+}
+
 #[derive(Args)]
 pub(crate) struct Options {
+    /// What is simulated; one after the other when not given.
+    #[arg(long)]
+    world: Option<World>,
     /// One seed, shown with all it did.
     seed: Option<u64>,
     /// How many seeds.
@@ -28,12 +41,16 @@ pub(crate) struct Options {
 impl Options {
     /// So many seeds nobody chose.
     pub(crate) fn fresh(seeds: u64) -> Self {
-        Self { seed: None, seeds, from: None }
+        Self { world: None, seed: None, seeds, from: None }
     }
 }
 
 pub(crate) fn run(options: &Options) -> Outcome<Tally> {
     let mut tally = Tally::default();
+    if options.world == Some(World::Shard) {
+        let from = options.from.unwrap_or_else(|| crate::crash::fresh_seed() >> 16);
+        return options.seed.map_or_else(|| sim_shard::run(from, options.seeds), sim_shard::show);
+    }
     if let Some(seed) = options.seed {
         let verdict = simulate(seed, Control::None);
         println!("seed {seed}: {:#?}", verdict.work);
@@ -64,6 +81,9 @@ pub(crate) fn run(options: &Options) -> Outcome<Tally> {
         let lost = (from..from + 50).filter(|seed| !simulate(*seed, Control::EarlyAck).violations.is_empty()).count();
         if lost > 5 { Ok(()) } else { Err(format!("{lost} of 50 runs that acknowledge too early lost something").into()) }
     });
+    if options.world.is_none() {
+        tally.add(sim_shard::run(from, options.seeds)?);
+    }
     Ok(tally)
 }
 

@@ -53,6 +53,11 @@ impl Tally {
         self.failures.extend((0..failed).map(|_| format!("{name} (see above)")));
     }
 
+    /// How many failures there were.
+    pub(crate) const fn failures(&self) -> usize {
+        self.failures.len()
+    }
+
     /// Whether there was work and all of it passed.
     pub(crate) fn is_clean(&self) -> bool {
         self.failures.is_empty() && self.passed > 0

@@ -98,7 +98,8 @@ impl Shard {
                 }
                 Judged::Readable { below, .. } => {
                     let Some(hosted) = self.partitions.get(entry.partition) else { return (bytes, true) };
-                    match self.store.bytes_between(hosted.slot, entry.offset, below) {
+                    let store = self.directories.store(hosted.place);
+                    match store.bytes_between(hosted.place.slot, entry.offset, below) {
                         // It begins in an older segment: no need to count, there is enough to send.
                         None => return (bytes, true),
                         Some(available) => bytes += available.min(u64::from(entry.max_bytes)),
@@ -119,7 +120,7 @@ impl Shard {
         if let Err(refusal) = leader.check_epoch(entry.current_leader_epoch) {
             return refused(epoch_error(refusal));
         }
-        let Some(view) = self.store.view(hosted.slot) else { return refused(ErrorCode::KafkaStorageError) };
+        let Some(view) = self.directories.view(hosted.place) else { return refused(ErrorCode::KafkaStorageError) };
         let high_watermark = leader.high_watermark();
         let result = FetchResult {
             high_watermark,
@@ -159,15 +160,16 @@ impl Shard {
             match self.judge(&entry, collecting.mail.read_committed) {
                 Judged::Settled(result) => collecting.push(result),
                 Judged::Readable { result, below } => {
-                    let Some(slot) = self.partitions.get(entry.partition).map(|hosted| hosted.slot) else {
+                    let Some(place) = self.partitions.get(entry.partition).map(|hosted| hosted.place) else {
                         collecting.push(FetchResult::refused(ErrorCode::NotLeaderOrFollower));
                         continue;
                     };
                     let max_bytes = entry.max_bytes.min(collecting.left_bytes);
                     let io = &mut turn.effects.files;
-                    match self.store.locate(slot, entry.offset, below, max_bytes, !collecting.any, io) {
+                    let store = self.directories.store_mut(place);
+                    match store.locate(place.slot, entry.offset, below, max_bytes, !collecting.any, io) {
                         Located::Pending(lookup) => {
-                            self.lookups.insert(lookup, LookupFor::Fetch(key));
+                            self.lookups.insert((place.directory, lookup), LookupFor::Fetch(key));
                             self.collecting.insert(key, collecting);
                             return;
                         }

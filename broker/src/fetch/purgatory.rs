@@ -30,6 +30,11 @@ pub(crate) struct Purgatory {
 }
 
 impl Purgatory {
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.parked.len()
+    }
+
     /// Let a fetch wait.
     pub(crate) fn park(&mut self, key: FetchKey, parked: Parked) {
         for entry in &parked.mail.entries {

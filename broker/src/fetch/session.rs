@@ -6,7 +6,11 @@
 //! Invariants: a session's epoch rises by one with every request and wraps to 1; what a session holds is copied out of the
 //! request's frame, so a session never pins one; sessions and their partitions together are limited.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+    vec::Vec,
+};
 use flumen_log::{LeaderEpoch, Monotonic, Offset, TopicId};
 use flumen_protocol::ErrorCode;
 
@@ -154,7 +158,7 @@ impl Sessions {
                 self.remove(request.id);
             }
             let context = if request.epoch == FINAL_EPOCH { SessionContext::None } else { SessionContext::New };
-            return Ok(Opened { wanted: request.wanted, context });
+            return Ok(Opened { wanted: distinct(request.wanted), context });
         }
         let session = self.sessions.get_mut(&request.id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
         if session.epoch != request.epoch {
@@ -243,6 +247,25 @@ impl Sessions {
             }
         }
     }
+}
+
+/// A partition that is named twice counts once: where it was first, with what was said last.
+fn distinct(wanted: Vec<Wanted>) -> Vec<Wanted> {
+    if wanted.len() < 2 {
+        return wanted;
+    }
+    let mut places = BTreeMap::<Key, usize>::new();
+    let mut distinct = Vec::<Wanted>::with_capacity(wanted.len());
+    for wanted in wanted {
+        match places.entry((wanted.topic.clone(), wanted.partition)) {
+            Entry::Occupied(place) => distinct[*place.get()] = wanted,
+            Entry::Vacant(place) => {
+                place.insert(distinct.len());
+                distinct.push(wanted);
+            }
+        }
+    }
+    distinct
 }
 
 const fn next_epoch(epoch: i32) -> i32 {
@@ -345,6 +368,15 @@ mod tests {
         sessions.filter(id, &mut results);
         let opened = sessions.open(request(id, 1, vec![]), Monotonic(1)).unwrap();
         assert_eq!(opened.wanted.iter().map(|wanted| wanted.partition).collect::<Vec<_>>(), [1, 0]);
+    }
+
+    #[test]
+    fn a_partition_that_is_named_twice_is_read_once() {
+        let mut sessions = Sessions::new(10, 100, Random::seeded(1));
+        let again = Wanted { offset: Offset(7), ..wanted(1) };
+        let opened = sessions.open(request(0, -1, vec![wanted(1), wanted(0), again]), Monotonic(1)).unwrap();
+        let read: Vec<_> = opened.wanted.iter().map(|wanted| (wanted.partition, wanted.offset)).collect();
+        assert_eq!(read, [(1, Offset(7)), (0, Offset(0))]);
     }
 
     #[test]

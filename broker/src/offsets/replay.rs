@@ -25,7 +25,7 @@ impl Shard {
         if hosted.topic.name() != OFFSETS_TOPIC {
             return;
         }
-        let Some(view) = self.store.view(hosted.slot) else { return };
+        let Some(view) = self.directories.view(hosted.place) else { return };
         let coordinator = Coordinator::reading(view.log_start(), view.log_end());
         self.coordinators.of.insert(partition, coordinator);
         self.replay_on(turn, partition);
@@ -43,10 +43,11 @@ impl Shard {
             }
             return;
         }
-        let Some(slot) = self.partitions.get(partition).map(|hosted| hosted.slot) else { return };
-        match self.store.locate(slot, next, end, READ_BYTES, true, &mut turn.effects.files) {
+        let Some(place) = self.partitions.get(partition).map(|hosted| hosted.place) else { return };
+        let store = self.directories.store_mut(place);
+        match store.locate(place.slot, next, end, READ_BYTES, true, &mut turn.effects.files) {
             Located::Pending(lookup) => {
-                self.lookups.insert(lookup, LookupFor::Replay { partition });
+                self.lookups.insert((place.directory, lookup), LookupFor::Replay { partition });
             }
             located => self.replay_located(turn, partition, located),
         }

@@ -4,14 +4,14 @@ mod reconcile;
 mod waits;
 
 use alloc::{sync::Arc, vec::Vec};
-use flumen_log::{Offset, TopicPartition, store::PartitionSlot};
+use flumen_log::{Offset, TopicPartition};
 use flumen_protocol::ErrorCode;
 use flumen_replica::{Leader, Replica};
 
 use crate::{
     hash::Map,
     metadata::Topic,
-    shard::{Shard, Turn},
+    shard::{Place, Shard, Turn},
 };
 pub(crate) use reconcile::Reconciling;
 pub(crate) use waits::{Waiter, Waits};
@@ -19,7 +19,7 @@ pub(crate) use waits::{Waiter, Waits};
 /// One partition on its owner.
 #[derive(Debug)]
 pub(crate) struct Hosted {
-    pub(crate) slot: PartitionSlot,
+    pub(crate) place: Place,
     pub(crate) topic: Arc<Topic>,
     /// None until the log's directory and state are on disk.
     pub(crate) replica: Option<Replica>,
@@ -44,7 +44,7 @@ impl Hosted {
 #[derive(Debug, Default)]
 pub(crate) struct Partitions {
     hosted: Map<TopicPartition, Hosted>,
-    by_slot: Map<PartitionSlot, TopicPartition>,
+    by_place: Map<Place, TopicPartition>,
     pub(crate) reconciling: Reconciling,
 }
 
@@ -57,18 +57,18 @@ impl Partitions {
         self.hosted.get_mut(&partition)
     }
 
-    pub(crate) fn of_slot(&self, slot: PartitionSlot) -> Option<TopicPartition> {
-        self.by_slot.get(&slot).copied()
+    pub(crate) fn at(&self, place: Place) -> Option<TopicPartition> {
+        self.by_place.get(&place).copied()
     }
 
     pub(crate) fn insert(&mut self, partition: TopicPartition, hosted: Hosted) {
-        self.by_slot.insert(hosted.slot, partition);
+        self.by_place.insert(hosted.place, partition);
         self.hosted.insert(partition, hosted);
     }
 
     pub(crate) fn remove(&mut self, partition: TopicPartition) -> Option<Hosted> {
         let hosted = self.hosted.remove(&partition)?;
-        self.by_slot.remove(&hosted.slot);
+        self.by_place.remove(&hosted.place);
         Some(hosted)
     }
 
@@ -85,9 +85,9 @@ impl Partitions {
 
 impl Shard {
     /// The log has moved: the high watermark may follow, and with it everything that waits.
-    pub(crate) fn partition_advanced(&mut self, turn: &mut Turn<'_>, slot: PartitionSlot) {
-        let Some(partition) = self.partitions.of_slot(slot) else { return };
-        let Some(view) = self.store.view(slot) else { return };
+    pub(crate) fn partition_advanced(&mut self, turn: &mut Turn<'_>, place: Place) {
+        let Some(partition) = self.partitions.at(place) else { return };
+        let Some(view) = self.directories.view(place) else { return };
         let (log_end, durable) = (view.log_end(), view.durable().get());
         let Some(hosted) = self.partitions.get_mut(partition) else { return };
         let Some(leader) = hosted.replica.as_mut().and_then(Replica::as_leader_mut) else { return };
@@ -99,11 +99,11 @@ impl Shard {
     pub(crate) fn partition_moved(&mut self, turn: &mut Turn<'_>, partition: TopicPartition, log_end: Offset, rose: bool) {
         let Some(hosted) = self.partitions.get_mut(partition) else { return };
         let mut released = hosted.waits.log_end_is(log_end);
-        let slot = hosted.slot;
+        let place = hosted.place;
         if rose && let Some(leader) = hosted.replica.as_ref().and_then(Replica::as_leader) {
             let high_watermark = leader.high_watermark();
             released.extend(hosted.waits.replicated(|end| leader.replicated(end)));
-            self.store.set_high_watermark(slot, high_watermark);
+            self.directories.store_mut(place).set_high_watermark(place.slot, high_watermark);
         }
         for waiter in released {
             self.append_done(turn, waiter);
@@ -122,12 +122,14 @@ impl Shard {
         self.wake_fetches(turn, partition);
     }
 
-    /// The whole directory failed.
-    pub(crate) fn directory_failed(&mut self, turn: &mut Turn<'_>) {
-        let partitions: Vec<TopicPartition> = self.partitions.iter().map(|(partition, _)| *partition).collect();
+    /// A whole log directory failed.
+    pub(crate) fn directory_failed(&mut self, turn: &mut Turn<'_>, directory: u32) {
+        let hosted = self.partitions.iter().filter(|(_, hosted)| hosted.place.directory == directory);
+        let partitions: Vec<TopicPartition> = hosted.map(|(partition, _)| *partition).collect();
         for partition in partitions {
             self.take_offline(turn, partition);
         }
+        self.reconciled_without(turn, directory);
     }
 
     /// End everything that waits for this partition with an error.

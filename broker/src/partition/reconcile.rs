@@ -5,7 +5,7 @@
 //! disk is touched because metadata is missing: only a topic that the image's delta names as deleted is removed.
 
 use alloc::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     vec::Vec,
 };
@@ -13,33 +13,45 @@ use flumen_controller::{Delta, MetadataImage, PartitionImage, TopicImage};
 use flumen_log::{
     PartitionIndex, TopicPartition,
     io::{IoError, Thread},
-    store::PartitionSlot,
+    mutants::{self, Mutant},
 };
 use flumen_protocol::ErrorCode;
 use flumen_replica::{LocalLog, Reign, Replica, Transition};
 
 use super::{Hosted, Waits};
 use crate::{
+    homes::Placed,
     mail::Mail,
     metadata::Topic,
-    shard::{Shard, Turn},
+    shard::{Place, Shard, Turn},
     topic_rules::log_config,
 };
 
 /// Images whose consequences are not all on disk yet, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Reconciling {
-    images: VecDeque<(u64, BTreeSet<TopicPartition>)>,
+    images: VecDeque<(u64, Outstanding)>,
+    not_made: Vec<(TopicPartition, IoError)>,
 }
 
+/// Partitions that are being made or removed, and the log directories they are in.
+type Outstanding = BTreeMap<TopicPartition, u32>;
+
 impl Reconciling {
-    fn begin(&mut self, index: u64, outstanding: BTreeSet<TopicPartition>) {
+    fn begin(&mut self, index: u64, outstanding: Outstanding) {
         self.images.push_back((index, outstanding));
     }
 
     fn done(&mut self, partition: TopicPartition) {
         for (_, outstanding) in &mut self.images {
             outstanding.remove(&partition);
+        }
+    }
+
+    /// Nothing more will be done in this directory.
+    fn give_up(&mut self, directory: u32) {
+        for (_, outstanding) in &mut self.images {
+            outstanding.retain(|_, other| *other != directory);
         }
     }
 
@@ -54,17 +66,28 @@ impl Reconciling {
 }
 
 impl Shard {
-    pub(crate) fn apply_image(&mut self, turn: &mut Turn<'_>, index: u64, image: Arc<MetadataImage>, delta: &Delta) {
-        let mut outstanding = BTreeSet::new();
+    pub(crate) fn apply_image(
+        &mut self,
+        turn: &mut Turn<'_>,
+        index: u64,
+        image: Arc<MetadataImage>,
+        delta: &Delta,
+        placed: &Placed,
+    ) {
+        let mut outstanding = Outstanding::new();
         for topic in &delta.topics_deleted {
             self.remove_topic(turn, topic, &mut outstanding);
             self.forget_commits_of(turn, &topic.name);
+        }
+        if mutants::is(Mutant::B16) {
+            self.remove_unknown(&image);
         }
         let topics = self.metadata.apply(image, delta, &self.settings.admin);
         for topic in topics {
             for (number, partition) in topic.image.numbered() {
                 if self.metadata.hosted_here(&topic.image, number, self.settings.shard) {
-                    self.host(turn, &topic, number, partition, &mut outstanding);
+                    let home = placed.get(&TopicPartition { topic: topic.id(), partition: number }).copied();
+                    self.host(turn, &topic, number, partition, home, &mut outstanding);
                 }
             }
         }
@@ -72,7 +95,18 @@ impl Shard {
         self.report_applied(turn);
     }
 
-    fn remove_topic(&mut self, turn: &mut Turn<'_>, topic: &TopicImage, outstanding: &mut BTreeSet<TopicPartition>) {
+    /// What must never be done: metadata that are missing say nothing about what is on disk. Only a mutant does it.
+    fn remove_unknown(&mut self, image: &MetadataImage) {
+        let is_unknown = |partition: TopicPartition| !image.topics.contains_key(&partition.topic);
+        for store in self.directories.iter_mut() {
+            let unknown = store.partitions().filter(|(_, view)| is_unknown(view.partition())).map(|(slot, _)| slot);
+            for slot in unknown.collect::<Vec<_>>() {
+                store.remove(slot);
+            }
+        }
+    }
+
+    fn remove_topic(&mut self, turn: &mut Turn<'_>, topic: &TopicImage, outstanding: &mut Outstanding) {
         for (number, _) in topic.numbered() {
             let partition = TopicPartition { topic: topic.id, partition: number };
             self.fail_waiters(turn, partition, ErrorCode::UnknownTopicOrPartition);
@@ -80,9 +114,12 @@ impl Shard {
             self.wake_fetches(turn, partition);
             self.coordinators.forget(partition);
             // There is no log where it could not be made, or where another shard has it.
-            if let Some(slot) = self.store.slot_of(partition) {
-                self.store.remove(slot);
-                outstanding.insert(partition);
+            let Some(place) = self.directories.find(partition) else { continue };
+            let store = self.directories.store_mut(place);
+            // What a failed directory holds stays until it is opened again.
+            if !store.has_failed() {
+                store.remove(place.slot);
+                outstanding.insert(partition, place.directory);
             }
         }
     }
@@ -93,22 +130,24 @@ impl Shard {
         topic: &Arc<Topic>,
         number: PartitionIndex,
         record: &PartitionImage,
-        outstanding: &mut BTreeSet<TopicPartition>,
+        home: Option<u32>,
+        outstanding: &mut Outstanding,
     ) {
         let partition = TopicPartition { topic: topic.id(), partition: number };
         let config = log_config(&topic.config, self.metadata.random.draw());
-        match self.store.slot_of(partition) {
-            Some(slot) => {
-                self.store.configure(slot, config);
-                self.adopt(turn, partition, slot, topic, record);
-            }
-            None => {
-                let slot = self.store.create(partition, topic.name(), config, &mut turn.effects.files);
-                let hosted =
-                    Hosted { slot, topic: Arc::clone(topic), replica: None, waits: Waits::default(), deletions: Vec::new() };
-                self.partitions.insert(partition, hosted);
-                outstanding.insert(partition);
-            }
+        if let Some(place) = self.directories.find(partition) {
+            self.directories.store_mut(place).configure(place.slot, config);
+            self.adopt(turn, partition, place, topic, record);
+            return;
+        }
+        // Without a home it may lie in a directory that is missing: it is not made a second time.
+        let io = &mut turn.effects.files;
+        let made = home.and_then(|home| self.directories.create(home, partition, topic.name(), config, io));
+        if let Some(place) = made {
+            let hosted =
+                Hosted { place, topic: Arc::clone(topic), replica: None, waits: Waits::default(), deletions: Vec::new() };
+            self.partitions.insert(partition, hosted);
+            outstanding.insert(partition, place.directory);
         }
     }
 
@@ -117,11 +156,11 @@ impl Shard {
         &mut self,
         turn: &mut Turn<'_>,
         partition: TopicPartition,
-        slot: PartitionSlot,
+        place: Place,
         topic: &Arc<Topic>,
         record: &PartitionImage,
     ) {
-        let Some(view) = self.store.view(slot) else { return };
+        let Some(view) = self.directories.view(place) else { return };
         if !view.is_ready() && !view.is_offline() {
             // Its creation is still on its way to the disk; it takes its role when that is done.
             if let Some(hosted) = self.partitions.get_mut(partition) {
@@ -156,7 +195,7 @@ impl Shard {
             None => {
                 let (replica, transition) = Replica::new(me, &reign, local, durability, minimum);
                 let hosted = Hosted {
-                    slot,
+                    place,
                     topic: Arc::clone(topic),
                     replica: Some(replica),
                     waits: Waits::default(),
@@ -170,21 +209,27 @@ impl Shard {
             hosted.replica = Some(Replica::Offline);
         }
         if let Transition::BecameLeader { leader_epoch, .. } = transition {
-            self.store.begin_epoch(slot, leader_epoch);
+            self.directories.store_mut(place).begin_epoch(place.slot, leader_epoch);
             self.coordinators_leads(turn, partition);
         }
         self.partition_moved(turn, partition, log_end, true);
     }
 
-    pub(crate) fn partition_created(&mut self, turn: &mut Turn<'_>, slot: PartitionSlot, result: Result<(), IoError>) {
-        let Some(partition) = self.partitions.of_slot(slot) else { return };
+    pub(crate) fn partition_created(&mut self, turn: &mut Turn<'_>, place: Place, result: Result<(), IoError>) {
+        let Some(partition) = self.partitions.at(place) else { return };
         let Some(topic) = self.partitions.get(partition).map(|hosted| Arc::clone(&hosted.topic)) else { return };
-        if result.is_ok() {
-            if let Some(record) = topic.image.partition(partition.partition) {
-                self.adopt(turn, partition, slot, &topic, record);
+        match result {
+            Ok(()) => {
+                if let Some(record) = topic.image.partition(partition.partition) {
+                    self.adopt(turn, partition, place, &topic, record);
+                }
             }
-        } else if let Some(hosted) = self.partitions.get_mut(partition) {
-            hosted.replica = Some(Replica::Offline);
+            Err(error) => {
+                if let Some(hosted) = self.partitions.get_mut(partition) {
+                    hosted.replica = Some(Replica::Offline);
+                }
+                self.partitions.reconciling.not_made.push((partition, error));
+            }
         }
         self.partitions.reconciling.done(partition);
         self.report_applied(turn);
@@ -195,10 +240,16 @@ impl Shard {
         self.report_applied(turn);
     }
 
+    /// Nothing more comes of what was to be made or removed in a directory that failed.
+    pub(super) fn reconciled_without(&mut self, turn: &mut Turn<'_>, directory: u32) {
+        self.partitions.reconciling.give_up(directory);
+        self.report_applied(turn);
+    }
+
     /// What was configured is in force in the log: the high watermark may follow the other offset now. It never falls.
-    pub(crate) fn durability_changed(&mut self, turn: &mut Turn<'_>, slot: PartitionSlot) {
-        let Some(partition) = self.partitions.of_slot(slot) else { return };
-        let Some(view) = self.store.view(slot) else { return };
+    pub(crate) fn durability_changed(&mut self, turn: &mut Turn<'_>, place: Place) {
+        let Some(partition) = self.partitions.at(place) else { return };
+        let Some(view) = self.directories.view(place) else { return };
         let (durability, log_end) = (durability(view.durability()), view.log_end());
         let Some(hosted) = self.partitions.get_mut(partition) else { return };
         let minimum = hosted.topic.config.min_insync_replicas as usize;
@@ -210,7 +261,8 @@ impl Shard {
 
     fn report_applied(&mut self, turn: &mut Turn<'_>) {
         if let Some(index) = self.partitions.reconciling.applied() {
-            turn.effects.mail.push((Thread::Control, Mail::Applied { index }));
+            let not_made = core::mem::take(&mut self.partitions.reconciling.not_made);
+            turn.effects.mail.push((Thread::Control, Mail::Applied { index, not_made }));
         }
     }
 }

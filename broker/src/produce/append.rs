@@ -9,6 +9,7 @@ use bytes::Bytes;
 use flumen_log::{
     Monotonic, Offset, ShardId, Timestamp, TopicPartition,
     batch::{Origin, ValidatedBatch},
+    mutants::{self, Mutant},
 };
 use flumen_protocol::ErrorCode;
 use flumen_replica::Replica;
@@ -48,6 +49,11 @@ pub(crate) struct Appends {
 }
 
 impl Appends {
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.groups.len()
+    }
+
     fn next_id(&mut self) -> u64 {
         self.next += 1;
         self.next
@@ -145,15 +151,16 @@ impl Shard {
         let refused = |error| ProduceResult::refused(error, None);
         let hosted = self.partitions.get_mut(partition).ok_or_else(|| refused(ErrorCode::NotLeaderOrFollower))?;
         hosted.leader().map_err(refused)?;
-        let slot = hosted.slot;
+        let place = hosted.place;
         let leader = hosted.replica.as_mut().and_then(Replica::as_leader_mut);
         let leader = leader.ok_or_else(|| refused(ErrorCode::NotLeaderOrFollower))?;
         if acks == Acks::All && leader.enough_in_sync().is_err() {
             return Err(refused(ErrorCode::NotEnoughReplicas));
         }
-        let appended = leader.append(&mut self.store, slot, batch, origin, turn.now).map_err(|error| append_refusal(&error))?;
+        let store = self.directories.store_mut(place);
+        let appended = leader.append(store, place.slot, batch, origin, turn.now).map_err(|error| append_refusal(&error))?;
         let end = appended.last_offset.next();
-        let view = self.store.view(slot).ok_or_else(|| refused(ErrorCode::KafkaStorageError))?;
+        let view = self.directories.view(place).ok_or_else(|| refused(ErrorCode::KafkaStorageError))?;
         let result = ProduceResult {
             base_offset: appended.base_offset,
             append_time: appended.append_time.unwrap_or(Timestamp::NONE),
@@ -163,6 +170,7 @@ impl Shard {
         let until = match acks {
             Acks::None => Until::Now,
             _ if cfg!(control_early_ack) => Until::Now,
+            _ if appended.duplicate && mutants::is(Mutant::B31) => Until::Now,
             Acks::Leader if view.log_end() >= end => Until::Now,
             Acks::Leader => Until::LogEnd(end),
             // The proof that it is committed is the leader's to give.

@@ -32,9 +32,9 @@ pub(crate) fn append_refusal(error: &AppendError) -> ProduceResult {
         AppendError::Offline | AppendError::DirectoryFailed | AppendError::OffsetOverflow => {
             ProduceResult::refused(ErrorCode::KafkaStorageError, None)
         }
-        // Retriable, and clients retry it without looking for another leader.
+        // What Kafka says of a disk that takes nothing; clients look for the leader again and retry.
         AppendError::NoSpace => ProduceResult::refused(
-            ErrorCode::NotEnoughReplicas,
+            ErrorCode::KafkaStorageError,
             "the disk has less free space than the broker keeps in reserve".to_string(),
         ),
         AppendError::JournalGrows => ProduceResult::refused(

@@ -1,7 +1,7 @@
-//! DescribeLogDirs: every shard says how large its partitions are.
+//! DescribeLogDirs: every shard says how large its partitions are, directory by directory.
 
 use alloc::{collections::BTreeMap, vec::Vec};
-use flumen_log::{ShardId, TopicPartition};
+use flumen_log::{ShardId, TopicPartition, store::Space};
 use flumen_protocol::{
     ErrorCode, Text,
     describe_log_dirs::{
@@ -40,33 +40,29 @@ impl Shard {
         _request: &DescribeLogDirsRequest,
         answers: impl Iterator<Item = Answer>,
     ) -> DescribeLogDirsResponse {
-        let mut topics = BTreeMap::<Text, Vec<DescribeLogDirsPartition>>::new();
-        let mut result = DescribeLogDirsResult {
-            log_dir: Text::from(self.settings.log_directory.as_str()),
-            total_bytes: UNKNOWN_BYTES,
-            usable_bytes: UNKNOWN_BYTES,
-            ..DescribeLogDirsResult::default()
-        };
+        let mut directories: Vec<Described> = self.settings.log_directories.iter().map(|_| Described::default()).collect();
         for answer in answers {
             match answer {
-                Answer::Sizes { sizes, free_bytes, failed } => {
-                    for (partition, bytes) in sizes {
-                        self.put_size(&mut topics, partition, bytes);
-                    }
-                    if let Some((total, usable)) = free_bytes {
-                        result.total_bytes = i64::try_from(total).unwrap_or(i64::MAX);
-                        result.usable_bytes = i64::try_from(usable).unwrap_or(i64::MAX);
-                    }
-                    if failed {
-                        result.error_code = ErrorCode::KafkaStorageError;
+                Answer::Sizes { directories: told } => {
+                    for (described, told) in directories.iter_mut().zip(told) {
+                        for (partition, bytes) in told.sizes {
+                            self.put_size(&mut described.topics, partition, bytes);
+                        }
+                        described.space = told.space.or(described.space);
+                        if told.failed {
+                            described.error = ErrorCode::KafkaStorageError;
+                        }
                     }
                 }
-                Answer::Refused { error } => result.error_code = error,
-                _ => result.error_code = ErrorCode::UnknownServerError,
+                Answer::Refused { error } => directories.iter_mut().for_each(|described| described.error = error),
+                _ => directories.iter_mut().for_each(|described| described.error = ErrorCode::UnknownServerError),
             }
         }
-        result.topics = topics.into_iter().map(|(name, partitions)| DescribeLogDirsTopic { name, partitions }).collect();
-        DescribeLogDirsResponse { results: alloc::vec![result], ..DescribeLogDirsResponse::default() }
+        let paths = self.settings.log_directories.iter();
+        let online = paths.zip(directories).map(|(path, described)| described.result(path));
+        let offline = self.settings.log_directories_offline.iter();
+        let offline = offline.map(|path| Described { error: ErrorCode::KafkaStorageError, ..Described::default() }.result(path));
+        DescribeLogDirsResponse { results: online.chain(offline).collect(), ..DescribeLogDirsResponse::default() }
     }
 
     fn put_size(&self, topics: &mut BTreeMap<Text, Vec<DescribeLogDirsPartition>>, partition: TopicPartition, bytes: u64) {
@@ -77,5 +73,35 @@ impl Shard {
             offset_lag: 0,
             is_future_key: false,
         });
+    }
+}
+
+/// One log directory, as the shards tell of it.
+#[derive(Debug, Default)]
+struct Described {
+    error: ErrorCode,
+    topics: BTreeMap<Text, Vec<DescribeLogDirsPartition>>,
+    space: Option<Space>,
+}
+
+impl Described {
+    /// Of one that is offline nothing is told but that.
+    fn result(self, path: &str) -> DescribeLogDirsResult {
+        let mut result = DescribeLogDirsResult {
+            error_code: self.error,
+            log_dir: Text::from(path),
+            total_bytes: UNKNOWN_BYTES,
+            usable_bytes: UNKNOWN_BYTES,
+            ..DescribeLogDirsResult::default()
+        };
+        if self.error == ErrorCode::None {
+            let topics = self.topics.into_iter();
+            result.topics = topics.map(|(name, partitions)| DescribeLogDirsTopic { name, partitions }).collect();
+            if let Some(space) = self.space {
+                result.total_bytes = i64::try_from(space.total_bytes).unwrap_or(i64::MAX);
+                result.usable_bytes = i64::try_from(space.free_bytes).unwrap_or(i64::MAX);
+            }
+        }
+        result
     }
 }

@@ -5,7 +5,7 @@
 use alloc::{boxed::Box, vec::Vec};
 use flumen_log::{
     LeaderEpoch, Monotonic, Offset, ShardId, Timestamp, TopicPartition,
-    store::{DeleteRecords, Located, LookupId, TimestampLookup},
+    store::{DeleteRecords, Located, LookupId, Store, TimestampLookup},
 };
 use flumen_protocol::ErrorCode;
 use flumen_replica::Leader;
@@ -13,7 +13,7 @@ use flumen_replica::Leader;
 use crate::{
     fetch::epoch_error,
     hash::Map,
-    mail::{ActiveProducer, Answer, AnsweredMail, AskMail, Mail, Position, Question, Ticket},
+    mail::{ActiveProducer, Answer, AnsweredMail, AskMail, DirectorySizes, Mail, Position, Question, Ticket},
     partition::Hosted,
     shard::{LookupFor, Shard, Timer, Turn},
 };
@@ -32,6 +32,13 @@ struct Group {
 pub(crate) struct Questions {
     groups: Map<u64, Group>,
     next: u64,
+}
+
+impl Questions {
+    /// How many groups have not been answered.
+    pub(crate) fn len(&self) -> usize {
+        self.groups.len()
+    }
 }
 
 /// An answer, or that it comes later.
@@ -87,11 +94,11 @@ impl Shard {
         epoch: LeaderEpoch,
         position: Position,
     ) -> Answered {
-        let (slot, high_watermark, current, epoch_start) = match self.fenced_leader(partition, epoch) {
-            Ok((hosted, leader)) => (hosted.slot, leader.high_watermark(), leader.leader_epoch(), leader.epoch_start()),
+        let (log, high_watermark, current, epoch_start) = match self.fenced_leader(partition, epoch) {
+            Ok((hosted, leader)) => (hosted.place, leader.high_watermark(), leader.leader_epoch(), leader.epoch_start()),
             Err(error) => return refused(error),
         };
-        let Some(view) = self.store.view(slot) else { return refused(ErrorCode::KafkaStorageError) };
+        let Some(view) = self.directories.view(log) else { return refused(ErrorCode::KafkaStorageError) };
         let at = |offset, leader_epoch| Some(Answer::Offset { offset, timestamp: Timestamp::NONE, leader_epoch });
         if high_watermark < epoch_start && matches!(position, Position::Latest | Position::At(_) | Position::MaxTimestamp) {
             return refused(ErrorCode::OffsetNotAvailable);
@@ -104,13 +111,15 @@ impl Shard {
                 return at(log_start, view.epochs().epoch_for_offset(log_start).unwrap_or(LeaderEpoch::NONE));
             }
             Position::Tiered => return at(Offset(-1), LeaderEpoch::NONE),
-            Position::MaxTimestamp => self.store.max_timestamp(slot, high_watermark, io),
-            Position::At(timestamp) => self.store.offset_for_timestamp(slot, timestamp, high_watermark, io),
+            Position::MaxTimestamp => self.directories.store_mut(log).max_timestamp(log.slot, high_watermark, io),
+            Position::At(timestamp) => {
+                self.directories.store_mut(log).offset_for_timestamp(log.slot, timestamp, high_watermark, io)
+            }
         };
-        self.timestamp_answer(place, lookup)
+        self.timestamp_answer(place, log.directory, lookup)
     }
 
-    fn timestamp_answer(&mut self, place: (u64, u32), lookup: TimestampLookup) -> Answered {
+    fn timestamp_answer(&mut self, place: (u64, u32), directory: u32, lookup: TimestampLookup) -> Answered {
         match lookup {
             TimestampLookup::Found(found) => {
                 Some(Answer::Offset { offset: found.offset, timestamp: found.timestamp, leader_epoch: found.epoch })
@@ -119,7 +128,7 @@ impl Shard {
                 Some(Answer::Offset { offset: Offset(-1), timestamp: Timestamp::NONE, leader_epoch: LeaderEpoch::NONE })
             }
             TimestampLookup::Pending(lookup) => {
-                self.lookups.insert(lookup, LookupFor::Question { group: place.0, index: place.1 });
+                self.lookups.insert((directory, lookup), LookupFor::Question { group: place.0, index: place.1 });
                 None
             }
             TimestampLookup::Failed => refused(ErrorCode::KafkaStorageError),
@@ -134,7 +143,7 @@ impl Shard {
                 if epoch > leader.leader_epoch() {
                     return unknown;
                 }
-                let view = self.store.view(hosted.slot);
+                let view = self.directories.view(hosted.place);
                 let end = view.and_then(|view| view.end_offset_for(epoch));
                 end.map_or(unknown, |(epoch, end)| Answer::EpochEnd { epoch, end })
             }
@@ -142,15 +151,15 @@ impl Shard {
     }
 
     fn delete_records(&mut self, place: (u64, u32), partition: TopicPartition, before: Offset) -> Answered {
-        let (slot, high_watermark) = match self.partitions.leader(partition) {
-            Ok((hosted, leader)) => (hosted.slot, leader.high_watermark()),
+        let (log, high_watermark) = match self.partitions.leader(partition) {
+            Ok((hosted, leader)) => (hosted.place, leader.high_watermark()),
             Err(error) => return refused(error),
         };
         let before = if before == Offset(-1) { high_watermark } else { before };
         if before < Offset::ZERO || before > high_watermark {
             return refused(ErrorCode::OffsetOutOfRange);
         }
-        match self.store.delete_records(slot, before) {
+        match self.directories.store_mut(log).delete_records(log.slot, before) {
             DeleteRecords::Done { log_start } => Some(Answer::Deleted { low_watermark: log_start }),
             DeleteRecords::OutOfRange => refused(ErrorCode::OffsetOutOfRange),
             DeleteRecords::Failed => refused(ErrorCode::KafkaStorageError),
@@ -177,7 +186,7 @@ impl Shard {
     fn producers_of(&self, partition: TopicPartition) -> Answer {
         let view = match self.partitions.leader(partition) {
             Err(error) => return Answer::Refused { error },
-            Ok((hosted, _)) => self.store.view(hosted.slot),
+            Ok((hosted, _)) => self.directories.view(hosted.place),
         };
         let Some(view) = view else { return Answer::Refused { error: ErrorCode::KafkaStorageError } };
         let producers = view
@@ -194,21 +203,28 @@ impl Shard {
     }
 
     fn sizes(&self, wanted: Option<&[TopicPartition]>) -> Answer {
-        let size =
-            |partition: TopicPartition, hosted: &Hosted| self.store.view(hosted.slot).map(|view| (partition, view.size_bytes()));
-        let sizes = match wanted {
-            None => self.partitions.iter().filter_map(|(partition, hosted)| size(*partition, hosted)).collect(),
-            Some(wanted) => wanted
-                .iter()
-                .filter_map(|partition| self.partitions.get(*partition).and_then(|hosted| size(*partition, hosted)))
-                .collect(),
+        let described =
+            |(_, store): (u32, &Store)| DirectorySizes { sizes: Vec::new(), space: store.space(), failed: store.has_failed() };
+        let mut directories: Vec<DirectorySizes> = self.directories.iter().map(described).collect();
+        let mut put = |partition: TopicPartition, hosted: &Hosted| {
+            let view = self.directories.view(hosted.place);
+            if let Some((view, directory)) = view.zip(directories.get_mut(hosted.place.directory as usize)) {
+                directory.sizes.push((partition, view.size_bytes()));
+            }
         };
-        let free_bytes = self.store.space().map(|space| (space.total_bytes, space.free_bytes));
-        Answer::Sizes { sizes, free_bytes, failed: self.store.has_failed() }
+        match wanted {
+            None => self.partitions.iter().for_each(|(partition, hosted)| put(*partition, hosted)),
+            Some(wanted) => {
+                for (partition, hosted) in wanted.iter().filter_map(|wanted| Some((*wanted, self.partitions.get(*wanted)?))) {
+                    put(partition, hosted);
+                }
+            }
+        }
+        Answer::Sizes { directories }
     }
 
     /// A lookup that had to read is done.
-    pub(crate) fn located(&mut self, turn: &mut Turn<'_>, lookup: LookupId, result: Located) {
+    pub(crate) fn located(&mut self, turn: &mut Turn<'_>, lookup: (u32, LookupId), result: Located) {
         match self.lookups.remove(&lookup) {
             Some(LookupFor::Fetch(key)) => self.fetch_located(turn, key, result),
             Some(LookupFor::Replay { partition }) => self.replay_located(turn, partition, result),
@@ -217,9 +233,9 @@ impl Shard {
     }
 
     /// A lookup by timestamp that had to read is done.
-    pub(crate) fn timestamp_found(&mut self, turn: &mut Turn<'_>, lookup: LookupId, result: TimestampLookup) {
+    pub(crate) fn timestamp_found(&mut self, turn: &mut Turn<'_>, lookup: (u32, LookupId), result: TimestampLookup) {
         if let Some(LookupFor::Question { group, index }) = self.lookups.remove(&lookup)
-            && let Some(answer) = self.timestamp_answer((group, index), result)
+            && let Some(answer) = self.timestamp_answer((group, index), lookup.0, result)
         {
             self.answer_question(turn, group, index, answer);
         }

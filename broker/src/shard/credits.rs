@@ -46,6 +46,12 @@ impl Credits {
         Self { own, left: vec![full; usize::from(shards)] }
     }
 
+    /// How many are with the other shards.
+    pub(crate) fn away(&self, limits: &Limits) -> u32 {
+        let full = limits.produce_credits + limits.fetch_credits + limits.control_credits;
+        self.left.iter().map(|left| full - left.produce - left.fetch - left.control).sum()
+    }
+
     /// Whether a request of this class could be sent to every owner.
     pub(crate) fn available(&mut self, class: Class) -> bool {
         let own = usize::from(self.own.0);

@@ -139,6 +139,9 @@ impl Shard {
     /// A request's result is this response.
     pub(crate) fn answer(&mut self, way: &Return, response: impl Into<Response>) {
         let encoded = response.into().encode(way.version, way.correlation_id);
+        if way.overlap == Overlap::Exclusive {
+            self.fairness.spend(encoded.bytes.len());
+        }
         debug_assert!(encoded.splits.is_empty(), "only a fetch leaves records out");
         self.finish(way.ticket, way.overlap, Reply::Send(vec![SendPart::Bytes(encoded.bytes)]));
     }

@@ -6,10 +6,13 @@
 //! Invariants: a request that started has exactly one result; a credit taken is given back once; what is charged to the
 //! budget is released once.
 
+mod audit;
 mod credits;
+mod directories;
 mod dispatch;
 #[cfg(control_early_ack)]
 mod early;
+mod fairness;
 mod post;
 mod proposals;
 mod settings;
@@ -28,7 +31,7 @@ use flumen_log::{
     Monotonic, Now, Offset,
     io::{Completion, ConnectionId, Effects, Event, Machine, Owner, Thread},
     recovery::ShardRecovery,
-    store::{LookupId, Output, Store},
+    store::{LookupId, Output},
 };
 
 use crate::{
@@ -43,15 +46,17 @@ use crate::{
     producer_ids::ProducerIds,
     query::Questions,
 };
+pub use audit::{Holdings, PartitionAudit};
 pub(crate) use credits::{Class, Credits};
+use directories::Directories;
+pub(crate) use directories::Place;
 pub(crate) use dispatch::{Return, Running, RunningRequest};
 pub use settings::{OffsetSettings, Settings};
 pub(crate) use timers::{Timer, Timers};
 
-/// Whose file operations are the store's.
-const STORE: Owner = Owner(0);
-/// Whose file operations are the coordinators', which read their partitions at start.
-pub(crate) const COORDINATORS: Owner = Owner(1);
+/// Whose file operations are the coordinators', which read their partitions at start. All others are the stores', whose owners are
+/// the numbers of their log directories, which are far fewer.
+pub(crate) const COORDINATORS: Owner = Owner(u16::MAX as u32);
 
 /// The turn that is being taken.
 pub(crate) struct Turn<'a> {
@@ -77,6 +82,10 @@ pub struct Shard {
     pub(crate) proposals: proposals::Proposals,
     /// Connections whose next request found no credit.
     pub(crate) uncredited: BTreeSet<ConnectionId>,
+    /// Work of this turn that is neither Produce nor Fetch.
+    pub(crate) fairness: fairness::Fairness,
+    /// Connections whose next request waits until replies have left.
+    pub(crate) overdrawn: BTreeSet<ConnectionId>,
     /// Connections with something to do: a reply to send, a request to start, bytes to read.
     pub(crate) busy: VecDeque<ConnectionId>,
     pub(crate) running: Map<Ticket, RunningRequest>,
@@ -85,27 +94,25 @@ pub struct Shard {
     pub(crate) metadata: Metadata,
     pub(crate) sessions: Sessions,
     pub(crate) producer_ids: ProducerIds,
-    pub(crate) store: Store,
-    pub(crate) outputs: Vec<Output>,
+    pub(crate) directories: Directories,
     pub(crate) partitions: Partitions,
     pub(crate) appends: Appends,
     pub(crate) purgatory: Purgatory,
     pub(crate) collecting: Map<FetchKey, Collecting>,
     pub(crate) questions: Questions,
-    pub(crate) lookups: Map<LookupId, LookupFor>,
+    /// A lookup is named within its log directory.
+    pub(crate) lookups: Map<(u32, LookupId), LookupFor>,
     pub(crate) coordinators: Coordinators,
     pub(crate) stopping: stop::Stopping,
     drained_peers: stop::DrainedPeers,
-    /// The control thread was told that the journal is written buffered.
-    told_buffered: bool,
     #[cfg(control_early_ack)]
     held_writes: early::HeldWrites,
 }
 
 impl Shard {
-    /// A shard over what recovery found. It knows no topic until the first [`Mail::Image`].
+    /// A shard over what recovery found in each of its log directories. It knows no topic until the first [`Mail::Image`].
     #[must_use]
-    pub fn new(settings: Settings, recovered: ShardRecovery) -> Self {
+    pub fn new(settings: Settings, recovered: Vec<ShardRecovery>) -> Self {
         let settings = Arc::new(settings);
         let limits = &settings.limits;
         Self {
@@ -114,6 +121,8 @@ impl Shard {
             credits: Credits::new(settings.shard, settings.shards, limits),
             proposals: proposals::Proposals::new(limits.control_credits),
             uncredited: BTreeSet::new(),
+            fairness: fairness::Fairness::default(),
+            overdrawn: BTreeSet::new(),
             busy: VecDeque::new(),
             running: Map::default(),
             local: VecDeque::new(),
@@ -121,8 +130,7 @@ impl Shard {
             metadata: Metadata::new(&settings),
             sessions: Sessions::new(limits.fetch_sessions, limits.fetch_session_partitions, Random::seeded(!settings.seed)),
             producer_ids: ProducerIds::default(),
-            store: Store::new(settings.store.clone(), recovered, STORE),
-            outputs: Vec::new(),
+            directories: Directories::new(&settings.store, recovered),
             partitions: Partitions::default(),
             appends: Appends::default(),
             purgatory: Purgatory::default(),
@@ -132,7 +140,6 @@ impl Shard {
             coordinators: Coordinators::default(),
             stopping: stop::Stopping::No,
             drained_peers: stop::DrainedPeers::new(),
-            told_buffered: false,
             #[cfg(control_early_ack)]
             held_writes: early::HeldWrites::default(),
             settings,
@@ -149,7 +156,7 @@ impl Shard {
         if completion.id.owner == COORDINATORS {
             self.coordinator_read(turn, completion);
         } else {
-            self.store.complete(completion, turn.now, &mut turn.effects.files, &mut self.outputs);
+            self.directories.complete(completion, turn.now, &mut turn.effects.files);
         }
     }
 
@@ -170,9 +177,9 @@ impl Shard {
         loop {
             if let Some(mail) = self.local.pop_front() {
                 self.read_mail(turn, Thread::Shard(self.settings.shard), mail);
-            } else if !self.outputs.is_empty() {
-                for output in core::mem::take(&mut self.outputs) {
-                    self.store_output(turn, output);
+            } else if let Some((directory, outputs)) = self.directories.take_outputs() {
+                for output in outputs {
+                    self.store_output(turn, directory, output);
                 }
             } else if let Some(id) = self.busy.pop_front() {
                 self.serve(turn, id);
@@ -182,24 +189,25 @@ impl Shard {
         }
     }
 
-    fn store_output(&mut self, turn: &mut Turn<'_>, output: Output) {
+    fn store_output(&mut self, turn: &mut Turn<'_>, directory: u32, output: Output) {
+        let place = |slot| Place { directory, slot };
         match output {
-            Output::Created { slot, result } => self.partition_created(turn, slot, result),
+            Output::Created { slot, result } => self.partition_created(turn, place(slot), result),
             Output::Removed { partition } => self.partition_removed(turn, partition),
-            Output::Advanced { slot } => self.partition_advanced(turn, slot),
-            Output::Located { lookup, result } => self.located(turn, lookup, result),
-            Output::Timestamp { lookup, result } => self.timestamp_found(turn, lookup, result),
-            Output::LogStartMoved { slot, log_start } => self.log_start_moved(turn, slot, log_start),
-            Output::DurabilityChanged { slot } => self.durability_changed(turn, slot),
+            Output::Advanced { slot } => self.partition_advanced(turn, place(slot)),
+            Output::Located { lookup, result } => self.located(turn, (directory, lookup), result),
+            Output::Timestamp { lookup, result } => self.timestamp_found(turn, (directory, lookup), result),
+            Output::LogStartMoved { slot, log_start } => self.log_start_moved(turn, place(slot), log_start),
+            Output::DurabilityChanged { slot } => self.durability_changed(turn, place(slot)),
             Output::DirectoryFailed { error } => {
-                turn.effects.mail.push((Thread::Control, Mail::DirectoryFailed { error }));
-                self.directory_failed(turn);
+                turn.effects.mail.push((Thread::Control, Mail::DirectoryFailed { directory, error }));
+                self.directory_failed(turn, directory);
             }
         }
     }
 
-    fn log_start_moved(&mut self, turn: &mut Turn<'_>, slot: flumen_log::store::PartitionSlot, log_start: Offset) {
-        let Some(partition) = self.partitions.of_slot(slot) else { return };
+    fn log_start_moved(&mut self, turn: &mut Turn<'_>, place: Place, log_start: Offset) {
+        let Some(partition) = self.partitions.at(place) else { return };
         self.deletions_done(turn, partition, log_start);
     }
 }
@@ -212,7 +220,7 @@ impl Machine for Shard {
         match event {
             Event::Accepted { connection, listener, .. } => self.accepted(turn, connection, listener),
             Event::Received { connection, data } => self.received(turn, connection, data),
-            Event::Progress { connection, .. } => self.progressed(turn, connection),
+            Event::Progress { connection, direction, .. } => self.progressed(turn, connection, direction),
             Event::Sent { connection } => self.sent(turn, connection),
             Event::Hangup { connection } => self.close(turn, connection),
             Event::Closed { connection } => self.closed(turn, connection),
@@ -225,6 +233,8 @@ impl Machine for Shard {
 
     fn end_turn(&mut self, now: Now, effects: &mut Effects<Mail>) {
         let turn = &mut Turn { now, effects };
+        self.busy.extend(self.fairness.begin_turn(now.monotonic));
+        self.settle(turn);
         while let Some(timer) = self.timers.due(now.monotonic) {
             self.timer(turn, timer);
             self.settle(turn);
@@ -234,13 +244,12 @@ impl Machine for Shard {
         if self.held_writes.hold(now.monotonic) {
             return;
         }
-        self.store.tick(now, &mut turn.effects.files, &mut self.outputs);
+        self.directories.tick(now, &mut turn.effects.files);
         self.settle(turn);
-        self.store.end_turn(now, &mut turn.effects.files, &mut self.outputs);
+        self.directories.end_turn(now, &mut turn.effects.files);
         self.settle(turn);
-        if !self.told_buffered && !self.store.has_direct_journal() {
-            self.told_buffered = true;
-            turn.effects.mail.push((Thread::Control, Mail::JournalIsBuffered));
+        if let Some(directory) = self.directories.newly_buffered() {
+            turn.effects.mail.push((Thread::Control, Mail::JournalIsBuffered { directory }));
         }
         self.stop_on(turn);
     }
@@ -250,7 +259,7 @@ impl Machine for Shard {
         let held = self.held_writes.deadline();
         #[cfg(not(control_early_ack))]
         let held = None;
-        [self.timers.next(), self.store.next_deadline(), held].into_iter().flatten().min()
+        [self.timers.next(), self.directories.next_deadline(), self.fairness.deadline(), held].into_iter().flatten().min()
     }
 
     fn is_finished(&self) -> bool {

@@ -24,11 +24,12 @@ impl Shard {
     pub(super) fn read_mail(&mut self, turn: &mut Turn<'_>, from: Thread, mail: Mail) {
         match (from, mail) {
             (_, Mail::Proposed { origin, result }) => self.proposed(turn, origin, *result),
-            (_, Mail::Image { index, image, delta }) => self.apply_image(turn, index, image, &delta),
+            (_, Mail::Image { index, image, delta, placed }) => self.apply_image(turn, index, image, &delta, &placed),
             (_, Mail::Open) if self.stopping != Stopping::No => {}
             (_, Mail::Open) => turn.effects.net.push(NetEffect::Accept { enabled: true }),
+            (Thread::Control, Mail::DirectoryFailed { directory, error }) => self.directories.take_offline(directory, error),
             (Thread::Shard(from), mail) => self.read_shard_mail(turn, from, mail),
-            // Nothing else is ever written by the control thread, and these two are written to it.
+            // Nothing else is ever written by the control thread.
             (Thread::Control, _) => {}
         }
     }
@@ -66,7 +67,7 @@ impl Shard {
             | Mail::Image { .. }
             | Mail::Applied { .. }
             | Mail::Open
-            | Mail::JournalIsBuffered
+            | Mail::JournalIsBuffered { .. }
             | Mail::DirectoryFailed { .. } => {}
         }
     }

@@ -61,6 +61,11 @@ impl Proposals {
         self.waiting.retain(|(origin, _)| *origin != Proposer::Request(ticket));
     }
 
+    /// How many are under way.
+    pub(super) const fn away(&self, limits: &crate::limits::Limits) -> u32 {
+        limits.control_credits - self.left
+    }
+
     /// A proposal was decided.
     fn decided(&mut self, origin: Proposer) {
         self.left += 1;

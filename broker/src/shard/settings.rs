@@ -23,8 +23,10 @@ pub struct Settings {
     pub admin: BrokerSettings,
     /// How commits are kept.
     pub offsets: OffsetSettings,
-    /// Where this broker keeps its data, as DescribeLogDirs shows it.
-    pub log_directory: alloc::string::String,
+    /// Where the log directories are, by their numbers, as DescribeLogDirs shows them.
+    pub log_directories: alloc::vec::Vec<alloc::string::String>,
+    /// Log directories that could not be used at start.
+    pub log_directories_offline: alloc::vec::Vec<alloc::string::String>,
 }
 
 /// How commits of offsets are kept.

@@ -44,7 +44,7 @@ impl Shard {
             let Some(connection) = self.connections.get_mut(&id) else { continue };
             connection.draining = true;
             let at_rest = connection.depth() == 0 && connection.receiving_charge == 0;
-            if at_rest && connection.moved_at.after_ms(recently_ms) <= turn.now.monotonic {
+            if at_rest && connection.moved_at().after_ms(recently_ms) <= turn.now.monotonic {
                 self.close(turn, id);
             } else {
                 self.busy.push_back(id);
@@ -102,9 +102,9 @@ impl Shard {
         }
         if self.stopping == Stopping::Peers && self.drained_peers.len() + 1 == usize::from(self.settings.shards) {
             self.stopping = Stopping::Store;
-            self.store.stop(turn.now, &mut turn.effects.files);
+            self.directories.stop(turn.now, &mut turn.effects.files);
         }
-        if self.stopping == Stopping::Store && self.store.is_stopped() && turn.effects.files.is_empty() {
+        if self.stopping == Stopping::Store && self.directories.is_stopped() && turn.effects.files.is_empty() {
             self.stopping = Stopping::Done;
         }
     }

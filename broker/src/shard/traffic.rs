@@ -1,7 +1,7 @@
 //! Bytes in, replies out: the connections of a shard.
 
 use bytes::{Buf, Bytes};
-use flumen_log::io::{ConnectionId, NetEffect, SendPart};
+use flumen_log::io::{ConnectionId, Direction, NetEffect, SendPart};
 use flumen_protocol::ApiKey;
 
 use super::{Class, Shard, Timer, Turn, stop::Stopping};
@@ -29,21 +29,22 @@ impl Shard {
     pub(super) fn received(&mut self, turn: &mut Turn<'_>, id: ConnectionId, data: Bytes) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.receiving = false;
-        connection.moved_at = turn.now.monotonic;
+        connection.moved(Direction::In, turn.now.monotonic);
         connection.frames.received(data);
         self.busy.push_back(id);
     }
 
-    pub(super) fn progressed(&mut self, turn: &mut Turn<'_>, id: ConnectionId) {
+    pub(super) fn progressed(&mut self, turn: &mut Turn<'_>, id: ConnectionId, direction: Direction) {
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.moved_at = turn.now.monotonic;
+            connection.moved(direction, turn.now.monotonic);
         }
     }
 
     pub(super) fn sent(&mut self, turn: &mut Turn<'_>, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        connection.moved_at = turn.now.monotonic;
+        connection.moved(Direction::Out, turn.now.monotonic);
         if let Some(sending) = connection.sending.pop_front() {
+            connection.held -= sending.charge;
             self.budget.release(sending.charge);
             if sending.close_after {
                 self.close(turn, id);
@@ -66,8 +67,12 @@ impl Shard {
 
     pub(super) fn closed(&mut self, turn: &mut Turn<'_>, id: ConnectionId) {
         let Some(connection) = self.connections.remove(&id) else { return };
-        self.budget.release(connection.charged());
+        self.budget.release(connection.held);
         self.uncredited.remove(&id);
+        self.overdrawn.remove(&id);
+        if connection.starved {
+            self.budget.forget(id);
+        }
         for sequence in connection.active {
             self.abandon(turn, Ticket { connection: id, sequence });
         }
@@ -78,7 +83,7 @@ impl Shard {
     pub(super) fn connection_deadline(&mut self, turn: &mut Turn<'_>, id: ConnectionId) {
         let limits = &self.settings.limits;
         let Some(connection) = self.connections.get(&id) else { return };
-        match connection.deadline(limits.stalled_ms, limits.idle_ms) {
+        match connection.deadline(limits) {
             Some(deadline) if deadline <= turn.now.monotonic => self.close(turn, id),
             deadline => {
                 let latest = turn.now.monotonic.after_ms(limits.stalled_ms);
@@ -101,15 +106,18 @@ impl Shard {
         }
     }
 
-    /// Room in the budget: let those who waited for it read on.
+    /// Room in the budget: let those who waited for it go on.
     fn wake_starved(&mut self) {
-        // It is served from the work queue, and goes back to the head of the line if there is still not enough.
-        while let Some(id) = self.budget.next_waiting() {
+        if !self.budget.is_overdrawn() {
+            self.busy.extend(core::mem::take(&mut self.overdrawn));
+        }
+        // Each is served from the work queue, wakes the next of its kind, and goes back to the head of the line if there is
+        // still not enough for it.
+        for id in self.budget.next_waiting().into_iter().flatten() {
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.starved = false;
                 connection.resumed = true;
                 self.busy.push_back(id);
-                return;
             }
         }
     }
@@ -140,16 +148,21 @@ impl Shard {
         };
         let resumed = core::mem::take(&mut connection.resumed);
         if connection.receiving_charge == 0 && length > 0 {
-            if !self.budget.admit(length, resumed) {
-                connection.starved = true;
+            if connection.held > 0 && connection.held + length > limits.connection_bytes {
+                // Its own replies, when they leave, let it go on.
                 if resumed {
-                    self.budget.wait_on(id)
-                } else {
-                    self.budget.wait(id)
+                    self.wake_starved();
                 }
                 return false;
             }
+            if !self.budget.admit(length, resumed) {
+                connection.starved = true;
+                self.budget.wait(id, length, resumed);
+                return false;
+            }
             connection.receiving_charge = length;
+            connection.frame_begun_at = turn.now.monotonic;
+            connection.held += length;
         }
         if let Some(at_least) = begun {
             connection.receive(turn.effects, at_least);
@@ -173,7 +186,15 @@ impl Shard {
             let Some(frame) = connection.inbox.front() else { return };
             let key = frame.bytes.first_chunk::<2>().map(|key| i16::from_be_bytes(*key));
             let (overlap, class) = overlap_of(key);
-            if !connection.pipeline.may_start(overlap) {
+            if !connection.pipeline.may_start(overlap) || connection.held > self.settings.limits.connection_bytes {
+                return;
+            }
+            if self.budget.is_overdrawn() {
+                self.overdrawn.insert(id);
+                return;
+            }
+            if class == Class::Control && !self.fairness.may_start(self.settings.limits.control_bytes_per_turn) {
+                self.fairness.defer(id);
                 return;
             }
             if !self.credits.available(class) {
@@ -184,6 +205,9 @@ impl Shard {
             connection.charges.push_back(frame.charge);
             let sequence = connection.pipeline.start(overlap);
             connection.active.insert(sequence);
+            if class == Class::Control {
+                self.fairness.spend(frame.bytes.len());
+            }
             self.dispatch(turn, Ticket { connection: id, sequence }, overlap, frame.bytes);
         }
     }
@@ -209,17 +233,20 @@ impl Shard {
                 Reply::Send(parts) => {
                     let bytes = parts.iter().map(memory_bytes).sum::<usize>();
                     self.budget.charge(bytes);
+                    connection.held += bytes;
                     if connection.sending.is_empty() {
-                        connection.moved_at = turn.now.monotonic;
+                        connection.sent_at = turn.now.monotonic;
                     }
                     connection.sending.push_back(Sending { charge: charge + bytes, close_after: false });
                     turn.effects.net.push(NetEffect::Send { connection: id, parts });
                 }
                 Reply::Silence => {
+                    connection.held -= charge;
                     self.budget.release(charge);
                     released = true;
                 }
                 Reply::Close => {
+                    connection.held -= charge;
                     self.budget.release(charge);
                     connection.draining = true;
                     match connection.sending.back_mut() {

@@ -2,6 +2,7 @@
 
 extern crate std;
 
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -11,6 +12,7 @@ use std::format;
 use crate::batch::{BatchBuilder, BatchHeader, ProducerInfo};
 use crate::codec::decode_topic_id;
 use crate::compression::Codec;
+use crate::directories::{DirectoryId, DirectoryList};
 use crate::io::AlignedBuffer;
 use crate::journal::{FileHeader, Frame, FrameBuilder, JournalFileName, JournalPosition};
 use crate::segment::index::SegmentIndex;
@@ -266,6 +268,18 @@ fn a_clean_stop() {
     assert_eq!(hex(&bytes), concat!("666c756d656e4353", "d9dcd1d4", "0000000000000006", "0001", "0004"));
     assert_eq!(CleanMark::decode(&bytes), Some(mark));
     assert_eq!(CleanMark::decode(&bytes[..23]), None);
+}
+
+#[test]
+fn the_list_of_directories() {
+    let (one, two) = (DirectoryId(1), DirectoryId(2));
+    let known = BTreeMap::from([(one, "/a b".to_string()), (two, "/2".to_string())]);
+    let text = DirectoryList { own: two, known }.encode();
+    assert_eq!(
+        text,
+        "flumen log directories 1\nself 00000000000000000000000000000002\nknows 00000000000000000000000000000001 /a b\n\
+             knows 00000000000000000000000000000002 /2\ncrc 052d4ff3\n"
+    );
 }
 
 #[test]

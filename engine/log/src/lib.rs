@@ -9,6 +9,7 @@ extern crate alloc;
 pub mod batch;
 mod codec;
 pub mod compression;
+pub mod directories;
 pub mod epoch;
 #[cfg(test)]
 mod golden;

@@ -145,8 +145,14 @@ impl PartitionState {
         let segment_bytes = fields.u64()?;
         let log_start = Offset(fields.i64()?);
         let name_bytes = usize::from(u16::from_be_bytes(fields.array()?));
+        if name_bytes > NAME_BYTES_MAX {
+            return None;
+        }
         let topic_name = String::from(core::str::from_utf8(fields.take(name_bytes)?).ok()?);
         let count = u16::from_be_bytes(fields.array()?);
+        if usize::from(count) > EPOCHS_KEPT {
+            return None;
+        }
         let epochs = (0..count).map(|_| Some((LeaderEpoch(fields.i32()?), Offset(fields.i64()?)))).collect::<Option<Vec<_>>>()?;
         let durability = if flags & REPLICATED == 0 { Durability::Journaled } else { Durability::Replicated };
         let removed = flags & REMOVED != 0;
@@ -154,12 +160,32 @@ impl PartitionState {
         Some(Self { counter, partition, topic_name, removed, durability, point, log_start, epochs })
     }
 
+    /// The file's copies, in their places.
+    fn copies(file: &[u8]) -> (Option<Self>, Option<Self>) {
+        (Self::decode_copy(file), file.get(COPY_BYTES..).and_then(Self::decode_copy))
+    }
+
+    /// Whether both copies are whole and one follows the other. Otherwise a later one than [`PartitionState::decode`] gives may have
+    /// been there, or is still to come.
+    #[must_use]
+    pub fn is_whole(file: &[u8]) -> bool {
+        matches!(Self::copies(file), (Some(first), Some(second)) if first.counter.abs_diff(second.counter) == 1)
+    }
+
+    /// Whether a copy that was written is not whole: torn by a crash, or damaged.
+    #[must_use]
+    pub fn has_lost_copy(file: &[u8]) -> bool {
+        let (first, second) = Self::copies(file);
+        let torn = |copy: &[u8]| Self::decode_copy(copy).is_none() && copy.iter().any(|byte| *byte != 0);
+        // From the second write on there are two.
+        let missing = first.xor(second).is_some_and(|only| only.counter > 1);
+        missing || file.chunks(COPY_BYTES).take(2).any(torn)
+    }
+
     /// Read the file: the newer of the valid copies.
     #[must_use]
     pub fn decode(file: &[u8]) -> Option<Self> {
-        let first = Self::decode_copy(file);
-        let second = file.get(COPY_BYTES..).and_then(Self::decode_copy);
-        match (first, second) {
+        match Self::copies(file) {
             (Some(first), Some(second)) => Some(if first.counter > second.counter { first } else { second }),
             (first, second) => first.or(second),
         }

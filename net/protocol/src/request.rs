@@ -6,7 +6,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::codec::limits::{REQUEST_BUDGET_FLOOR_BYTES, REQUEST_BUDGET_PER_BYTE};
+use crate::codec::limits::{REQUEST_BUDGET_FLOOR_BYTES, REQUEST_BUDGET_PER_BYTE, REQUEST_ELEMENTS_MAX};
 use crate::codec::{EncodeError, Malformed, Reader, VARINT_BOUND, Value, Writer};
 use crate::{ApiKey, Request, Text};
 
@@ -75,7 +75,7 @@ impl core::error::Error for DecodeError {}
 /// version), and closes the connection for everything else.
 pub fn decode_request(frame: Bytes) -> Result<(RequestHeader, Request), DecodeError> {
     let budget_bytes = REQUEST_BUDGET_FLOOR_BYTES.saturating_add(frame.len().saturating_mul(REQUEST_BUDGET_PER_BYTE));
-    let mut reader = Reader::new(frame, 0, false, budget_bytes);
+    let mut reader = Reader::new(frame, 0, false, budget_bytes).with_elements(REQUEST_ELEMENTS_MAX);
     let numbers = read_numbers(&mut reader).map_err(|reason| malformed(reason, &reader))?;
     let (api_key, version, correlation_id) = numbers;
     let Some(api_key) = ApiKey::from_code(api_key) else {

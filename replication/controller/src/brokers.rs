@@ -9,8 +9,10 @@ use crate::refusal::Refusal;
 use crate::response::CommandResponse;
 use crate::rules::{ConfigRules, ConfigScope};
 use crate::state_machine::Draft;
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use flumen_log::mutants::{self, Mutant};
 use flumen_log::{BrokerId, LeaderEpoch, PartitionIndex, TopicId, TopicPartition};
 
 /// The topic setting that says what a confirmed record has survived.
@@ -30,6 +32,7 @@ impl Draft<'_> {
         let image = BrokerImage { id: broker, endpoints, rack, epoch: broker_epoch, boot_id, fenced: false };
         self.image.brokers.insert(broker, Arc::new(image));
         self.delta.brokers_changed.insert(broker);
+        let offline: BTreeSet<TopicPartition> = offline.into_iter().collect();
         let damaged = |topic: &TopicImage, index| offline.contains(&TopicPartition { topic: topic.id, partition: index });
         self.change_partitions(|image, rules, topic, index, partition| {
             if damaged(topic, index) {
@@ -51,6 +54,22 @@ impl Draft<'_> {
         }
         self.delta.brokers_changed.insert(broker);
         self.change_partitions(|image, _, _, _, partition| give_up(image, partition, broker));
+        Ok(CommandResponse::Done)
+    }
+
+    /// A broker leads some of its partitions no more, and leaves their in-sync sets where another member is left.
+    pub(crate) fn give_up_partitions(
+        &mut self,
+        broker: BrokerId,
+        broker_epoch: i64,
+        partitions: &[TopicPartition],
+    ) -> Result<CommandResponse, Refusal> {
+        self.check_registration(broker, broker_epoch)?;
+        let given_up: BTreeSet<TopicPartition> = partitions.iter().copied().collect();
+        self.change_partitions(|image, _, topic, index, partition| {
+            let given_up = given_up.contains(&TopicPartition { topic: topic.id, partition: index });
+            given_up.then(|| give_up(image, partition, broker)).flatten()
+        });
         Ok(CommandResponse::Done)
     }
 
@@ -89,7 +108,7 @@ impl Draft<'_> {
 
 /// What the start of a broker means for a partition that did not lose anything by it.
 fn take_up(partition: &PartitionImage, broker: BrokerId) -> Option<PartitionImage> {
-    let leads = partition.leader == Some(broker);
+    let leads = partition.leader == Some(broker) && !mutants::is(Mutant::B33);
     let can_lead = partition.leader.is_none() && partition.isr.contains(&broker);
     (leads || can_lead).then(|| led_by(partition, Some(broker)))
 }

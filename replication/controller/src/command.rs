@@ -46,6 +46,15 @@ pub enum Command {
     },
     /// A leader asks for another in-sync set.
     AlterPartition(AlterPartition),
+    /// A broker can serve these partitions no more until it registers again: their log directory has failed.
+    GiveUpPartitions {
+        /// Who.
+        broker: BrokerId,
+        /// Which of its registrations.
+        broker_epoch: i64,
+        /// Which.
+        partitions: Vec<TopicPartition>,
+    },
 }
 
 impl Command {
@@ -66,7 +75,7 @@ pub struct RegisterBroker {
     pub boot_id: String,
     /// The broker stopped in order last time: everything it held is on disk.
     pub clean_stop: bool,
-    /// Partitions whose logs it found damaged: it cannot lead them.
+    /// Partitions whose logs it found damaged, or not at all while a log directory is missing: it cannot lead them.
     #[serde(default)]
     pub offline: Vec<TopicPartition>,
 }

@@ -10,6 +10,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use flumen_log::ProducerId;
+use flumen_log::mutants::{self, Mutant};
 use serde::{Deserialize, Serialize};
 
 /// A written image.
@@ -60,7 +61,7 @@ impl TryFrom<ImageSnapshot> for MetadataImage {
     fn try_from(snapshot: ImageSnapshot) -> Result<Self, SnapshotFault> {
         let mut image = Self {
             cluster_id: Arc::from(snapshot.cluster_id),
-            next_producer_id: snapshot.next_producer_id,
+            next_producer_id: if mutants::is(Mutant::B32) { ProducerId(0) } else { snapshot.next_producer_id },
             next_broker_epoch: snapshot.next_broker_epoch,
             ..Self::default()
         };

@@ -73,7 +73,8 @@ impl Command {
             | Self::FenceBroker { .. }
             | Self::DeleteTopics(_)
             | Self::AllocateProducerIds { .. }
-            | Self::AlterPartition(_) => false,
+            | Self::AlterPartition(_)
+            | Self::GiveUpPartitions { .. } => false,
         }
     }
 }
@@ -92,6 +93,9 @@ impl Draft<'_> {
                 or_refused(self.allocate_producer_ids(broker, broker_epoch, count))
             }
             Command::AlterPartition(request) => or_refused(self.alter_partition(request)),
+            Command::GiveUpPartitions { broker, broker_epoch, partitions } => {
+                or_refused(self.give_up_partitions(broker, broker_epoch, &partitions))
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! The quorum's files: opened, appended to, replaced as a whole.
 //!
 //! Invariants: what a call has written is on stable storage when it returns; a file whose write or sync failed takes no more;
-//! a replaced file is the old one or the new one after a crash, never a mixture.
+//! a replaced file is the old one or the new one after a crash, never a mixture. A reserve is kept beside the files and given up
+//! when the disk is full, so that metadata can be written when nothing else can; it is made again when there is room.
 
 use crate::frame::{self, Kind};
 use std::fs::{File, OpenOptions};
@@ -13,10 +14,16 @@ pub(crate) const LOG: &str = "log";
 /// The name of the snapshot.
 pub(crate) const SNAPSHOT: &str = "snapshot";
 
+/// The name of the reserve.
+const RESERVE: &str = "reserve";
+/// How large it is.
+const RESERVE_BYTES: usize = 8 << 20;
+
 /// A file of frames that grows.
 #[derive(Debug)]
 pub(crate) struct FrameFile {
     file: File,
+    directory: PathBuf,
     sequence: u64,
     failed: bool,
 }
@@ -33,7 +40,9 @@ impl FrameFile {
         // Even what reads back well may never have reached the disk.
         file.sync_all()?;
         let sequence = u64::try_from(frames).map_err(io::Error::other)?;
-        Ok(Self { file, sequence, failed: false })
+        let directory = path.parent().unwrap_or(path).to_path_buf();
+        keep_reserve(&directory);
+        Ok(Self { file, directory, sequence, failed: false })
     }
 
     /// Appends one frame.
@@ -42,11 +51,25 @@ impl FrameFile {
             return Err(io::Error::other("an earlier write failed"));
         }
         let bytes = frame::encode(self.sequence, kind, payload).ok_or_else(too_long)?;
-        let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
+        keep_reserve(&self.directory);
+        let written = self.write(&bytes).and_then(|()| self.file.sync_data());
         // After a failed sync nobody knows what is on the disk; trying again would only seem to help.
         self.failed = written.is_err();
         self.sequence += 1;
         written
+    }
+
+    /// Writes behind what is there. Where the disk is full the reserve goes, and what was written of the frame, and it is written
+    /// once more: a write refused for want of space is no failed one.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let whole_bytes = self.file.metadata()?.len();
+        match self.file.write_all(bytes) {
+            Err(fault) if is_full(&fault) && give_up_reserve(&self.directory) => {
+                self.file.set_len(whole_bytes)?;
+                self.file.write_all(bytes)
+            }
+            written => written,
+        }
     }
 
     /// Puts a file of these frames in the place of whatever has the name, and goes on with it.
@@ -58,13 +81,42 @@ impl FrameFile {
             bytes.extend(frame::encode(sequence, *kind, payload).ok_or_else(too_long)?);
             sequence += 1;
         }
-        let mut file = File::create(&beside)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
+        keep_reserve(directory);
+        let file = match make(&beside, &bytes) {
+            Err(fault) if is_full(&fault) && give_up_reserve(directory) => make(&beside, &bytes),
+            made => made,
+        }?;
         std::fs::rename(&beside, directory.join(name))?;
         sync_directory(directory)?;
-        Ok(Self { file, sequence, failed: false })
+        Ok(Self { file, directory: directory.to_path_buf(), sequence, failed: false })
     }
+}
+
+/// A file of these bytes, synced.
+fn make(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    Ok(file)
+}
+
+fn is_full(fault: &io::Error) -> bool {
+    matches!(fault.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Makes the reserve if it is missing. Without room for it the metadata does without.
+fn keep_reserve(directory: &Path) {
+    let path = directory.join(RESERVE);
+    let whole = std::fs::metadata(&path).is_ok_and(|status| status.len() == RESERVE_BYTES as u64);
+    if !whole && make(&path, &vec![0; RESERVE_BYTES]).is_err() {
+        // What there is of it would only take the room.
+        let _ = std::fs::remove_file(&path);
+    }
+}
+
+/// Whether there was a reserve to give up.
+fn give_up_reserve(directory: &Path) -> bool {
+    std::fs::remove_file(directory.join(RESERVE)).is_ok()
 }
 
 fn too_long() -> io::Error {

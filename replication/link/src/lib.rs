@@ -13,6 +13,8 @@
 mod fault;
 mod files;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod log_store;
 mod machine;
 mod opening;

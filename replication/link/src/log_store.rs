@@ -110,7 +110,7 @@ impl Kept {
     fn check_next(&self, entry: &MetadataEntry) -> Result<(), String> {
         let found = entry.log_id.index;
         match self.last() {
-            Some(last) if found != last.index + 1 => Err(format!("entry {found} follows entry {}", last.index)),
+            Some(last) if last.index.checked_add(1) != Some(found) => Err(format!("entry {found} follows entry {}", last.index)),
             _ => Ok(()),
         }
     }

@@ -20,9 +20,9 @@ pub use origin::{Fault, Faults, Origin};
 
 use flumen_broker::admin::BrokerSettings;
 use flumen_controller::configs::{BrokerLayers, ConfigMap};
-use flumen_log::BrokerId;
+use flumen_log::{BrokerId, directories::DirectoryId};
 use given::Given;
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 /// Where the data is kept unless somebody says so.
 const DEFAULT_DATA: &str = "./flumen-data";
@@ -38,8 +38,12 @@ pub struct ServerConfig {
     pub node: BrokerId,
     /// `broker.rack`.
     pub rack: Option<String>,
-    /// The one directory of `log.dirs`.
-    pub data: PathBuf,
+    /// `log.dirs`; there is at least one.
+    pub log_dirs: Vec<PathBuf>,
+    /// `metadata.log.dir`, or the first of `log.dirs`.
+    pub metadata_dir: PathBuf,
+    /// `flumen.log.dirs.lost`: directories that will not come back.
+    pub lost_dirs: BTreeSet<DirectoryId>,
     /// `listeners` with `advertised.listeners`, in the order of their names; there is at least one.
     pub listeners: Vec<Listener>,
     /// `flumen.cores` or `flumen.shards`.
@@ -85,7 +89,8 @@ impl ServerConfig {
         variables::read(variables, &mut given);
         flags.read(&mut given);
         let node = node(&mut given);
-        let data = data(&mut given);
+        let log_dirs = log_dirs(&mut given);
+        let lost_dirs = lost_dirs(&mut given);
         let listeners = listeners::read(&mut given);
         let placement = cores::read(&mut given);
         refuse_absent(&mut given);
@@ -94,7 +99,9 @@ impl ServerConfig {
             return Err(Faults(given.faults));
         }
         let rack = given.get("broker.rack").map(|setting| setting.value.clone());
-        Ok(Self { node, rack, data, listeners, placement, fixed: given.values() })
+        let metadata_dir = given.get("metadata.log.dir").map(|setting| PathBuf::from(&setting.value));
+        let metadata_dir = metadata_dir.or_else(|| log_dirs.first().cloned()).unwrap_or_else(|| DEFAULT_DATA.into());
+        Ok(Self { node, rack, log_dirs, metadata_dir, lost_dirs, listeners, placement, fixed: given.values() })
     }
 
     /// The number in force of a setting that has one.
@@ -148,17 +155,35 @@ fn node(given: &mut Given) -> BrokerId {
     }
 }
 
-/// The one data directory.
-fn data(given: &mut Given) -> PathBuf {
+/// The log directories, each once.
+fn log_dirs(given: &mut Given) -> Vec<PathBuf> {
     if given.get("log.dirs").is_none() {
         let older = given.get("log.dir").map_or_else(|| DEFAULT_DATA.to_owned(), |setting| setting.value.clone());
         given.set_default("log.dirs", older);
     }
-    let Some(setting) = given.get("log.dirs").cloned() else { return PathBuf::from(DEFAULT_DATA) };
-    if setting.value.contains(',') {
-        given.fault(&setting.origin, format!("this version takes exactly one data directory, not {}", setting.value));
+    let Some(setting) = given.get("log.dirs").cloned() else { return Vec::new() };
+    let mut directories: Vec<PathBuf> = Vec::new();
+    for text in setting.value.split(',').map(str::trim) {
+        if text.is_empty() || text.contains('\n') || directories.iter().any(|other| other.as_os_str() == text) {
+            given.fault(&setting.origin, format!("log.dirs must name directories, each once, not {}", setting.value));
+            break;
+        }
+        directories.push(text.into());
     }
-    PathBuf::from(setting.value)
+    directories
+}
+
+/// The directories given up, by their ids.
+fn lost_dirs(given: &mut Given) -> BTreeSet<DirectoryId> {
+    let Some(setting) = given.get("flumen.log.dirs.lost").cloned() else { return BTreeSet::new() };
+    let ids = setting.value.split(',').map(str::trim).filter(|text| !text.is_empty());
+    let ids: Result<_, _> = ids.map(str::parse).collect();
+    ids.unwrap_or_else(|_| {
+        let problem =
+            format!("flumen.log.dirs.lost takes the ids of log directories, as the broker names them, not {}", setting.value);
+        given.fault(&setting.origin, problem);
+        BTreeSet::new()
+    })
 }
 
 /// Refuses what would be taken for a promise that this version does not keep.

@@ -25,7 +25,8 @@ fn set(pairs: &[&str]) -> ConfigFlags {
 fn nothing_given_is_a_broker_on_loopback() {
     let config = from_file("");
     assert_eq!(config.node, BrokerId(1));
-    assert_eq!(config.data, PathBuf::from("./flumen-data"));
+    assert_eq!(config.log_dirs, [PathBuf::from("./flumen-data")]);
+    assert_eq!(config.metadata_dir, config.log_dirs[0]);
     let address = Address { host: "127.0.0.1".into(), port: 9092 };
     assert_eq!(config.listeners, [Listener { name: "PLAINTEXT".into(), bind: address.clone(), advertised: address }]);
     assert_eq!(config.placement, Placement::EveryCore);
@@ -163,7 +164,7 @@ fn flags_stand_for_settings() {
         ..ConfigFlags::default()
     };
     let config = load("log.dirs = \"/other\"", &[], flags).expect("valid");
-    assert_eq!(config.data, PathBuf::from("/data/x"));
+    assert_eq!(config.log_dirs, [PathBuf::from("/data/x")]);
     assert_eq!(config.listeners[0].bind.port, 0);
     assert_eq!(config.placement, Placement::Cores(vec![0, 1, 3]));
     let config = load("", &[], ConfigFlags { shards: Some(2), ..ConfigFlags::default() }).expect("valid");
@@ -221,8 +222,13 @@ fn one_node_one_directory_both_roles_no_tiers() {
     assert_eq!(from_file("node.id = 7").fixed.get("broker.id").map(String::as_str), Some("7"));
     assert!(refusal("broker.id = 7\nnode.id = 8").contains("must be the same"));
     assert!(refusal("node.id = -2").contains("at least 0"));
-    assert_eq!(from_file("log.dir = \"/d\"").data, PathBuf::from("/d"));
-    assert!(refusal("log.dirs = [\"/a\", \"/b\"]").contains("exactly one data directory"));
+    assert_eq!(from_file("log.dir = \"/d\"").log_dirs, [PathBuf::from("/d")]);
+    let several = from_file("log.dirs = [\"/a\", \"/b\"]");
+    assert_eq!(several.log_dirs, [PathBuf::from("/a"), PathBuf::from("/b")]);
+    assert_eq!(several.metadata_dir, PathBuf::from("/a"));
+    assert_eq!(from_file("log.dirs = \"/a,/b\"\nmetadata.log.dir = \"/c\"").metadata_dir, PathBuf::from("/c"));
+    assert!(refusal("log.dirs = [\"/a\", \"/a\"]").contains("log.dirs"));
+    assert!(refusal("\"flumen.log.dirs.lost\" = \"/a\"").contains("ids of log directories"));
     assert!(refusal("process.roles = \"broker\"").contains("broker,controller"));
     from_file("process.roles = \"controller,broker\"");
     assert!(refusal("remote.log.storage.system.enable = true").contains("no tiered storage"));
@@ -232,4 +238,18 @@ fn one_node_one_directory_both_roles_no_tiers() {
 fn a_password_is_never_told() {
     let refused = refusal("ssl.key.password = 5");
     assert!(!refused.contains('5') || refused.starts_with("server.toml:1:20: ssl.key.password must be a text"), "{refused}");
+}
+
+#[test]
+fn the_corpus_of_configuration_files_is_read_without_a_panic() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/configuration");
+    let mut refused = 0;
+    let mut inputs = 0;
+    for entry in std::fs::read_dir(corpus).expect("a corpus") {
+        let text = std::fs::read(entry.expect("a readable corpus").path()).expect("a readable input");
+        let Ok(text) = String::from_utf8(text) else { continue };
+        inputs += 1;
+        refused += usize::from(load(&text, &[], ConfigFlags::default()).is_err());
+    }
+    assert!(inputs > 3 && refused > 0 && refused < inputs, "{refused} of {inputs} were refused");
 }

@@ -5,10 +5,11 @@
 
 use std::collections::VecDeque;
 
+use flumen_broker::Homes;
 use flumen_broker::mail::{Mail, Proposer};
-use flumen_controller::{CommandResponse, Delta, MetadataImage};
+use flumen_controller::{Command, CommandResponse, Delta, MetadataImage};
 use flumen_link::{Changes, Quorum};
-use flumen_log::ShardId;
+use flumen_log::{BrokerId, ShardId, TopicPartition, io::IoError};
 use flumen_reactor::mailbox::{ControlPostbox, StopHandle, Waiter};
 use std::sync::Arc;
 use tokio::{
@@ -28,6 +29,17 @@ struct Decided {
     result: Result<CommandResponse, String>,
 }
 
+/// What the control thread knows of this broker.
+pub(super) struct Here {
+    pub(super) broker: BrokerId,
+    pub(super) broker_epoch: i64,
+    /// The log directories, by their numbers.
+    pub(super) paths: Vec<String>,
+    /// The one with the metadata.
+    pub(super) metadata_directory: Option<u32>,
+    pub(super) homes: Homes,
+}
+
 /// The control thread's state.
 pub(super) struct Control {
     quorum: Quorum,
@@ -38,12 +50,19 @@ pub(super) struct Control {
     /// The image last sent out.
     image: Arc<MetadataImage>,
     sent_index: u64,
+    /// Changes that are not sent out yet, oldest first.
+    held: VecDeque<flumen_link::Change>,
+    /// The last change taken, sent out or not.
+    taken_index: u64,
+    /// The last change sent out that deleted topics.
+    deleted_index: u64,
     applied: Vec<u64>,
     decided_sender: mpsc::UnboundedSender<Decided>,
     decided: mpsc::UnboundedReceiver<Decided>,
     /// Decisions whose images are not applied everywhere.
     waiting: VecDeque<(u64, Decided)>,
     failed: Option<String>,
+    here: Here,
 }
 
 impl Control {
@@ -52,6 +71,7 @@ impl Control {
         changes: Changes,
         image: Arc<MetadataImage>,
         postbox: ControlPostbox<Mail>,
+        here: Here,
     ) -> Result<Self, Refusal> {
         let (decided_sender, decided) = mpsc::unbounded_channel();
         #[expect(deprecated, reason = "the waiter owns its descriptor for as long as it is registered; the other way is unsafe")]
@@ -65,10 +85,14 @@ impl Control {
             postbox,
             image,
             sent_index: 0,
+            held: VecDeque::new(),
+            taken_index: 0,
+            deleted_index: 0,
             decided_sender,
             decided,
             waiting: VecDeque::new(),
             failed: None,
+            here,
         })
     }
 
@@ -80,14 +104,16 @@ impl Control {
         }
         // Zero would count as applied before anything was.
         self.sent_index = self.sent_index.max(1);
+        self.taken_index = self.sent_index;
         let delta = Arc::new(Delta::from_nothing(&self.image));
         self.broadcast(&delta);
     }
 
     fn broadcast(&mut self, delta: &Arc<Delta>) {
+        let placed = self.here.homes.place(&self.image, delta);
         for shard in self.shards() {
-            let (image, delta) = (Arc::clone(&self.image), Arc::clone(delta));
-            self.postbox.send(shard, Mail::Image { index: self.sent_index, image, delta });
+            let (image, delta, placed) = (Arc::clone(&self.image), Arc::clone(delta), Arc::clone(&placed));
+            self.postbox.send(shard, Mail::Image { index: self.sent_index, image, delta, placed });
         }
     }
 
@@ -121,9 +147,10 @@ impl Control {
         loop {
             self.read_mail();
             self.send_images();
+            self.send_held();
             self.send_decisions();
             if let Some(failure) = &self.failed {
-                // Metadata that cannot be written is the end: everything acknowledged so far is on disk.
+                // Without a place for the metadata, or for any log, this is the end: all that was acknowledged is on disk.
                 eprintln!("flumen: {failure}");
                 std::process::exit(1);
             }
@@ -162,28 +189,88 @@ impl Control {
                         let _ = sender.send(Decided { shard: from, origin, result });
                     });
                 }
-                Mail::Applied { index } => {
+                Mail::Applied { index, not_made } => {
+                    self.partitions_not_made(&not_made);
                     if let Some(applied) = self.applied.get_mut(usize::from(from.0)) {
                         *applied = index;
                     }
                 }
-                Mail::JournalIsBuffered => {
+                Mail::JournalIsBuffered { directory } => {
                     eprintln!(
-                        "flumen: shard {from}: the file system refuses direct I/O: the journal is written buffered, with a sync"
+                        "flumen: {}: shard {from}: the file system refuses direct I/O: the journal is written buffered, with a sync",
+                        self.path(directory)
                     );
                 }
-                Mail::DirectoryFailed { error } => {
-                    eprintln!("flumen: shard {from}: the data directory failed ({error}): its partitions are offline");
-                }
+                Mail::DirectoryFailed { directory, error } => self.directory_failed(directory, error),
                 _ => {}
             }
         }
     }
 
+    fn path(&self, directory: u32) -> &str {
+        self.here.paths.get(directory as usize).map_or("?", String::as_str)
+    }
+
+    /// A log directory failed in one shard: it is offline in all, and this broker leads nothing there any more.
+    fn directory_failed(&mut self, directory: u32, error: IoError) {
+        let Some(partitions) = self.here.homes.take_offline(directory) else { return };
+        let path = self.path(directory).to_owned();
+        eprintln!("flumen: {path}: the log directory failed ({error}): its {} partition(s) are offline", partitions.len());
+        if self.here.metadata_directory == Some(directory) {
+            self.failed = Some(format!("{path} holds the metadata: this is the end"));
+        } else if !self.here.homes.any_online() {
+            self.failed = Some("no log directory is left".to_owned());
+        }
+        for shard in self.shards() {
+            self.postbox.send(shard, Mail::DirectoryFailed { directory, error });
+        }
+        self.give_up(partitions);
+    }
+
+    /// Partitions whose directories could not be made are offline.
+    fn partitions_not_made(&self, not_made: &[(TopicPartition, IoError)]) {
+        for (TopicPartition { topic, partition }, error) in not_made {
+            eprintln!("flumen: partition {partition} of topic id {topic} cannot be made ({error}): it is offline");
+        }
+        if !not_made.is_empty() {
+            self.give_up(not_made.iter().map(|(partition, _)| *partition).collect());
+        }
+    }
+
+    /// This broker leads these no more.
+    fn give_up(&self, partitions: Vec<TopicPartition>) {
+        let Here { broker, broker_epoch, .. } = self.here;
+        let command = Command::GiveUpPartitions { broker, broker_epoch, partitions };
+        let quorum = self.quorum.clone();
+        tokio::task::spawn_local(async move {
+            if let Err(error) = quorum.propose(command).await {
+                // The quorum's own end is noticed by itself.
+                tracing::error!(%error, "that partitions are offline could not be recorded");
+            }
+        });
+    }
+
     fn take_change(&mut self, change: flumen_link::Change) {
-        self.image = change.image;
-        self.sent_index = change.index;
-        self.broadcast(&change.delta);
+        self.taken_index = change.index;
+        self.held.push_back(change);
+        self.send_held();
+    }
+
+    /// A new topic may have the name of one that was just deleted, and other owners: it waits until that one is gone everywhere.
+    fn send_held(&mut self) {
+        let everywhere = self.applied.iter().min().copied().unwrap_or_default();
+        while let Some(change) = self.held.pop_front() {
+            if !change.delta.topics_created.is_empty() && everywhere < self.deleted_index {
+                self.held.push_front(change);
+                return;
+            }
+            self.image = change.image;
+            self.sent_index = change.index;
+            if !change.delta.topics_deleted.is_empty() {
+                self.deleted_index = change.index;
+            }
+            self.broadcast(&change.delta);
+        }
     }
 
     fn send_images(&mut self) {
@@ -195,7 +282,7 @@ impl Control {
     fn take_decision(&mut self, decided: Decided) {
         // Its own image, if it led to one, is in the channel before the decision is.
         self.send_images();
-        self.waiting.push_back((self.sent_index, decided));
+        self.waiting.push_back((self.taken_index, decided));
     }
 
     /// Answer the decisions that every shard has caught up with.

@@ -4,13 +4,14 @@ mod control;
 mod shard_settings;
 mod shards;
 
+use flumen_broker::Homes;
 use flumen_controller::{Command, CommandResponse, Endpoint, command::RegisterBroker, configs::KafkaConfigRules};
 use flumen_link::{Quorum, QuorumOptions, Started};
-use flumen_log::recovery::Recovery;
-use flumen_reactor::{DataDirectory, mailbox::mesh};
+use flumen_log::TopicPartition;
+use flumen_reactor::mailbox::mesh;
 
-use crate::{config::ServerConfig, start::Bound};
-use control::Control;
+use crate::{config::ServerConfig, log_directories::LogDirectories, start::Bound};
+use control::{Control, Here};
 
 /// Why the process ends early: a sentence for a person.
 type Refusal = Box<dyn std::error::Error + Send + Sync>;
@@ -18,10 +19,9 @@ type Refusal = Box<dyn std::error::Error + Send + Sync>;
 /// Everything that was made ready before any thread runs.
 pub(crate) struct Plan {
     pub(crate) config: ServerConfig,
-    pub(crate) directory: DataDirectory,
+    pub(crate) directories: LogDirectories,
     pub(crate) cores: Vec<Option<usize>>,
     pub(crate) bound: Vec<Bound>,
-    pub(crate) recovery: Recovery,
 }
 
 /// Run the threads until the process is told to stop.
@@ -33,22 +33,34 @@ pub(crate) fn run_process(plan: Plan) -> Result<(), Refusal> {
 
 async fn control(plan: Plan) -> Result<(), Refusal> {
     let options = QuorumOptions {
-        directory: plan.directory.path().join("metadata"),
+        directory: plan.directories.metadata.clone(),
         node: plan.config.node,
         cluster_id: random_cluster_id(),
         rules: Box::new(KafkaConfigRules),
     };
     let Started { quorum, image, changes, .. } = Quorum::start(options).await?;
-    let registration = registration(&plan)?;
-    let response = quorum.propose(Command::RegisterBroker(registration)).await?;
-    if let CommandResponse::Refused(refusal) = response {
-        return Err(format!("this broker was not registered: {refusal}").into());
+    let mut homes = Homes::new(plan.config.node, &plan.directories.found());
+    let mut offline: Vec<_> = plan.directories.damaged().collect();
+    if !plan.directories.missing.is_empty() {
+        offline.extend(homes.hold_back(&image));
     }
+    let registration = registration(&plan, offline)?;
+    let broker_epoch = match quorum.propose(Command::RegisterBroker(registration)).await? {
+        CommandResponse::Registered { broker_epoch } => broker_epoch,
+        other => return Err(format!("this broker was not registered: {other:?}").into()),
+    };
     let shards = u16::try_from(plan.cores.len())?;
     let limits = shard_settings::limits(&plan.config, shards)?;
     let (postboxes, postbox) = mesh(shards, limits.mailbox_slots())?;
     let addresses: Vec<_> = plan.bound.iter().map(|bound| bound.address).collect();
-    let mut control = Control::new(quorum.clone(), changes, image, postbox)?;
+    let here = Here {
+        broker: plan.config.node,
+        broker_epoch,
+        paths: plan.directories.online.iter().map(|online| online.path.clone()).collect(),
+        metadata_directory: plan.directories.metadata_number,
+        homes,
+    };
+    let mut control = Control::new(quorum.clone(), changes, image, postbox, here)?;
     control.begin();
     let threads = shards::spawn(plan, limits, postboxes)?;
     control.until_applied().await;
@@ -62,7 +74,7 @@ async fn control(plan: Plan) -> Result<(), Refusal> {
 }
 
 /// What the cluster is to know of this broker from now on.
-fn registration(plan: &Plan) -> Result<RegisterBroker, Refusal> {
+fn registration(plan: &Plan, offline: Vec<TopicPartition>) -> Result<RegisterBroker, Refusal> {
     let endpoints = plan
         .bound
         .iter()
@@ -77,8 +89,8 @@ fn registration(plan: &Plan) -> Result<RegisterBroker, Refusal> {
         endpoints,
         rack: plan.config.rack.clone(),
         boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned(),
-        clean_stop: plan.recovery.report.clean,
-        offline: plan.recovery.report.offline.iter().map(|(partition, _)| *partition).collect(),
+        clean_stop: plan.directories.clean(),
+        offline,
     })
 }
 

@@ -27,13 +27,26 @@ pub(super) fn limits(config: &ServerConfig, shards: u16) -> Result<Limits, Refus
     Ok(limits)
 }
 
+/// The log directories' paths, as clients are told them.
+#[derive(Clone)]
+pub(super) struct Paths {
+    pub(super) online: Vec<String>,
+    pub(super) offline: Vec<String>,
+}
+
 /// Settings of one shard.
-pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limits: Limits) -> Settings {
+pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limits: Limits, paths: Paths) -> Settings {
+    let defaults = StoreSettings::of_shard(shard, shards);
+    let directories = paths.online.len().max(1);
     let store = StoreSettings {
+        // What a shard may take is shared by its stores.
+        open_files_max: defaults.open_files_max.div_ceil(directories),
+        index_cache_bytes: defaults.index_cache_bytes.div_ceil(directories),
         journal_bytes: number(config, "flumen.journal.bytes"),
+        free_space_floor_bytes: number(config, "flumen.free.space.bytes"),
         retention_check_ms: number(config, "log.retention.check.interval.ms"),
         producer_expiration_ms: number(config, "producer.id.expiration.ms"),
-        ..StoreSettings::of_shard(shard, shards)
+        ..defaults
     };
     let minutes: i64 = number(config, "offsets.retention.minutes");
     let offsets = OffsetSettings {
@@ -42,7 +55,6 @@ pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limit
         retention_ms: minutes.saturating_mul(60_000),
         retention_check_interval_ms: number(config, "offsets.retention.check.interval.ms"),
     };
-    let data = std::path::absolute(&config.data).unwrap_or_else(|_| config.data.clone());
     Settings {
         shard,
         shards,
@@ -52,7 +64,8 @@ pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limit
         store,
         admin: config.broker_settings(),
         offsets,
-        log_directory: data.to_string_lossy().into_owned(),
+        log_directories: paths.online,
+        log_directories_offline: paths.offline,
     }
 }
 

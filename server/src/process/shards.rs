@@ -3,11 +3,11 @@
 use std::thread::JoinHandle;
 
 use flumen_broker::{Limits, Mail, Shard};
-use flumen_log::ShardId;
+use flumen_log::{ShardId, recovery::ShardRecovery};
 use flumen_reactor::{DataDirectory, LeftoverFiles, Reactor, ReactorSettings, mailbox::ShardPostbox};
 use tokio::sync::mpsc;
 
-use super::{Plan, shard_settings};
+use super::{Plan, shard_settings, shard_settings::Paths};
 
 type Refusal = Box<dyn std::error::Error + Send + Sync>;
 
@@ -37,19 +37,31 @@ pub(super) fn spawn(plan: Plan, limits: Limits, postboxes: Vec<ShardPostbox<Mail
     let (alive, running) = mpsc::unbounded_channel();
     let mut handles = Vec::with_capacity(postboxes.len());
     let mut sockets: Vec<_> = plan.bound.into_iter().map(|bound| bound.sockets.into_iter()).collect();
-    let recovered = plan.recovery.shards.into_iter();
+    let mut directories = Vec::new();
+    let mut recovered: Vec<Vec<ShardRecovery>> = plan.cores.iter().map(|_| Vec::new()).collect();
+    let (paths, offline) = (plan.directories.online.iter(), plan.directories.offline.iter());
+    let paths = Paths {
+        online: paths.map(|online| online.path.clone()).collect(),
+        offline: offline.map(|(path, _)| path.clone()).collect(),
+    };
+    for online in plan.directories.online {
+        directories.push(online.directory);
+        for (shard, part) in recovered.iter_mut().zip(online.recovery.shards) {
+            shard.push(part);
+        }
+    }
     for (((number, core), postbox), recovered) in (0u16..).zip(plan.cores).zip(postboxes).zip(recovered) {
         let shard = ShardId(number);
-        let settings = shard_settings::settings(&plan.config, shard, shards, limits.clone());
+        let settings = shard_settings::settings(&plan.config, shard, shards, limits.clone(), paths.clone());
         let reactor_settings =
             ReactorSettings { core, max_connections: limits.connections, accept_at_once: false, ..ReactorSettings::new(shard) };
         let listeners = sockets.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>();
-        let directory: DataDirectory = plan.directory.try_clone()?;
+        let directories = directories.iter().map(DataDirectory::try_clone).collect::<Result<Vec<_>, _>>()?;
         let alive = Alive(alive.clone());
         let thread = std::thread::Builder::new().name(format!("shard-{number}"));
         handles.push(thread.spawn(move || {
             let _alive = alive;
-            let mut reactor = match Reactor::new(reactor_settings, directory, listeners, postbox) {
+            let mut reactor = match Reactor::new(reactor_settings, directories, listeners, postbox) {
                 Ok(reactor) => reactor,
                 Err(error) => {
                     eprintln!("flumen: {error}");

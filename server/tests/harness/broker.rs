@@ -27,6 +27,7 @@ pub struct Broker {
     address: SocketAddr,
     directory: Option<Arc<TempDir>>,
     settings: Vec<(String, String)>,
+    log_directories: usize,
     /// Lines said so far, and those to come.
     said: Mutex<(String, Option<Receiver<String>>)>,
 }
@@ -46,7 +47,9 @@ pub fn shared() -> Arc<Broker> {
         return broker;
     }
     let broker = Arc::new(match external() {
-        Some(address) => Broker { child: None, address, directory: None, settings: Vec::new(), said: Mutex::default() },
+        Some(address) => {
+            Broker { child: None, address, directory: None, settings: Vec::new(), log_directories: 1, said: Mutex::default() }
+        }
         None => Broker::start(&[]),
     });
     *shared = Arc::downgrade(&broker);
@@ -56,24 +59,35 @@ pub fn shared() -> Arc<Broker> {
 impl Broker {
     /// A fresh broker with these settings, on a directory of its own.
     pub fn start(settings: Settings<'_>) -> Self {
+        Self::start_with(1, settings)
+    }
+
+    /// As above, with so many log directories.
+    fn start_with(log_directories: usize, settings: Settings<'_>) -> Self {
         let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
         let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Self::start_in(directory, settings).unwrap_or_else(|said| panic!("the broker did not start:\n{said}"))
+        Self::start_in(directory, log_directories, settings).unwrap_or_else(|said| panic!("the broker did not start:\n{said}"))
     }
 
     /// A broker of ours whatever the environment says; `None` where the tests are to run against another broker, which cannot be
     /// restarted or set up.
     pub fn own(settings: Settings<'_>) -> Option<Self> {
+        Self::own_with(1, settings)
+    }
+
+    /// As above, with so many log directories.
+    pub fn own_with(log_directories: usize, settings: Settings<'_>) -> Option<Self> {
         if external().is_some() {
             println!("needs a broker of its own: not run against FLUMEN_TEST_KAFKA");
             return None;
         }
-        Some(Self::start(settings))
+        Some(Self::start_with(log_directories, settings))
     }
 
-    fn start_in(directory: Arc<TempDir>, settings: Vec<(String, String)>) -> Result<Self, String> {
+    fn start_in(directory: Arc<TempDir>, log_directories: usize, settings: Vec<(String, String)>) -> Result<Self, String> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flumen"));
-        command.arg("start").arg("--data").arg(directory.path().join("data")).args(["--listen", "127.0.0.1:0"]);
+        let paths = (0..log_directories).map(|number| log_directory(&directory, number).to_string_lossy().into_owned());
+        command.arg("start").arg("--data").arg(paths.collect::<Vec<_>>().join(",")).args(["--listen", "127.0.0.1:0"]);
         if let Ok(shards) = std::env::var("FLUMEN_TEST_SHARDS") {
             command.args(["--shards", &shards]);
         }
@@ -97,7 +111,14 @@ impl Broker {
                     if let Some((_, address)) = line.split_once(READY) {
                         let address = address.trim().parse().map_err(|error| format!("{line}: {error}"))?;
                         let said = Mutex::new((said, Some(lines)));
-                        return Ok(Self { child: Some(child), address, directory: Some(directory), settings, said });
+                        return Ok(Self {
+                            child: Some(child),
+                            address,
+                            directory: Some(directory),
+                            settings,
+                            log_directories,
+                            said,
+                        });
                     }
                 }
                 Err(ended) => {
@@ -122,7 +143,12 @@ impl Broker {
 
     /// Its data directory.
     pub fn data(&self) -> PathBuf {
-        self.directory.as_ref().expect("a broker of our own").path().join("data")
+        self.log_directory(0)
+    }
+
+    /// One of its log directories.
+    pub fn log_directory(&self, number: usize) -> PathBuf {
+        log_directory(self.directory.as_ref().expect("a broker of our own"), number)
     }
 
     /// Its process id.
@@ -167,9 +193,21 @@ impl Broker {
         (self.stopped(), status)
     }
 
+    /// The wait for an end that comes by itself.
+    pub fn ended(mut self) -> (Stopped, ExitStatus) {
+        let mut child = self.child.take().expect("a broker of our own");
+        let mut status = None;
+        super::client::until("the broker ends", || {
+            status = child.try_wait().expect("a child can be waited for");
+            status.map(drop)
+        });
+        (self.stopped(), status.expect("it has ended"))
+    }
+
     fn stopped(mut self) -> Stopped {
         let settings = std::mem::take(&mut self.settings);
-        Stopped { directory: self.directory.take().expect("a broker of our own"), settings }
+        let directory = self.directory.take().expect("a broker of our own");
+        Stopped { directory, settings, log_directories: self.log_directories }
     }
 }
 
@@ -186,18 +224,41 @@ impl Drop for Broker {
 pub struct Stopped {
     directory: Arc<TempDir>,
     settings: Vec<(String, String)>,
+    log_directories: usize,
 }
 
 impl Stopped {
     /// Its data directory.
     pub fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
+        self.log_directory(0)
+    }
+
+    /// One of its log directories.
+    pub fn log_directory(&self, number: usize) -> PathBuf {
+        log_directory(&self.directory, number)
+    }
+
+    /// With one more setting from now on.
+    pub fn with_setting(mut self, key: &str, value: &str) -> Self {
+        self.settings.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A start that is refused, and what is said to it.
+    pub fn refused(&self) -> String {
+        let started = Broker::start_in(Arc::clone(&self.directory), self.log_directories, self.settings.clone());
+        started.err().expect("the start is refused")
     }
 
     /// The next broker on the same data.
     pub fn start(self) -> Broker {
-        Broker::start_in(self.directory, self.settings).unwrap_or_else(|said| panic!("the broker did not start again:\n{said}"))
+        Broker::start_in(self.directory, self.log_directories, self.settings)
+            .unwrap_or_else(|said| panic!("the broker did not start again:\n{said}"))
     }
+}
+
+fn log_directory(home: &TempDir, number: usize) -> PathBuf {
+    home.path().join(if number == 0 { "data".to_owned() } else { format!("data-{number}") })
 }
 
 /// `log.retention.ms` is `FLUMEN_LOG_RETENTION_MS`, and `flumen.durability` is `FLUMEN_DURABILITY`.

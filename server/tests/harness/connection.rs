@@ -102,6 +102,11 @@ impl Connection {
         number
     }
 
+    /// A request as it goes over the wire, with a number of the caller's.
+    pub fn encode<A: Ask>(version: i16, request: A, number: i32) -> Bytes {
+        request.request().encode(version, number, Some("flumen-test")).expect("a request that can be said")
+    }
+
     /// Reads the next answer, which must be the one to the request of that number.
     pub fn answer<A: Ask>(&mut self, version: i16, number: i32) -> A::Answer {
         let frame = self.frame().expect("an answer, not an end");
@@ -122,6 +127,25 @@ impl Connection {
     /// Sends bytes that may meet a connection that is closed already.
     pub fn try_send_bytes(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
+    }
+
+    /// Sends bytes for as long as the other side takes them; whether it took them all. A frame cut short ends the connection's use.
+    pub fn push_bytes(&mut self, mut bytes: &[u8]) -> bool {
+        self.stream.set_write_timeout(Some(Duration::from_millis(50))).expect("a socket option");
+        while !bytes.is_empty() {
+            match self.stream.write(bytes) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// Reads up to so many bytes of whatever comes.
+    pub fn read_some(&mut self, bytes: usize) {
+        let mut buffer = vec![0; bytes];
+        let count = self.stream.read(&mut buffer).expect("bytes come");
+        assert!(count > 0, "the connection has ended");
     }
 
     /// A frame of one's own making: size, then these bytes.

@@ -13,8 +13,15 @@ use flumen_log::mutants::Mutant;
 type Run = fn(u64) -> Option<String>;
 
 /// The runs that look for a bug: those over the store alone, or those over whole shards.
-const fn run_for(_mutant: Mutant) -> Run {
-    log_run
+const fn run_for(mutant: Mutant) -> Run {
+    match mutant {
+        Mutant::B10 | Mutant::B11 | Mutant::B16 | Mutant::B31 | Mutant::B32 | Mutant::B33 => shard_run,
+        _ => log_run,
+    }
+}
+
+fn shard_run(seed: u64) -> Option<String> {
+    flumen_sim::shard::run(seed, flumen_sim::shard::Control::None).violations.into_iter().next()
 }
 
 fn log_run(seed: u64) -> Option<String> {

@@ -5,3 +5,4 @@ mod damage;
 mod durability;
 mod reading;
 mod removal;
+mod space;

@@ -1,13 +1,14 @@
-//! Producers under which the broker is killed, and the ledger of all they sent.
+//! Producers under which the broker is killed, or the power goes, and the ledger of all they sent.
 //!
-//! A worker is one producer on one partition. What it sent is acknowledged (with an offset) or open. After a kill, an idempotent
+//! The ledger keeps the kinds of topics that must survive the fault; producers of the others are load, and their records are
+//! looked at by nobody. A worker is one producer on one partition. What it sent is acknowledged (with an offset) or open. After a kill, an idempotent
 //! worker sends its open batches again with the same numbers, so each must then be in the log once; what another worker has open
 //! may be there or not. A worker whose open batches were settled is not used again: every round has new producers with new ids,
 //! beside those that go on.
 
 use super::payload::{Identity, Random};
+use super::shift::{Refusal, is_retriable};
 use super::wire::Connection;
-use crate::broker::Broker;
 use crate::tally::Outcome;
 use bytes::Bytes;
 use flumen_log::batch::{BatchBuilder, ProducerInfo};
@@ -18,12 +19,11 @@ use flumen_protocol::init_producer_id::InitProducerIdRequest;
 use flumen_protocol::produce::{PartitionProduceData, PartitionProduceResponse, ProduceRequest, TopicProduceData};
 use flumen_protocol::{ApiKey, ErrorCode, Records, Request, Response, Text};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Partitions of every topic.
-pub(super) const PARTITIONS: i32 = 6;
+pub(crate) const PARTITIONS: i32 = 6;
 /// New producers in every round.
 const RECRUITS: usize = 6;
 /// Producers of earlier rounds that go on.
@@ -31,10 +31,12 @@ const VETERANS: usize = 4;
 /// Batches on their way at once: the broker remembers five.
 const IN_FLIGHT: usize = 5;
 const PRODUCE: i16 = 12;
+/// A refused batch is sent again after this time.
+const RETRY_AFTER: Duration = Duration::from_millis(20);
 
 /// What a topic promises, and how it is written to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Kind {
+pub(crate) struct Kind {
     pub(super) topic: &'static str,
     acks: i16,
     idempotent: bool,
@@ -42,13 +44,34 @@ pub(super) struct Kind {
     durability: Option<&'static str>,
 }
 
-pub(super) const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 5] = [
     Kind { topic: "synced", acks: -1, idempotent: true, codec: Codec::None, durability: None },
     Kind { topic: "synced-lz4", acks: -1, idempotent: true, codec: Codec::Lz4, durability: None },
     Kind { topic: "leader", acks: 1, idempotent: false, codec: Codec::None, durability: None },
     Kind { topic: "leader-idempotent", acks: 1, idempotent: true, codec: Codec::None, durability: None },
     Kind { topic: "cached", acks: -1, idempotent: true, codec: Codec::None, durability: Some("replicated") },
 ];
+
+/// What is to survive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Promise {
+    /// Of a killed process: everything acknowledged.
+    Kill,
+    /// Of lost power: what was acknowledged with acks=all in the default durability.
+    PowerLoss,
+    /// What nobody promises: that acks=all with `flumen.durability=replicated` survives lost power on a broker alone.
+    TooMuch,
+}
+
+impl Kind {
+    fn is_kept(self, promise: Promise) -> bool {
+        match promise {
+            Promise::Kill => true,
+            Promise::PowerLoss => self.acks == -1 && self.durability.is_none(),
+            Promise::TooMuch => self.durability.is_some(),
+        }
+    }
+}
 
 /// A batch that was sent and not answered.
 #[derive(Clone)]
@@ -59,7 +82,7 @@ struct Open {
 }
 
 /// One producer.
-pub(super) struct Worker {
+pub(crate) struct Worker {
     id: u32,
     kind: Kind,
     partition: i32,
@@ -72,20 +95,22 @@ pub(super) struct Worker {
 }
 
 /// What was ever acknowledged, by partition: offset to identity.
-#[derive(Default)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
+    promise: Promise,
     pub(super) acknowledged: BTreeMap<(&'static str, i32), BTreeMap<i64, Identity>>,
     /// Records that may be there or not: sent once, never answered.
     pub(super) open: BTreeSet<Identity>,
     /// Where the last look at a partition ended.
     pub(super) seen: BTreeMap<(&'static str, i32), i64>,
+    /// Where a partition begins, once records were deleted.
+    pub(super) starts: BTreeMap<(&'static str, i32), i64>,
     idle: Vec<Worker>,
     producer_ids: BTreeSet<i64>,
     workers: u32,
 }
 
 /// Makes the topics, unless a round before did.
-pub(super) fn prepare(address: &str) -> Outcome<()> {
+pub(crate) fn prepare(address: &str) -> Outcome<()> {
     let mut connection = Connection::open(address)?;
     let topics = KINDS.map(|kind| CreatableTopic {
         name: Text::from_static(kind.topic),
@@ -112,8 +137,28 @@ pub(super) fn prepare(address: &str) -> Outcome<()> {
 }
 
 impl Ledger {
+    /// An empty one.
+    pub(crate) fn new(promise: Promise) -> Self {
+        Self {
+            promise,
+            acknowledged: BTreeMap::new(),
+            open: BTreeSet::new(),
+            seen: BTreeMap::new(),
+            starts: BTreeMap::new(),
+            idle: Vec::new(),
+            producer_ids: BTreeSet::new(),
+            workers: 0,
+        }
+    }
+
+    /// What must be there.
+    pub(super) fn kept(&self) -> impl Iterator<Item = Kind> + use<> {
+        let promise = self.promise;
+        KINDS.into_iter().filter(move |kind| kind.is_kept(promise))
+    }
+
     /// New producers, with ids no one had before, and some of those that were there.
-    pub(super) fn enlist(&mut self, random: &mut Random, address: &str) -> Outcome<Vec<Worker>> {
+    pub(crate) fn enlist(&mut self, random: &mut Random, address: &str) -> Outcome<Vec<Worker>> {
         let mut workers = self.idle.split_off(self.idle.len().saturating_sub(VETERANS));
         // The others have settled their accounts and are let go.
         self.idle.clear();
@@ -157,17 +202,20 @@ impl Ledger {
     }
 
     /// Producers so far.
-    pub(super) fn producers(&self) -> u32 {
+    pub(crate) fn producers(&self) -> u32 {
         self.workers
     }
 
     /// Records acknowledged so far.
-    pub(super) fn acknowledged(&self) -> usize {
+    pub(crate) fn acknowledged(&self) -> usize {
         self.acknowledged.values().map(BTreeMap::len).sum()
     }
 
     /// Takes back a worker after a kill.
-    fn return_from_work(&mut self, mut worker: Worker) -> Outcome<()> {
+    pub(super) fn return_from_work(&mut self, mut worker: Worker) -> Outcome<()> {
+        if !worker.kind.is_kept(self.promise) {
+            return Ok(());
+        }
         self.record(&mut worker)?;
         if worker.kind.idempotent {
             self.idle.push(worker);
@@ -197,15 +245,29 @@ impl Ledger {
         Ok(())
     }
 
-    /// Idempotent producers send again what was not answered, in order: all of it must be taken.
-    pub(super) fn resend(&mut self, address: &str) -> Outcome<()> {
+    /// What was looked at is to be deleted: partitions, and up to where.
+    pub(crate) fn give_up_seen(&mut self) -> Vec<(&'static str, i32, i64)> {
+        for (place, end) in &self.seen {
+            if let Some(log) = self.acknowledged.get_mut(place) {
+                *log = log.split_off(end);
+            }
+            self.starts.insert(*place, *end);
+        }
+        self.seen.iter().map(|((topic, partition), end)| (*topic, *partition, *end)).collect()
+    }
+
+    /// Idempotent producers send again what was not answered, in order: all of it must be taken, at the latest after this time.
+    pub(crate) fn resend(&mut self, address: &str, patience: Duration) -> Outcome<()> {
+        let deadline = Instant::now() + patience;
         let mut workers = std::mem::take(&mut self.idle);
         for worker in &mut workers {
             let mut connection = Connection::open(address)?;
             while let Some(open) = worker.open.front().cloned() {
                 connection.send(PRODUCE, &worker.request(open.bytes))?;
                 let result = worker.answer(&mut connection)?;
-                if result.error_code != ErrorCode::None {
+                if is_retriable(result.error_code) && Instant::now() < deadline {
+                    std::thread::sleep(RETRY_AFTER);
+                } else if result.error_code != ErrorCode::None {
                     let what = format!(
                         "{} {}: {:?} for what producer {} (worker {}) sends again: what came before it is gone",
                         worker.kind.topic, worker.partition, result.error_code, worker.producer.id, worker.id
@@ -220,44 +282,14 @@ impl Ledger {
     }
 }
 
-/// Lets the workers work, and kills the broker so much time after the first acknowledgement.
-pub(super) fn work_and_kill(mut broker: Broker, workers: Vec<Worker>, delay: Duration, ledger: &mut Ledger) -> Outcome<()> {
-    let count = Arc::new(AtomicUsize::new(0));
-    let address = broker.address.clone();
-    let threads: Vec<_> = workers
-        .into_iter()
-        .map(|mut worker| {
-            let (address, count) = (address.clone(), Arc::clone(&count));
-            std::thread::spawn(move || {
-                let refused = worker.work(&address, &count);
-                (worker, refused)
-            })
-        })
-        .collect();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while count.load(Ordering::Relaxed) == 0 && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    std::thread::sleep(delay);
-    if !broker.is_running()? {
-        return Err(format!("the broker ended by itself:\n{}", broker.said()?).into());
-    }
-    broker.kill()?;
-    for thread in threads {
-        let (worker, refused) = thread.join().map_err(|_| "a producer panicked")?;
-        ledger.return_from_work(worker)?;
-        if let Some(refused) = refused {
-            return Err(refused.into());
-        }
-    }
-    Ok(())
-}
-
 impl Worker {
-    /// Produces until the connection ends. What is said is a refusal, which a healthy broker has no reason for.
-    fn work(&mut self, address: &str, count: &AtomicUsize) -> Option<String> {
+    /// Produces until the connection ends, or it is told to stop, or is refused, which a healthy broker has no reason for.
+    pub(super) fn work(&mut self, address: &str, count: &AtomicUsize, stop: &AtomicBool) -> Option<Refusal> {
         let Ok(mut connection) = Connection::open(address) else { return None };
         loop {
+            if stop.load(Ordering::Relaxed) {
+                return None;
+            }
             while self.open.len() < IN_FLIGHT {
                 let bytes = self.batch();
                 if connection.send(PRODUCE, &self.request(bytes)).is_err() {
@@ -268,7 +300,10 @@ impl Worker {
                 Ok(result) if result.error_code == ErrorCode::None => {
                     count.fetch_add(1, Ordering::Relaxed);
                 }
-                Ok(result) => return Some(format!("{} {}: {:?}", self.kind.topic, self.partition, result.error_code)),
+                Ok(result) => {
+                    let what = format!("{} {}", self.kind.topic, self.partition);
+                    return Some(Refusal { code: result.error_code, what });
+                }
                 Err(_) => return None,
             }
         }

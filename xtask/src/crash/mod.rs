@@ -5,18 +5,18 @@
 //! start beside them. A round that acknowledged too little is invalid, which is a failure. With `--control` the broker is built to
 //! acknowledge before it writes, and the run passes only if the loss is noticed.
 
-mod load;
+pub(crate) mod load;
 mod payload;
-mod verify;
-mod wire;
+pub(crate) mod shift;
+pub(crate) mod verify;
+pub(crate) mod wire;
 
 use crate::broker::{Broker, Flumen};
 use crate::tally::{Outcome, Tally};
 use crate::{interop, workspace};
 use clap::Args;
-use load::Ledger;
-use payload::Random;
-pub(crate) use payload::fresh_seed;
+use load::{Ledger, Promise};
+pub(crate) use payload::{Random, fresh_seed};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -55,9 +55,16 @@ pub(crate) fn run(options: &Options) -> Outcome<Tally> {
     let data = tempfile::Builder::new().prefix("crash-").tempdir_in(workspace::target())?;
     let mut tally = Tally::default();
     let mut run = Run {
-        flumen: Flumen { binary, data: data.path().join("data"), port: 0, shards: options.shards, settings: Vec::new() },
+        flumen: Flumen {
+            binary,
+            data: data.path().join("data"),
+            beside: Vec::new(),
+            port: 0,
+            shards: options.shards,
+            settings: Vec::new(),
+        },
         random: Random::new(seed),
-        ledger: Ledger::default(),
+        ledger: Ledger::new(Promise::Kill),
         acknowledged: 0,
     };
     if options.control {
@@ -80,7 +87,7 @@ impl Options {
     }
 }
 
-fn built(release: bool) -> Outcome<PathBuf> {
+pub(crate) fn built(release: bool) -> Outcome<PathBuf> {
     interop::build(release)?;
     Ok(interop::binary(release))
 }
@@ -150,11 +157,13 @@ impl Run {
         load::prepare(&address)?;
         let delay = Duration::from_millis(self.random.within(KILL_AFTER_MS));
         let workers = self.ledger.enlist(&mut self.random, &address)?;
-        load::work_and_kill(broker, workers, delay, &mut self.ledger)?;
+        if let Some(refusal) = shift::work_and_end(broker, workers, delay, &mut self.ledger, Broker::kill)?.first() {
+            return Err(refusal.to_string().into());
+        }
         let started = Instant::now();
         let broker = self.flumen.start()?;
         let took = started.elapsed();
-        self.ledger.resend(&broker.address)?;
+        self.ledger.resend(&broker.address, Duration::ZERO)?;
         verify::verify(&broker.address, &mut self.ledger, verify::Extent::New)?;
         self.acknowledged = self.ledger.acknowledged();
         // The next round starts on what a kill leaves behind, not on what a clean stop does.

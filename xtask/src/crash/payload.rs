@@ -40,10 +40,10 @@ pub(crate) fn fresh_seed() -> u64 {
     now.map_or(1, |now| u64::try_from(now.as_nanos() & u128::from(u64::MAX)).unwrap_or(1))
 }
 
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -55,7 +55,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    pub(super) fn within(&mut self, range: Range<u64>) -> u64 {
+    pub(crate) fn within(&mut self, range: Range<u64>) -> u64 {
         range.start + self.next() % (range.end - range.start)
     }
 }

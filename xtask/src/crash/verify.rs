@@ -1,6 +1,6 @@
 //! Reading everything back: each acknowledged record once, unaltered, at its offset; nothing that was never sent; nothing twice.
 
-use super::load::{KINDS, Ledger, PARTITIONS};
+use super::load::{Ledger, PARTITIONS};
 use super::payload::Identity;
 use super::wire::Connection;
 use crate::tally::Outcome;
@@ -14,7 +14,7 @@ use std::fmt;
 
 /// Something acknowledged is not there, or not as it was.
 #[derive(Debug)]
-pub(super) struct Loss(pub(super) String);
+pub(crate) struct Loss(pub(super) String);
 
 impl fmt::Display for Loss {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,7 +26,7 @@ impl std::error::Error for Loss {}
 
 /// How much is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
+pub(crate) enum Extent {
     /// What came since the last look.
     New,
     /// Everything there is.
@@ -34,12 +34,13 @@ pub(super) enum Extent {
 }
 
 /// Compares every partition with the ledger.
-pub(super) fn verify(address: &str, ledger: &mut Ledger, extent: Extent) -> Outcome<()> {
+pub(crate) fn verify(address: &str, ledger: &mut Ledger, extent: Extent) -> Outcome<()> {
     let mut connection = Connection::open(address)?;
-    for kind in KINDS {
+    for kind in ledger.kept() {
         for partition in 0..PARTITIONS {
             let place = (kind.topic, partition);
-            let start = if extent == Extent::All { 0 } else { ledger.seen.get(&place).copied().unwrap_or_default() };
+            let begin = if extent == Extent::All { &ledger.starts } else { &ledger.seen };
+            let start = begin.get(&place).copied().unwrap_or_default();
             let end = end_offset(&mut connection, place)?;
             let found = read(&mut connection, place, start, end)?;
             compare(place, start, &found, ledger)?;

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use crate::tally::Outcome;
 
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     next: i32,
 }
 
 impl Connection {
-    pub(super) fn open(address: &str) -> Outcome<Self> {
+    pub(crate) fn open(address: &str) -> Outcome<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
@@ -35,7 +35,7 @@ impl Connection {
         Ok(decode_response(key, version, Bytes::from(frame))?.1)
     }
 
-    pub(super) fn ask(&mut self, version: i16, request: &Request) -> Outcome<Response> {
+    pub(crate) fn ask(&mut self, version: i16, request: &Request) -> Outcome<Response> {
         self.send(version, request)?;
         self.receive(request.api_key(), version)
     }

@@ -154,7 +154,7 @@ impl Run {
 /// Our broker as the clients' suites expect it: on localhost:9092 by that name.
 fn flumen(options: &Options, data: PathBuf) -> Flumen {
     let settings = vec![("FLUMEN_ADVERTISED_LISTENERS".to_owned(), "PLAINTEXT://localhost:9092".to_owned())];
-    Flumen { binary: binary(options.release), data, port: 9092, shards: options.shards, settings }
+    Flumen { binary: binary(options.release), data, beside: Vec::new(), port: 9092, shards: options.shards, settings }
 }
 
 /// The broker's binary.

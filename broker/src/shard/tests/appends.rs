@@ -47,11 +47,16 @@ fn p13_without_space_nothing_is_written_and_it_is_to_be_tried_again() {
     world.append(line, "topic", &[0], 10);
     world.files.taken_bytes = TOTAL_BYTES - 1000;
     world.pass(2000);
-    assert_eq!(produce_of(&mut world, line, 10), (ErrorCode::NotEnoughReplicas, true));
+    assert_eq!(produce_of(&mut world, line, 10), (ErrorCode::KafkaStorageError, true));
     world.files.taken_bytes = 0;
     world.pass(2000);
     world.append(line, "topic", &[0], 10);
-    let ends: usize =
-        world.shards.iter().flat_map(|shard| shard.store.partitions()).map(|(_, view)| view.log_end().0 as usize).sum();
+    let ends: usize = world
+        .shards
+        .iter()
+        .flat_map(|shard| shard.directories.iter())
+        .flat_map(|(_, store)| store.partitions())
+        .map(|(_, view)| view.log_end().0 as usize)
+        .sum();
     assert_eq!(ends, 2);
 }

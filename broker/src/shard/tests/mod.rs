@@ -36,6 +36,7 @@ use flumen_log::{
 use super::{OffsetSettings, Settings, Shard};
 use crate::{
     admin::BrokerSettings,
+    homes::Homes,
     limits::Limits,
     mail::{Mail, Proposer},
 };
@@ -69,6 +70,7 @@ struct World {
     clients: BTreeMap<(ShardId, ConnectionId), Client>,
     next_connection: u64,
     machine: StateMachine,
+    homes: Homes,
     index: u64,
     applied: Vec<u64>,
     /// Proposals not decided yet.
@@ -106,7 +108,8 @@ impl World {
             index_interval_bytes: 4096,
         };
         let recovery = recover(&mut files, count, &settings, now).expect("the disk is whole");
-        let shards = recovery.shards.into_iter().zip(0u16..);
+        let homes = Homes::new(BrokerId(1), &[recovery.partitions().collect()]);
+        let shards = recovery.shards.into_iter().map(|recovered| Vec::from([recovered])).zip(0u16..);
         Self {
             shards: shards.map(|(recovered, number)| Shard::new(shard_settings(number, count, limits), recovered)).collect(),
             effects: (0..count).map(|_| Effects::default()).collect(),
@@ -121,6 +124,7 @@ impl World {
             clients: BTreeMap::new(),
             next_connection: 0,
             machine,
+            homes,
             index: 1,
             applied: Vec::from([0, 0]),
             proposals: VecDeque::new(),
@@ -178,10 +182,11 @@ impl World {
     }
 
     fn broadcast(&mut self, delta: Delta) {
+        let placed = self.homes.place(self.machine.image(), &delta);
         let delta = Arc::new(delta);
         for number in 0..self.shards.len() {
             let image = Arc::clone(self.machine.image());
-            let mail = Mail::Image { index: self.index, image, delta: Arc::clone(&delta) };
+            let mail = Mail::Image { index: self.index, image, delta: Arc::clone(&delta), placed: Arc::clone(&placed) };
             self.tell(number, Event::Mail { from: Thread::Control, mail });
         }
     }
@@ -272,8 +277,8 @@ impl World {
     fn control(&mut self, from: ShardId, mail: Mail) {
         match mail {
             Mail::Propose { origin, command } => self.proposals.push_back((from, origin, *command)),
-            Mail::Applied { index } => self.applied[usize::from(from.0)] = index,
-            Mail::DirectoryFailed { .. } | Mail::JournalIsBuffered => {}
+            Mail::Applied { index, .. } => self.applied[usize::from(from.0)] = index,
+            Mail::DirectoryFailed { .. } | Mail::JournalIsBuffered { .. } => {}
             other => panic!("no mail for the control thread: {other:?}"),
         }
     }
@@ -425,6 +430,7 @@ fn shard_settings(number: u16, shards: u16, limits: fn(&mut Limits)) -> Settings
             retention_ms: 60_000,
             retention_check_interval_ms: 1000,
         },
-        log_directory: "/data".into(),
+        log_directories: Vec::from(["/data".into()]),
+        log_directories_offline: Vec::new(),
     }
 }

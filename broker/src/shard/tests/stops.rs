@@ -55,7 +55,7 @@ fn an_append_that_waits_for_the_disk_is_acknowledged_before_its_connection_close
     assert!(world.client(line).is_closed && world.is_finished());
     let world = world.restarted();
     for shard in &world.shards {
-        for (_, view) in shard.store.partitions() {
+        for (_, view) in shard.directories.iter().flat_map(|(_, store)| store.partitions()) {
             assert_eq!(view.log_end().0, 2, "nothing was appended that was not acknowledged");
         }
     }

@@ -8,14 +8,15 @@ use bytes::Bytes;
 
 use super::AlignedBuffer;
 
-/// A path relative to the data directory, `/` between its parts.
+/// A path relative to the log directory of the operation's owner, `/` between its parts.
 pub type FilePath = String;
 
 /// What the hands call an open file. Opaque: it comes from [`Outcome::Opened`] and goes back with [`FileOperation::Close`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FileHandle(pub u32);
 
-/// Whose operation it is, so that a machine made of machines can pass a completion on.
+/// Whose operation it is, so that a machine made of machines can pass a completion on. Where a shard has several log directories,
+/// the owner is the number of the one that the operation's paths lie in; an owner of another number names no path.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Owner(pub u32);
 
@@ -108,7 +109,7 @@ pub enum FileOperation {
     Sync { file: FileHandle, scope: SyncScope },
     /// Start write-back of a range without waiting for stable storage.
     WriteOut { file: FileHandle, offset: u64, length: u64 },
-    /// Make the names in a directory stable. The empty path is the data directory itself.
+    /// Make the names in a directory stable. The empty path is the log directory itself.
     SyncDirectory { path: FilePath },
     /// Rename a file or directory, replacing a file of the new name.
     Rename { from: FilePath, to: FilePath },
@@ -118,7 +119,7 @@ pub enum FileOperation {
     RemoveDirectory { path: FilePath },
     /// Give a handle back.
     Close { file: FileHandle },
-    /// Ask how much the file system of the data directory has free for us; completes as [`Outcome::Free`].
+    /// Ask how much the file system of the log directory has free for us; completes as [`Outcome::Free`].
     FreeSpace,
 }
 

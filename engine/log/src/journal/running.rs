@@ -380,10 +380,25 @@ impl Journal {
         self.ring.add(name.number, handle, bytes, durable_writes);
     }
 
+    /// Whether there is any file, open or not yet.
+    pub(crate) fn has_files(&self) -> bool {
+        self.unopened > 0 || self.ring.total_bytes() > 0
+    }
+
+    /// Bytes of files with frames that may be needed.
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.ring.used_bytes()
+    }
+
     /// A file could not be made; the journal stays as large as it is. Whether it can work at all.
     pub(crate) fn stop_growing(&mut self) -> bool {
         self.can_grow = false;
         self.ring.total_bytes() > 0
+    }
+
+    /// There may be room for another file now.
+    pub(crate) fn grow_again(&mut self) {
+        self.can_grow = true;
     }
 
     /// The oldest sequence of this generation that may be found on disk.

@@ -136,6 +136,20 @@ impl PartitionLog {
         Ok(rest)
     }
 
+    /// A write that was refused, to be asked for once more.
+    pub(crate) fn write_again(&self, write: u64) -> Option<Rest> {
+        let found = self.writes.iter().find(|candidate| candidate.id == write)?;
+        let file = self.segments.get(&found.segment_base)?.file().cloned()?;
+        Some(Rest { write, operation: write_operation(&file, found.position, found.pieces.clone()), file })
+    }
+
+    /// A write that was refused is not wanted any more.
+    pub(crate) fn abandon_write(&mut self, write: u64) {
+        if let Some(found) = self.writes.iter_mut().find(|candidate| candidate.id == write) {
+            found.left = 0;
+        }
+    }
+
     fn settle_log_end(&mut self) {
         if mutants::is(Mutant::B27) {
             self.writes.make_contiguous().sort_by_key(|write| (write.left > 0, write.start));

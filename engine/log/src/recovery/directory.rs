@@ -19,6 +19,10 @@ pub(super) struct Directory {
     pub(super) topic_name: String,
     /// `None` if neither copy is whole.
     pub(super) state: Option<PartitionState>,
+    /// Both copies are whole: no later state was ever recorded.
+    pub(super) state_is_whole: bool,
+    /// A copy that was written is bad, or gone.
+    pub(super) has_lost_copy: bool,
     /// Segment files: base offset and size.
     pub(super) logs: Vec<(Offset, u64)>,
     pub(super) snapshots: Vec<Offset>,
@@ -30,7 +34,7 @@ pub(super) struct Directory {
 #[derive(Debug)]
 pub(super) enum Found {
     Partition(Box<Directory>),
-    /// Of a partition that was removed; its identity, if the state tells it.
+    /// Of a partition that was removed, or never finished; its identity, if the state tells it.
     Removed(String, Option<TopicPartition>),
     /// It looks like a partition's, holds segments, and does not say whose they are.
     Unknown(String),
@@ -53,7 +57,8 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
     if !gone && parsed.is_none() {
         return Ok(None);
     }
-    let state = read_small(disk, &format!("{name}/{STATE_FILE_NAME}"))?.and_then(|bytes| PartitionState::decode(&bytes));
+    let state_file = read_small(disk, &format!("{name}/{STATE_FILE_NAME}"))?.unwrap_or_default();
+    let state = PartitionState::decode(&state_file);
     let identity = state.as_ref().map(|state| state.partition);
     if gone && (state.as_ref().is_none_or(|state| state.removed) || parsed.is_none()) {
         return Ok(Some(Found::Removed(String::from(name), identity)));
@@ -65,6 +70,7 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
     let mut logs = Vec::new();
     let mut snapshots = Vec::new();
     let mut small_files = Vec::new();
+    let mut others = 0;
     for entry in disk.list(name)? {
         if let Some(base) = parse_file_name(&entry.name, "log") {
             logs.push((base, entry.length));
@@ -72,11 +78,17 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
             debug_assert_eq!(entry.name, ProducerSnapshot::file_name(offset));
             snapshots.push(offset);
         } else {
-            small_files.extend([STATE_FILE_NAME, METADATA_FILE_NAME].into_iter().find(|name| *name == entry.name));
+            let small_file = [STATE_FILE_NAME, METADATA_FILE_NAME].into_iter().find(|name| *name == entry.name);
+            others += usize::from(small_file.is_none());
+            small_files.extend(small_file);
         }
     }
     let identity = match identity {
         Some(identity) => Some(identity),
+        // A creation that was never finished: it would be in the way of the next.
+        None if logs.is_empty() && snapshots.is_empty() && others == 0 => {
+            return Ok(Some(Found::Removed(String::from(name), None)));
+        }
         None if logs.is_empty() => return Ok(None),
         None => {
             let metadata = read_small(disk, &format!("{name}/{METADATA_FILE_NAME}"))?;
@@ -85,8 +97,17 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
         }
     };
     let Some(identity) = identity else { return Ok(Some(Found::Unknown(String::from(name)))) };
-    let name = String::from(name);
-    let directory = Directory { name, identity, topic_name, state, logs, snapshots, small_files };
+    let directory = Directory {
+        name: String::from(name),
+        identity,
+        topic_name,
+        state,
+        state_is_whole: PartitionState::is_whole(&state_file),
+        has_lost_copy: PartitionState::has_lost_copy(&state_file),
+        logs,
+        snapshots,
+        small_files,
+    };
     Ok(Some(Found::Partition(Box::new(directory))))
 }
 

@@ -88,6 +88,8 @@ pub struct RecoveryReport {
     pub suspect_tails: Vec<TopicPartition>,
     /// Partitions of which both copies of the state were bad.
     pub states_rebuilt: Vec<TopicPartition>,
+    /// Partitions of which one copy of the state was bad, torn by the crash or damaged, and the other was used.
+    pub states_fallen_back: Vec<TopicPartition>,
     /// Directories with segments that do not say whose they are; left alone.
     pub unknown_directories: Vec<String>,
 }
@@ -99,6 +101,13 @@ pub struct Recovery {
     pub shards: Vec<ShardRecovery>,
     /// What was done.
     pub report: RecoveryReport,
+}
+
+impl Recovery {
+    /// The partitions that were found.
+    pub fn partitions(&self) -> impl Iterator<Item = TopicPartition> + '_ {
+        self.shards.iter().flat_map(|shard| shard.partitions.iter().map(|log| log.identity))
+    }
 }
 
 /// Why the log directory cannot be used now.

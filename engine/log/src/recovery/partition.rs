@@ -61,6 +61,8 @@ pub(super) fn recover(
     entries: &[Located],
     report: &mut RecoveryReport,
 ) -> Result<Outcome, IoError> {
+    // A clean stop recorded the last D. Where that copy may be the one that is gone, the log goes on behind the D that is left.
+    let context = &Context { clean: context.clean && found.state_is_whole, ..*context };
     let state = starting_state(disk, found, report)?;
     let mut epochs = read_epochs(disk, found, &state)?;
     if !context.clean {
@@ -116,6 +118,10 @@ fn starting_state(disk: &mut dyn Disk, found: &Directory, report: &mut RecoveryR
             rebuilt_state(disk, found)?
         }
     };
+    if found.state.is_some() && found.has_lost_copy {
+        report.states_fallen_back.push(found.identity);
+        start_with_first_segment(found, &mut state);
+    }
     let holds_point = found.logs.iter().any(|(base, _)| *base == state.point.segment_base);
     if !holds_point && state.log_start >= state.point.offset {
         // All before D was deleted, its segment with it: the log goes on with a new one.
@@ -123,6 +129,15 @@ fn starting_state(disk: &mut dyn Disk, found: &Directory, report: &mut RecoveryR
         state.point.segment_bytes = 0;
     }
     Ok(state)
+}
+
+/// The newest start of the log was perhaps in the copy of the state that is gone, and the segments before it are gone under it.
+fn start_with_first_segment(found: &Directory, state: &mut PartitionState) {
+    let Some((first, _)) = found.logs.first().filter(|(first, _)| *first > state.log_start) else { return };
+    state.log_start = *first;
+    if state.point.segment_base < *first {
+        state.point = DurablePoint { offset: *first, segment_base: *first, segment_bytes: 0, ..state.point };
+    }
 }
 
 /// After an unclean stop: make stable what is about to be believed.
@@ -162,9 +177,11 @@ pub(super) fn path(found: &Directory, base: Offset, suffix: &str) -> String {
 fn rebuilt_state(disk: &mut dyn Disk, found: &Directory) -> Result<PartitionState, IoError> {
     let first = found.logs.first().map_or(Offset::ZERO, |(base, _)| *base);
     let mut point = DurablePoint { segment_base: first, offset: first, ..DurablePoint::of_empty_log(JournalPosition::default()) };
+    let mut epochs = LeaderEpochs::default();
     for (base, length) in &found.logs {
         let footer = read_footer(disk, found, *base)?.filter(|footer| footer.base == *base && footer.length == *length);
         let Some(footer) = footer.filter(|_| *base == point.offset) else { break };
+        note_epochs(disk, found, *base, *length, &mut epochs)?;
         point = DurablePoint { offset: footer.next_offset, segment_base: *base, segment_bytes: *length, ..point };
     }
     Ok(PartitionState {
@@ -175,8 +192,25 @@ fn rebuilt_state(disk: &mut dyn Disk, found: &Directory) -> Result<PartitionStat
         durability: Durability::Journaled,
         point,
         log_start: first,
-        epochs: Vec::new(),
+        epochs: PartitionState::newest(&epochs),
     })
+}
+
+/// Which epochs wrote a segment's batches.
+fn note_epochs(
+    disk: &mut dyn Disk,
+    found: &Directory,
+    base: Offset,
+    length: u64,
+    epochs: &mut LeaderEpochs,
+) -> Result<(), IoError> {
+    let mut reader = SegmentReader::new(path(found, base, "log"), length);
+    let mut position = 0;
+    while let Some(header) = reader.header(disk, position)? {
+        epochs.assign(header.partition_leader_epoch, header.base_offset);
+        position += header.total_bytes() as u64;
+    }
+    Ok(())
 }
 
 fn read_footer(disk: &mut dyn Disk, found: &Directory, base: Offset) -> Result<Option<Footer>, IoError> {

@@ -111,7 +111,7 @@ impl SegmentIndex {
     }
 
     fn relative(&self, offset: Offset) -> u32 {
-        u32::try_from(offset.0 - self.base.0).unwrap_or(u32::MAX)
+        u32::try_from(offset.0.saturating_sub(self.base.0)).unwrap_or(u32::MAX)
     }
 
     /// The offset an entry's relative one stands for.

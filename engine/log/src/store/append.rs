@@ -4,7 +4,7 @@ use super::{AppendError, Appended, PartitionSlot, Store};
 use crate::batch::{Origin, ValidatedBatch};
 use crate::journal::QueuedAppend;
 use crate::partition::AppendOutcome;
-use crate::{LeaderEpoch, Now, Offset};
+use crate::{LeaderEpoch, Monotonic, Now, Offset};
 
 impl Store {
     /// Append a batch: it has its offsets at once, and is written by [`Store::end_turn`].
@@ -23,7 +23,7 @@ impl Store {
             return Err(AppendError::DirectoryFailed);
         }
         let stopping = self.is_stopping();
-        let (has_space, journal_takes_it) = (self.has_space, self.journal.takes(batch.total_bytes()));
+        let (has_space, journal_takes_it) = (self.has_space(), self.journal.takes(batch.total_bytes()));
         let log = self.log_mut(slot).ok_or(AppendError::NotReady)?;
         if log.offline {
             return Err(AppendError::Offline);
@@ -42,7 +42,12 @@ impl Store {
             AppendOutcome::Duplicate(appended) => return Ok(appended),
             AppendOutcome::Appended(appended, stamped, segment_base) => (appended, stamped, segment_base),
         };
+        let bytes = stamped.total_bytes();
         let queued = log.is_journaled().then(|| QueuedAppend { slot, partition: log.identity, segment_base, batch: stamped });
+        if self.room.take(bytes) {
+            // More may be free by now.
+            self.next_free_space = Monotonic(0);
+        }
         self.mark_for_turn(slot);
         if let Some(queued) = queued {
             self.journal.queue(queued);

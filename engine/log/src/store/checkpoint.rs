@@ -196,7 +196,7 @@ impl Store {
             log.epochs_changed |= log.epochs.truncate_from_start(log_start);
             outputs.push(Output::LogStartMoved { slot, log_start });
         }
-        let waiters = drop_segments(log, &mut self.doomed, &mut self.scripts, io);
+        let waiters = drop_segments(log, slot, &mut self.doomed, &mut self.scripts, io);
         for lookup in waiters {
             self.advance_lookup(lookup, io, outputs);
         }
@@ -207,6 +207,7 @@ impl Store {
 /// The lookups that waited for one of them to be opened.
 fn drop_segments(
     log: &mut PartitionLog,
+    slot: PartitionSlot,
     doomed: &mut Vec<Arc<crate::io::SegmentFile>>,
     scripts: &mut super::Scripts<Then>,
     io: &mut Io,
@@ -221,7 +222,9 @@ fn drop_segments(
         waiters.append(&mut segment.waiters);
         doomed.extend(segment.file().cloned());
         let steps = SUFFIXES.map(|suffix| Step::Unlink(log.segment_path(segment.base, suffix)));
-        scripts.start(steps, Then::Unlinked, io);
+        // Counted: the partition's directory keeps its name until these names are gone, or they would be taken from the next of its name.
+        log.scripts += 1;
+        scripts.start(steps, Then::SegmentDropped { slot }, io);
     }
     waiters
 }

@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 
-use super::Space;
 use super::operations::Then;
 use super::script::{Ended, Step};
 use super::{Output, PartitionSlot, Pending, Store};
@@ -45,6 +44,7 @@ impl Store {
             (Pending::SidecarOpened { lookup, base }, Err(_)) => self.sidecar_read(lookup, base, None, io, outputs),
             (Pending::FreeSpace, Err(_)) => {}
             (Pending::SegmentOpened { slot, base }, Err(error)) => self.segment_not_opened(slot, base, error, outputs),
+            (pending, Err(error)) if self.hold_back(&pending, error) => {}
             (Pending::Synced { slot }, Err(_)) if mutants::is(Mutant::B17) => self.synced(slot, io),
             (Pending::Synced { slot }, Err(_)) if mutants::is(Mutant::B18) => self.sync_again(slot, io),
             (_, Err(error)) => self.fail(error),
@@ -71,8 +71,7 @@ impl Store {
             (Pending::Journal { sequence }, Ok(outcome)) => self.journal_done(sequence, &outcome, buffer, io, outputs),
             (Pending::JournalHeader { number }, Ok(outcome)) => self.journal_header_done(number, &outcome, io),
             (Pending::FreeSpace, Ok(Outcome::Free { bytes, total_bytes })) => {
-                self.has_space = bytes >= self.settings.free_space_floor_bytes;
-                self.space = Some(Space { total_bytes, free_bytes: bytes });
+                self.space_is(bytes, total_bytes, io);
             }
             // The hands answered with an outcome of another operation.
             (_, Ok(_)) => self.fail(IoError::INVALID),
@@ -155,24 +154,31 @@ impl Store {
             }
             (Then::JournalFileMade { name }, Err(error)) => {
                 self.journal_file_coming = false;
-                self.scripts.start([Step::Unlink(name.path())], Then::Unlinked, io);
-                if !self.journal.stop_growing() {
+                if !self.journal_file_not_made(name, error, io) {
                     self.fail(error);
                 }
             }
             (Then::JournalFileOpened { name, direct }, result) => self.journal_file_opened(name, direct, result, io),
             (Then::Unlinked, _) => {}
+            (Then::SegmentDropped { slot }, _) => {
+                if let Some(log) = self.log_mut(slot) {
+                    log.scripts -= 1;
+                }
+            }
+            // A cache is whole, or is known not to be.
+            (Then::CacheWritten { slot }, result) if result.is_ok() || result.is_err_and(IoError::is_no_space) => {
+                if let Some(log) = self.log_mut(slot) {
+                    log.scripts -= 1;
+                }
+            }
+            (Then::Renamed { slot, .. }, Err(error)) if self.hold_rename_back(slot, error) => {}
             (_, Err(error)) => self.fail(error),
             (Then::StateRecorded { slot }, Ok(_)) => {
                 self.state_recorded(slot, io, outputs);
                 self.report(slot, outputs);
             }
             (Then::Renamed { slot, to }, Ok(_)) => self.renamed(slot, to, now, outputs),
-            (Then::CacheWritten { slot }, Ok(_)) => {
-                if let Some(log) = self.log_mut(slot) {
-                    log.scripts -= 1;
-                }
-            }
+            (Then::CacheWritten { .. }, Ok(_)) => {}
             (Then::Marked, Ok(_)) => self.marked(),
         }
     }

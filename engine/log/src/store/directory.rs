@@ -19,7 +19,7 @@ use crate::mutants::{self, Mutant};
 use crate::partition::{Life, PartitionLog, Wants};
 use crate::producer::ProducerSnapshot;
 use crate::segment::{SUFFIXES, SegmentHandle};
-use crate::state::{DurablePoint, STATE_FILE_NAME, partition_metadata};
+use crate::state::{COPY_BYTES, DurablePoint, PartitionState, STATE_FILE_NAME, partition_metadata};
 use crate::{Monotonic, Now, Offset, TopicPartition};
 
 /// What Kafka's tools find a directory's topic id in.
@@ -52,23 +52,34 @@ impl Store {
     pub fn create(&mut self, partition: TopicPartition, topic_name: &str, config: LogConfig, io: &mut Io) -> PartitionSlot {
         let position = self.journal.next_position();
         let mut log = PartitionLog::new(partition, topic_name, config, DurablePoint::of_empty_log(position));
-        let others = self.partitions.iter().zip(0u32..).filter_map(|(log, number)| Some((log.as_ref()?, PartitionSlot(number))));
-        let mut taken = false;
-        for (other, slot) in others.filter(|(other, _)| other.directory == log.directory) {
-            log.life = Life::Blocked;
-            // A log whose topic nobody knows any more stays where it is, and nothing can be waited for.
-            taken |= matches!(other.life, Life::Ready) && !self.removing.contains(&slot);
-        }
-        let blocked = log.life == Life::Blocked;
-        let slot = self.insert(log);
-        if self.failed.is_some() || taken {
+        let directory = log.directory.clone();
+        let (standing, leaving) = self.others_in(&directory);
+        if standing || self.failed.is_some() {
+            // Another topic's log, of which nobody has said that it may go: it is not touched, and cannot be waited for.
+            log.life = Life::Creating;
+            let slot = self.insert(log);
             self.refused.push(slot);
-        } else if blocked {
-            self.blocked += 1;
-        } else {
-            self.start_creation(slot, io);
+            return slot;
         }
+        if leaving {
+            log.life = Life::Blocked;
+            self.blocked += 1;
+            return self.insert(log);
+        }
+        let slot = self.insert(log);
+        self.start_creation(slot, io);
         slot
+    }
+
+    /// Whether other partitions have a directory of this name: one that stays, and one that is on its way out.
+    fn others_in(&self, directory: &str) -> (bool, bool) {
+        let mut found = (false, false);
+        for (number, log) in (0..).zip(&self.partitions) {
+            let Some(log) = log.as_ref().filter(|log| log.directory == directory) else { continue };
+            let leaving = matches!(log.life, Life::Blocked | Life::Removing | Life::Removed);
+            if leaving || self.removing.contains(&PartitionSlot(number)) { found.1 = true } else { found.0 = true }
+        }
+        found
     }
 
     fn start_creation(&mut self, slot: PartitionSlot, io: &mut Io) {
@@ -81,12 +92,15 @@ impl Store {
         }
         let steps = [
             Step::CreateDirectory(directory.clone()),
+            // Another topic's, of another shard: nobody has said that it may go.
+            Step::Absent(log.path(STATE_FILE_NAME)),
             Step::Open(log.path(METADATA_FILE_NAME), OpenMode::CreateEmpty),
             Step::Write(0, Bytes::from(partition_metadata(log.identity.topic))),
             Step::Sync(SyncScope::All),
             Step::Close,
             Step::Open(log.path(STATE_FILE_NAME), OpenMode::CreateEmpty),
-            Step::Write(state.copy_offset(), Bytes::from(state.encode())),
+            // Both copies take their room now: later ones are written over them, which a full disk does not refuse.
+            Step::Write(0, Bytes::from(both_copies(&state))),
             Step::Sync(SyncScope::All),
             Step::Close,
             Step::SyncDirectory(directory),
@@ -176,6 +190,7 @@ impl Store {
         let identity = log.identity;
         self.by_identity.remove(&identity);
         self.checkpoints_due.remove(&slot);
+        self.forget_refused(slot);
         self.journal.forget(slot);
         self.removing.push(slot);
     }
@@ -287,6 +302,17 @@ impl Store {
             !goes
         });
     }
+}
+
+/// The file of a new partition's state: the first copy, and zeros for the other.
+fn both_copies(state: &PartitionState) -> Vec<u8> {
+    let mut bytes = alloc::vec![0; 2 * COPY_BYTES];
+    let at = usize::try_from(state.copy_offset()).unwrap_or_default();
+    let copy = state.encode();
+    if let Some(place) = bytes.get_mut(at..at + copy.len()) {
+        place.copy_from_slice(&copy);
+    }
+    bytes
 }
 
 /// Kafka's name for the directory of a removed partition: `<topic>-<partition>.<id>-delete`, the topic cut to what a name may

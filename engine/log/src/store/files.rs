@@ -67,7 +67,7 @@ impl Store {
         let Some(segment) = log.segments.get_mut(&base) else { return };
         segment.handle = SegmentHandle::Closed;
         let waiters = core::mem::take(&mut segment.waiters);
-        if !segment.unsubmitted.is_empty() && !removing {
+        if !segment.unsubmitted.is_empty() && !removing && !self.hold_segment_back(slot, base, error) {
             self.fail(error);
         }
         for lookup in waiters {

@@ -20,6 +20,7 @@ mod output;
 mod reading;
 mod script;
 mod settings;
+mod space;
 mod stop;
 mod turn;
 mod view;
@@ -30,6 +31,7 @@ pub use output::{
 };
 pub(crate) use settings::directory_name;
 pub use settings::{Durability, LogConfig, StoreSettings};
+pub use space::Space;
 pub use view::LogView;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -57,15 +59,6 @@ pub fn owner_of(partition: TopicPartition, shards: u16) -> ShardId {
     let index = u64::from(partition.partition.0.unsigned_abs());
     let shard = (hash + index) % u64::from(shards.max(1));
     ShardId(u16::try_from(shard).expect("less than the number of shards"))
-}
-
-/// The file system of the data directory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Space {
-    /// Its size.
-    pub total_bytes: u64,
-    /// What of it is free for us.
-    pub free_bytes: u64,
 }
 
 /// One shard's logs.
@@ -99,8 +92,7 @@ pub struct Store {
     blocked: usize,
     /// Partitions that will not be made: their directory is not to be touched, or the store has failed.
     refused: Vec<PartitionSlot>,
-    has_space: bool,
-    space: Option<Space>,
+    room: space::Room,
     direct_journal: bool,
     failed: Option<IoError>,
     failure_told: bool,
@@ -135,8 +127,7 @@ impl Store {
             removing: Vec::new(),
             blocked: 0,
             refused: Vec::new(),
-            has_space: true,
-            space: None,
+            room: space::Room::new(),
             direct_journal: true,
             failed: None,
             failure_told: false,
@@ -193,12 +184,6 @@ impl Store {
         self.journal.queue_bytes() > self.settings.journal_queue_bytes
     }
 
-    /// What the file system had when it was last asked.
-    #[must_use]
-    pub const fn space(&self) -> Option<Space> {
-        self.space
-    }
-
     /// Whether a write or sync failed: everything here is offline.
     #[must_use]
     pub const fn has_failed(&self) -> bool {
@@ -215,16 +200,15 @@ impl Store {
         Some(end.position.saturating_sub(start.position))
     }
 
-    /// Whether free space is over its floor.
-    #[must_use]
-    pub const fn has_space(&self) -> bool {
-        self.has_space
-    }
-
     /// Why the log directory failed, if it did.
     #[must_use]
     pub const fn failure(&self) -> Option<IoError> {
         self.failed
+    }
+
+    /// The log directory failed elsewhere, in another shard: it is offline here too.
+    pub fn take_offline(&mut self, error: IoError) {
+        self.fail(error);
     }
 
     /// A write or sync failed: from now on nothing is acknowledged.

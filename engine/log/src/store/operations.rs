@@ -57,6 +57,7 @@ pub(crate) enum Then {
     StateRecorded { slot: PartitionSlot },
     Renamed { slot: PartitionSlot, to: String },
     CacheWritten { slot: PartitionSlot },
+    SegmentDropped { slot: PartitionSlot },
     Unlinked,
     JournalFileMade { name: JournalFileName },
     JournalFileOpened { name: JournalFileName, direct: bool },

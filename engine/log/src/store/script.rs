@@ -11,6 +11,8 @@ use crate::io::{FileHandle, FileOperation, FilePath, Io, IoError, OpenMode, Outc
 #[derive(Debug)]
 pub(crate) enum Step {
     CreateDirectory(FilePath),
+    /// There must be no such file.
+    Absent(FilePath),
     Open(FilePath, OpenMode),
     Write(u64, Bytes),
     Sync(SyncScope),
@@ -81,6 +83,13 @@ impl<T> Scripts<T> {
                     *data = data.slice(usize::try_from(bytes).unwrap_or_default()..);
                 }
             }
+            (Err(IoError::NOT_FOUND), Some(Step::Absent(_))) => {
+                script.steps.pop_front();
+            }
+            (Ok(Outcome::Opened { file, length }), Some(Step::Absent(_))) => {
+                script.file = Some((file, length));
+                script.fail(IoError::EXISTS);
+            }
             (Ok(outcome), Some(step)) => {
                 if let Outcome::Opened { file, length } = outcome {
                     script.file = Some((file, length));
@@ -107,6 +116,7 @@ impl<T> Scripts<T> {
         let file = script.file.map_or(FileHandle(u32::MAX), |(file, _)| file);
         let operation = match step {
             Step::CreateDirectory(path) => FileOperation::CreateDirectory { path: path.clone() },
+            Step::Absent(path) => FileOperation::Open { path: path.clone(), mode: OpenMode::Read },
             Step::Open(path, mode) => FileOperation::Open { path: path.clone(), mode: *mode },
             Step::Write(offset, data) => FileOperation::Write {
                 file,

@@ -31,6 +31,10 @@ impl Store {
     pub fn stop(&mut self, now: Now, io: &mut Io) {
         if self.stop == Stop::Running {
             self.stop = Stop::Draining;
+            if !self.room.holds_nothing_back() {
+                // There is no waiting for space any more; what was acknowledged is in the journal.
+                self.fail(crate::io::IoError::NO_SPACE);
+            }
             self.advance_stop(now, io);
         }
     }

@@ -44,7 +44,7 @@ impl Store {
         if self.failed.is_none() && !self.is_stopping() {
             if now.monotonic >= self.next_free_space {
                 self.next_free_space = now.monotonic.after_ms(FREE_SPACE_EVERY_MS);
-                self.operations.ask(FileOperation::FreeSpace, Pending::FreeSpace, io);
+                self.look_at_space(io);
             }
             if now.monotonic >= self.next_retention {
                 self.next_retention = now.monotonic.after_ms(self.settings.retention_check_ms);
@@ -170,6 +170,10 @@ impl Store {
     /// Make another journal file if the ring needs one: filled with zeros, synced, its name too, before its first frame.
     fn grow_journal(&mut self, io: &mut Io) {
         if self.journal_file_coming || (self.is_stopping() && self.journal.queue_bytes() == 0) {
+            return;
+        }
+        // The first one is needed to work at all.
+        if !self.has_space_for_journal() && self.journal.has_files() {
             return;
         }
         let Some((name, file_bytes)) = self.journal.next_file(self.settings.journal_bytes_at_start) else { return };

@@ -25,7 +25,7 @@ use crate::{mailbox::Doorbell, sys};
 /// What to do.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Call {
-    /// How much the file system of the data directory has free.
+    /// How much the file system of the owner's log directory has free.
     Space,
     /// Set a file's size.
     Truncate { file: FileHandle, length: u64 },
@@ -53,9 +53,9 @@ impl Aside {
     }
 
     /// Have a call made. Its end is found by [`Aside::next`] after the bell was rung.
-    pub(super) fn call(&mut self, id: OperationId, call: Call, directory: &Rc<OwnedFd>) -> Result<(), IoError> {
+    pub(super) fn call(&mut self, id: OperationId, call: Call, directories: &[Rc<OwnedFd>]) -> Result<(), IoError> {
         if self.thread.is_none() {
-            self.thread = Some(Thread::start(directory, Arc::clone(&self.bell)).map_err(|error| started(&error))?);
+            self.thread = Some(Thread::start(directories, Arc::clone(&self.bell)).map_err(|error| started(&error))?);
         }
         let thread = self.thread.as_ref().expect("it was just started");
         thread.calls.send((id, call)).map_err(|_| IoError::INPUT_OUTPUT)?;
@@ -85,13 +85,13 @@ impl Drop for Aside {
 }
 
 impl Thread {
-    fn start(directory: &Rc<OwnedFd>, bell: Arc<Doorbell>) -> std::io::Result<Self> {
-        let directory = directory.try_clone()?;
+    fn start(directories: &[Rc<OwnedFd>], bell: Arc<Doorbell>) -> std::io::Result<Self> {
+        let directories = directories.iter().map(|directory| directory.try_clone()).collect::<Result<Vec<_>, _>>()?;
         let (calls, to_make) = channel::<(OperationId, Call)>();
         let (told, ended) = channel();
         let thread = std::thread::Builder::new().name("files-aside".to_owned()).spawn(move || {
             for (id, call) in to_make {
-                if told.send((id, call, make(call, &directory))).is_err() {
+                if told.send((id, call, make(call, directories.get(id.owner.0 as usize)))).is_err() {
                     return;
                 }
                 bell.write();
@@ -101,12 +101,16 @@ impl Thread {
     }
 }
 
-fn make(call: Call, directory: &OwnedFd) -> Result<Outcome, IoError> {
+fn make(call: Call, directory: Option<&OwnedFd>) -> Result<Outcome, IoError> {
     match call {
-        Call::Space => again(|| fstatvfs(directory.as_fd())).map(|status| Outcome::Free {
-            bytes: status.f_bavail.saturating_mul(status.f_frsize),
-            total_bytes: status.f_blocks.saturating_mul(status.f_frsize),
-        }),
+        Call::Space => {
+            let directory = directory.ok_or(IoError::INVALID)?;
+            let status = again(|| fstatvfs(directory.as_fd()))?;
+            Ok(Outcome::Free {
+                bytes: status.f_bavail.saturating_mul(status.f_frsize),
+                total_bytes: status.f_blocks.saturating_mul(status.f_frsize),
+            })
+        }
         Call::Truncate { file, length } => again(|| ftruncate(sys::borrow(file), length)).map(|()| Outcome::Done),
     }
 }

@@ -17,7 +17,8 @@ use std::{
 };
 
 use flumen_log::io::{
-    Completion, FileHandle, FileOperation, IoError, OpenMode, Operation, OperationId, Outcome, SyncScope, WriteData, WriteMode,
+    Completion, FileHandle, FileOperation, IoError, OpenMode, Operation, OperationId, Outcome, Owner, SyncScope, WriteData,
+    WriteMode,
 };
 use rustix::io::Errno;
 
@@ -37,7 +38,8 @@ struct OpenFile {
 
 /// All open files, and the completions not told yet.
 pub(crate) struct Files {
-    directory: Rc<OwnedFd>,
+    /// By the numbers of their owners.
+    directories: Vec<Rc<OwnedFd>>,
     /// By the place of their handles.
     open: Vec<Option<OpenFile>>,
     /// Completions to tell.
@@ -50,10 +52,10 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Files below a directory. `bell` is rung when something is to be taken by [`Files::take_aside`].
-    pub(crate) fn new(directory: OwnedFd, bell: Arc<Doorbell>, truncate_by_ring: bool) -> Self {
+    /// Files below directories, by the numbers of their owners. `bell` is rung when something is to be taken by [`Files::take_aside`].
+    pub(crate) fn new(directories: Vec<OwnedFd>, bell: Arc<Doorbell>, truncate_by_ring: bool) -> Self {
         Self {
-            directory: Rc::new(directory),
+            directories: directories.into_iter().map(Rc::new).collect(),
             open: Vec::new(),
             done: VecDeque::new(),
             again: Vec::new(),
@@ -84,7 +86,7 @@ impl Files {
                 assert!(open.in_flight == 0, "{file:?} is closed with operations outstanding");
                 Ok(Request::Close { descriptor: open.file.retire() })
             }
-            kind => self.request(kind),
+            kind => self.request(id.owner, kind),
         };
         match request {
             Ok(request) => self.queue(request, id, ring),
@@ -92,9 +94,14 @@ impl Files {
         }
     }
 
+    /// The directory that an owner's paths lie in.
+    fn directory(&self, owner: Owner) -> Result<Rc<OwnedFd>, IoError> {
+        self.directories.get(owner.0 as usize).map(Rc::clone).ok_or(IoError::INVALID)
+    }
+
     fn call_aside(&mut self, id: OperationId, call: Call) {
         self.count_aside(call, true);
-        if let Err(error) = self.aside.call(id, call, &self.directory) {
+        if let Err(error) = self.aside.call(id, call, &self.directories) {
             self.count_aside(call, false);
             self.tell(id, Err(error), None);
         }
@@ -115,14 +122,14 @@ impl Files {
     }
 
     /// The request an operation becomes.
-    fn request(&self, kind: FileOperation) -> Result<Request, IoError> {
-        let directory = || Rc::clone(&self.directory);
+    fn request(&self, owner: Owner, kind: FileOperation) -> Result<Request, IoError> {
+        let directory = || self.directory(owner);
         Ok(match kind {
             FileOperation::CreateDirectory { path } => {
-                Request::MakeDirectory { directory: directory(), path: paths::relative(path)? }
+                Request::MakeDirectory { directory: directory()?, path: paths::relative(path)? }
             }
             FileOperation::Open { path, mode } => {
-                Request::Open { directory: directory(), path: paths::relative(path)?, flags: open_flags(mode) }
+                Request::Open { directory: directory()?, path: paths::relative(path)?, flags: open_flags(mode) }
             }
             FileOperation::Allocate { file, offset, length } => Request::Allocate { file, offset, length },
             FileOperation::Write { file, offset, data, mode: _ } => Request::Write { file, offset, data },
@@ -132,14 +139,14 @@ impl Files {
             FileOperation::WriteOut { file, offset, length } => Request::WriteOut { file, offset, length },
             FileOperation::SyncDirectory { path } => {
                 let flags = libc::O_RDONLY | libc::O_DIRECTORY;
-                Request::Open { directory: directory(), path: paths::directory(path)?, flags }
+                Request::Open { directory: directory()?, path: paths::directory(path)?, flags }
             }
             FileOperation::Rename { from, to } => {
-                Request::Rename { directory: directory(), from: paths::relative(from)?, to: paths::relative(to)? }
+                Request::Rename { directory: directory()?, from: paths::relative(from)?, to: paths::relative(to)? }
             }
-            FileOperation::Unlink { path } => Request::Unlink { directory: directory(), path: paths::relative(path)?, flags: 0 },
+            FileOperation::Unlink { path } => Request::Unlink { directory: directory()?, path: paths::relative(path)?, flags: 0 },
             FileOperation::RemoveDirectory { path } => {
-                Request::Unlink { directory: directory(), path: paths::relative(path)?, flags: libc::AT_REMOVEDIR }
+                Request::Unlink { directory: directory()?, path: paths::relative(path)?, flags: libc::AT_REMOVEDIR }
             }
             FileOperation::Close { .. } | FileOperation::FreeSpace => unreachable!("taken by `start`"),
         })

@@ -85,13 +85,14 @@ pub struct Reactor<Mail> {
 
 impl<Mail: Send + 'static> Reactor<Mail> {
     /// Make the loop on the thread that will run it. The thread is pinned if the settings name a core. `listeners` are
-    /// bound and listening; accepting begins with [`Self::run`]. The lock in `directory` is held by the ring from here on.
+    /// bound and listening; accepting begins with [`Self::run`]. `directories` are in the order of the numbers of their owners;
+    /// their locks are held by the ring from here on.
     ///
     /// # Errors
     /// If the kernel refuses; see [`crate::kernel::probe`] for refusals told better.
     pub fn new(
         settings: ReactorSettings,
-        directory: DataDirectory,
+        directories: Vec<DataDirectory>,
         listeners: Vec<TcpListener>,
         postbox: ShardPostbox<Mail>,
     ) -> Result<Self, ReactorError> {
@@ -105,15 +106,15 @@ impl<Mail: Send + 'static> Reactor<Mail> {
         let ring = Ring::new(settings.ring_entries, settings.file_chunk_bytes).map_err(fault("make a ring"))?;
         ring.limit_workers(settings.max_kernel_workers, settings.core.filter(|_| settings.pin_kernel_workers))
             .map_err(fault("limit the kernel's workers"))?;
-        let (directory, lock) = directory.into_parts();
-        ring.hold(lock).map_err(fault("hold the data directory's lock"))?;
+        let (directories, locks) = directories.into_iter().map(DataDirectory::into_parts).unzip();
+        ring.hold(locks).map_err(fault("hold the log directories' locks"))?;
         if ring.has_messages() {
             postbox.bell().attach_ring(ring.duplicate().map_err(fault("share its ring"))?);
         }
         let detector = Detector::new(shard, settings.stall);
         let network = Network::new(&settings, listeners, detector.stalls()).map_err(fault("use its listeners"))?;
         Ok(Self {
-            files: Files::new(directory, Arc::clone(postbox.bell()), settings.truncate_by_ring && ring.has_truncate()),
+            files: Files::new(directories, Arc::clone(postbox.bell()), settings.truncate_by_ring && ring.has_truncate()),
             network,
             detector,
             events: VecDeque::new(),

@@ -105,14 +105,15 @@ impl<T> Ring<T> {
         Ok(())
     }
 
-    /// Let the ring hold a file until it is gone, its last operation included; the caller's descriptor is closed.
-    pub(crate) fn hold(&self, file: OwnedFd) -> std::io::Result<()> {
-        self.io.submitter().register_files(&[file.as_raw_fd()])
+    /// Let the ring hold files until it is gone, its last operation included; the caller's descriptors are closed.
+    pub(crate) fn hold(&self, files: Vec<OwnedFd>) -> std::io::Result<()> {
+        let descriptors: Vec<_> = files.iter().map(AsRawFd::as_raw_fd).collect();
+        self.io.submitter().register_files(&descriptors)
     }
 
-    /// Let go of the held file, though others may still know the ring.
+    /// Let go of the held files, though others may still know the ring.
     pub(crate) fn release(&self) {
-        // A failure leaves the file to the end of the ring.
+        // A failure leaves the files to the end of the ring.
         let _ = self.io.submitter().unregister_files();
     }
 

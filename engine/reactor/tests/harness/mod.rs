@@ -32,7 +32,7 @@ pub struct Desk<'a, Mail> {
 
 impl<Mail> Desk<'_, Mail> {
     pub fn file(&mut self, kind: FileOperation) -> OperationId {
-        self.effects.files.ask(Owner(7), kind)
+        self.effects.files.ask(Owner(0), kind)
     }
 
     pub fn net(&mut self, effect: NetEffect) {
@@ -106,7 +106,7 @@ pub fn run_with<M: Machine>(home: &Path, machine: M, adjust: impl FnOnce(&mut Re
     let postbox = shards.pop().expect("one shard");
     let mut settings = ReactorSettings::new(ShardId(0));
     adjust(&mut settings);
-    let reactor = Reactor::new(settings, directory, Vec::new(), postbox).expect("a reactor");
+    let reactor = Reactor::new(settings, vec![directory], Vec::new(), postbox).expect("a reactor");
     reactor.run(machine)
 }
 
@@ -138,7 +138,7 @@ impl<M: Machine + Send + 'static> Shards<M> {
                 let mut settings = ReactorSettings::new(postbox.shard());
                 adjust(&mut settings);
                 std::thread::spawn(move || {
-                    let reactor = Reactor::new(settings, directory, vec![listener], postbox).expect("a reactor");
+                    let reactor = Reactor::new(settings, vec![directory], vec![listener], postbox).expect("a reactor");
                     told.send(reactor.stalls()).expect("the test waits");
                     let (machine, leftover) = reactor.run(machine);
                     assert!(leftover.is_empty(), "the machine left files open");

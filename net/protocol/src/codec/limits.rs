@@ -3,6 +3,12 @@
 /// The most elements that one array may have, as in Kafka 4.4.
 pub(crate) const ARRAY_ELEMENTS_MAX: usize = 1_000_000;
 
+/// The most elements that the arrays of one request may have together.
+///
+/// Work goes with elements, and a core does a request's work in one go: this many take it some tens of milliseconds. Kafka has
+/// no such limit, and no client comes near it: it is as many partitions as a large cluster has.
+pub(crate) const REQUEST_ELEMENTS_MAX: usize = 1 << 17;
+
 /// The most tagged fields that one struct may have, as in Kafka 4.4.
 pub(crate) const TAGGED_FIELDS_MAX: u32 = 10_000;
 

@@ -17,6 +17,8 @@ pub enum Malformed {
     StringTooLong,
     /// An array of more elements than Kafka accepts, or than the remaining bytes can hold.
     ArrayTooLong,
+    /// More elements in all arrays together than one request may have.
+    TooManyElements,
     /// A struct with more tagged fields than Kafka accepts.
     TooManyTaggedFields,
     /// A tagged field whose content is shorter than its size says.
@@ -34,6 +36,7 @@ impl fmt::Display for Malformed {
             Self::VarintOverflow => "a varint goes on beyond 32 bits",
             Self::StringTooLong => "a string is longer than 32767 bytes",
             Self::ArrayTooLong => "an array is longer than the protocol or the remaining bytes allow",
+            Self::TooManyElements => "the arrays of a request have more than 131072 elements together",
             Self::TooManyTaggedFields => "a struct has more than 10000 tagged fields",
             Self::TaggedFieldSize => "a tagged field is shorter than its size says",
             Self::OverBudget => "the message would take more memory than a frame of its size may",

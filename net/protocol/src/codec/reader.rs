@@ -17,13 +17,20 @@ pub(crate) struct Reader {
     version: i16,
     flexible: bool,
     budget_bytes: usize,
+    /// Elements that arrays may still have, all together.
+    elements_left: usize,
 }
 
 impl Reader {
     /// A reader at the front of `frame` that may allocate `budget_bytes`.
     pub(crate) fn new(frame: Bytes, version: i16, flexible: bool, budget_bytes: usize) -> Self {
         let end = frame.len();
-        Self { frame, position: 0, end, version, flexible, budget_bytes }
+        Self { frame, position: 0, end, version, flexible, budget_bytes, elements_left: usize::MAX }
+    }
+
+    /// The same, with a limit on the elements of all arrays together.
+    pub(crate) fn with_elements(self, elements_max: usize) -> Self {
+        Self { elements_left: elements_max, ..self }
     }
 
     /// Goes on at another version: a header and its body differ in theirs.
@@ -126,6 +133,7 @@ impl Reader {
         if count > ARRAY_ELEMENTS_MAX || !fits {
             return Err(Malformed::ArrayTooLong);
         }
+        self.elements_left = self.elements_left.checked_sub(count).ok_or(Malformed::TooManyElements)?;
         self.charge(count.saturating_mul(element_memory))
     }
 

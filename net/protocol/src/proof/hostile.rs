@@ -86,8 +86,11 @@ fn c14_counts_are_held_against_what_remains_and_against_kafkas_limit() {
     // Enough bytes for a million and one empty names, but Kafka takes a million elements at most.
     let names = std::vec![0; 2_000_002];
     assert_eq!(reason(metadata_with_count(1_000_001, &names)), Malformed::ArrayTooLong);
+    // As many as one array may have are more than one request may have.
+    assert_eq!(reason(metadata_with_count(1_000_000, &names)), Malformed::TooManyElements);
+    assert_eq!(reason(metadata_with_count(131_073, &names)), Malformed::TooManyElements);
     // A name takes 48 bytes of memory, of which the budget gives three for each byte of the frame, and 1 MiB.
-    assert_eq!(reason(metadata_with_count(1_000_000, &names)), Malformed::OverBudget);
+    assert_eq!(reason(metadata_with_count(131_072, &names[..262_144])), Malformed::OverBudget);
     assert!(decode_request(metadata_with_count(20_000, &names[..40_000])).is_ok());
 }
 

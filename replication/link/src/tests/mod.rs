@@ -1,5 +1,6 @@
 //! Tests of the quorum on a real directory.
 
+mod corpus;
 mod crash;
 mod life;
 mod suite;

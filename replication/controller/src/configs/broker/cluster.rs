@@ -58,7 +58,7 @@ pub(super) static DEFINITIONS: &[Definition] = &[
         .doc("The largest batch of the metadata log."),
     long("leader.imbalance.check.interval.seconds").or("300").at_least(1).high()
         .doc("How often leadership is compared with the preferred replicas."),
-    string("metadata.log.dir").high()
+    string("metadata.log.dir").high().in_force()
         .doc("Where the metadata log is kept; unset, in the first log directory."),
     long("metadata.log.max.record.bytes.between.snapshots").or("20971520").at_least(1).high()
         .doc("After how many bytes of metadata records a snapshot is made."),

@@ -1,0 +1,183 @@
+//! Free space: no append is taken below the floor, and what the disk refused for want of room is asked for again once there is some.
+//!
+//! Invariants: what is taken between two looks is never more than the last look left; a refused write has changed nothing, so
+//! asking again is no retry of something that may be half done. A sync that fails for want of space fails the directory like
+//! any other.
+
+use alloc::collections::BTreeSet;
+
+use super::operations::Then;
+use super::script::Step;
+use super::{PartitionSlot, Pending, Store};
+use crate::Offset;
+use crate::io::{FileOperation, Io, IoError};
+use crate::journal::JournalFileName;
+use crate::partition::Life;
+
+/// The file system of the log directory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Space {
+    /// Its size.
+    pub total_bytes: u64,
+    /// What of it is free for us.
+    pub free_bytes: u64,
+}
+
+/// What was refused for want of space.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Refused {
+    /// A segment's file could not be made.
+    Segment(PartitionSlot, Offset),
+    /// A write to a segment.
+    Write(PartitionSlot, u64),
+    /// The new name of a removed partition's directory.
+    Rename(PartitionSlot),
+}
+
+/// What a store knows of the room it has.
+#[derive(Debug)]
+pub(super) struct Room {
+    space: Option<Space>,
+    /// Bytes of batches that may still be taken.
+    left_bytes: u64,
+    refused: BTreeSet<Refused>,
+    /// The journal found no room to grow.
+    journal_waits: bool,
+}
+
+impl Room {
+    pub(super) const fn new() -> Self {
+        // The first look comes with the first tick.
+        Self { space: None, left_bytes: u64::MAX, refused: BTreeSet::new(), journal_waits: false }
+    }
+
+    /// An append was taken. Whether it was the last for which there is room, as far as is known.
+    pub(super) const fn take(&mut self, bytes: usize) -> bool {
+        self.left_bytes = self.left_bytes.saturating_sub(bytes as u64);
+        self.left_bytes == 0
+    }
+
+    /// Whether what is written is written.
+    pub(super) fn holds_nothing_back(&self) -> bool {
+        self.refused.is_empty()
+    }
+}
+
+impl Store {
+    /// What the file system had when it was last asked.
+    #[must_use]
+    pub const fn space(&self) -> Option<Space> {
+        self.room.space
+    }
+
+    /// Whether free space is over its floor.
+    #[must_use]
+    pub const fn has_space(&self) -> bool {
+        self.room.left_bytes > 0
+    }
+
+    /// Whether the journal may take another file's worth.
+    pub(super) const fn has_space_for_journal(&self) -> bool {
+        self.room.left_bytes >= self.settings.journal_file_bytes
+    }
+
+    /// Ask what is free.
+    pub(super) fn look_at_space(&mut self, io: &mut Io) {
+        self.operations.ask(FileOperation::FreeSpace, Pending::FreeSpace, io);
+    }
+
+    /// So much is free. The floor covers what a start would write again: the live bytes of all shards' journals here.
+    pub(super) fn space_is(&mut self, free_bytes: u64, total_bytes: u64, io: &mut Io) {
+        self.room.space = Some(Space { total_bytes, free_bytes });
+        let shards = u64::from(self.settings.shards.max(1));
+        let floor_bytes = self.settings.free_space_floor_bytes.saturating_add(self.journal.used_bytes().saturating_mul(shards));
+        self.room.left_bytes = free_bytes.saturating_sub(floor_bytes) / shards;
+        if core::mem::take(&mut self.room.journal_waits) {
+            self.journal.grow_again();
+        }
+        // What was taken before may use what is kept in reserve.
+        if free_bytes > 0 {
+            self.ask_again(io);
+        }
+    }
+
+    /// The disk is full, whatever it said before.
+    fn space_is_out(&mut self) {
+        self.room.left_bytes = 0;
+    }
+
+    /// An operation was refused for want of space, and will be asked for again. False if that cannot be.
+    pub(super) fn hold_back(&mut self, pending: &Pending, error: IoError) -> bool {
+        let refused = match *pending {
+            Pending::SegmentWrite { slot, write } => Refused::Write(slot, write),
+            _ => return false,
+        };
+        error.is_no_space() && self.refuse(refused)
+    }
+
+    fn refuse(&mut self, refused: Refused) -> bool {
+        if self.is_stopping() {
+            return false;
+        }
+        self.space_is_out();
+        match refused {
+            // Nobody wants the bytes of a partition that goes.
+            Refused::Write(slot, write) if self.log(slot).is_none_or(|log| log.life != Life::Ready) => {
+                if let Some(log) = self.log_mut(slot) {
+                    log.abandon_write(write);
+                }
+            }
+            refused => {
+                self.room.refused.insert(refused);
+            }
+        }
+        true
+    }
+
+    /// As [`Store::hold_back`], of a segment's file that could not be made.
+    pub(super) fn hold_segment_back(&mut self, slot: PartitionSlot, base: Offset, error: IoError) -> bool {
+        error.is_no_space() && self.refuse(Refused::Segment(slot, base))
+    }
+
+    /// As [`Store::hold_back`], of the new name of a removed partition.
+    pub(super) fn hold_rename_back(&mut self, slot: PartitionSlot, error: IoError) -> bool {
+        error.is_no_space() && self.refuse(Refused::Rename(slot))
+    }
+
+    /// A journal file could not be made: what there is of it goes. False if there is no journal without it, and never will be.
+    pub(super) fn journal_file_not_made(&mut self, name: JournalFileName, error: IoError, io: &mut Io) -> bool {
+        self.scripts.start([Step::Unlink(name.path())], Then::Unlinked, io);
+        self.room.journal_waits = error.is_no_space();
+        self.journal.stop_growing() || self.room.journal_waits
+    }
+
+    /// The partition is to be removed: what was refused of it is not asked for again.
+    pub(super) fn forget_refused(&mut self, slot: PartitionSlot) {
+        let Self { room, partitions, .. } = self;
+        let log = partitions.get_mut(slot.0 as usize).and_then(Option::as_mut);
+        let Some(log) = log else { return };
+        room.refused.retain(|refused| match refused {
+            Refused::Write(other, write) if *other == slot => {
+                log.abandon_write(*write);
+                false
+            }
+            Refused::Segment(other, _) | Refused::Rename(other) => *other != slot,
+            Refused::Write(..) => true,
+        });
+    }
+
+    fn ask_again(&mut self, io: &mut Io) {
+        for refused in core::mem::take(&mut self.room.refused) {
+            match refused {
+                Refused::Segment(slot, base) => self.submit_writes(slot, base, io),
+                Refused::Write(slot, write) => {
+                    let rest = self.log(slot).and_then(|log| log.write_again(write));
+                    if let Some(rest) = rest {
+                        self.operations.ask_on(rest.file, rest.operation, Pending::SegmentWrite { slot, write }, io);
+                    }
+                }
+                Refused::Rename(slot) => self.rename_removed(slot, io),
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A disk that fills up: appends stop in time, what is refused all the same waits, and nobody has to help.
+
+use crate::bench::{Bench, batch_of, config, is_journal_write, partition};
+use flumen_log::Offset;
+use flumen_log::compression::Codec;
+use flumen_log::io::{Completion, FileOperation, IoError, OpenMode, Operation};
+use flumen_log::state::COPY_BYTES;
+use flumen_log::store::{AppendError, Output, PartitionSlot};
+
+/// Turn until nothing is outstanding; whatever takes room is refused.
+fn settle_without_space(bench: &mut Bench) -> usize {
+    let takes_room = |operation: &Operation| match &operation.kind {
+        // A state is written over what is there.
+        FileOperation::Write { data, .. } => !is_journal_write(&operation.kind) && data.len() != COPY_BYTES,
+        FileOperation::Open { mode, .. } => *mode == OpenMode::CreateEmpty,
+        FileOperation::Rename { .. } => true,
+        _ => false,
+    };
+    let mut refused = 0;
+    loop {
+        bench.store.end_turn(bench.now, &mut bench.io, &mut bench.outputs);
+        loop {
+            let operations: Vec<Operation> = bench.io.drain().collect();
+            for operation in operations {
+                if takes_room(&operation) {
+                    refused += 1;
+                    let completion = Completion { id: operation.id, result: Err(IoError::NO_SPACE), buffer: None };
+                    bench.store.complete(completion, bench.now, &mut bench.io, &mut bench.outputs);
+                } else {
+                    bench.disk.submit(operation, &mut bench.random);
+                }
+            }
+            let Some(completion) = bench.disk.step_if(|_: &FileOperation| true, &mut bench.random) else { break };
+            bench.store.complete(completion, bench.now, &mut bench.io, &mut bench.outputs);
+        }
+        if bench.io.is_empty() && bench.disk.outstanding() == 0 {
+            return refused;
+        }
+    }
+}
+
+fn ends(bench: &Bench, slot: PartitionSlot) -> (i64, i64) {
+    let view = bench.store.view(slot).expect("there");
+    (view.log_end().0, view.durable().get().0)
+}
+
+#[test]
+fn a_write_refused_for_want_of_space_is_done_when_there_is_some() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 2);
+    bench.try_append(slot, batch_of(&[(1, 500)], Codec::None)).expect("taken");
+    bench.try_append(slot, batch_of(&[(2, 500)], Codec::None)).expect("taken");
+    assert!(settle_without_space(&mut bench) > 0, "something was refused");
+    assert!(!bench.store.has_failed());
+    assert_eq!(ends(&bench, slot), (2, 2), "what is not written is not there, journal or not");
+    assert_eq!(bench.try_append(slot, batch_of(&[(3, 1)], Codec::None)), Err(AppendError::NoSpace));
+    bench.tick_after(2000);
+    assert_eq!(ends(&bench, slot), (4, 4));
+    bench.fill(slot, 1);
+    assert_eq!(ends(&bench, slot), (5, 5));
+    assert!(!bench.read_all(slot).is_empty());
+}
+
+#[test]
+fn a_segment_that_cannot_be_made_is_made_later() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 2);
+    // Larger than what is left of the segment.
+    bench.try_append(slot, batch_of(&[(1, 19_500)], Codec::None)).expect("taken");
+    assert!(settle_without_space(&mut bench) > 0);
+    assert!(!bench.store.has_failed() && ends(&bench, slot).0 == 2);
+    bench.tick_after(2000);
+    assert_eq!(ends(&bench, slot), (3, 3));
+    assert_eq!(bench.store.view(slot).expect("there").segment_count(), 2);
+}
+
+#[test]
+fn a_partition_goes_though_the_disk_is_full() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 2);
+    bench.try_append(slot, batch_of(&[(1, 500)], Codec::None)).expect("taken");
+    settle_without_space(&mut bench);
+    bench.store.remove(slot);
+    settle_without_space(&mut bench);
+    assert!(!bench.store.has_failed(), "the new name waits");
+    bench.tick_after(2000);
+    bench.tick_after(2000);
+    let removed = |output: &Output| matches!(output, Output::Removed { partition: gone } if *gone == partition(0));
+    assert!(bench.outputs.iter().any(removed));
+    let again = bench.create(0, config());
+    bench.fill(again, 1);
+}
+
+#[test]
+fn no_more_is_taken_between_two_looks_than_the_last_one_left() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 1);
+    let room_bytes = 2 << 20;
+    bench.disk.faults.free_bytes = Some((1 << 20) + room_bytes);
+    bench.tick_after(2000);
+    let mut taken_bytes = 0;
+    while bench.try_append(slot, batch_of(&[(1, 10_000)], Codec::None)).is_ok() {
+        taken_bytes += 10_000;
+    }
+    assert!((1..=room_bytes).contains(&taken_bytes), "{taken_bytes}");
+    assert_eq!(bench.store.next_deadline().map(|deadline| deadline <= bench.now.monotonic), Some(true), "it looks again at once");
+    bench.disk.faults.free_bytes = None;
+    bench.tick_after(1);
+    bench.settle();
+    bench.append(slot, batch_of(&[(1, 10)], Codec::None));
+    assert_eq!(bench.store.view(slot).map(|view| view.log_end() > Offset(1)), Some(true));
+}
