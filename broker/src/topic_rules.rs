@@ -56,13 +56,18 @@ pub(crate) fn log_config(config: &EffectiveTopicConfig, random: u64) -> LogConfi
     let jitter_ms = if config.segment_jitter_ms == 0 { 0 } else { random % config.segment_jitter_ms };
     LogConfig {
         segment_bytes: config.segment_bytes,
-        segment_ms: i64::try_from(config.segment_ms).unwrap_or(i64::MAX),
+        segment_ms: i64::try_from(config.longest_segment_ms()).unwrap_or(i64::MAX),
         segment_jitter_ms: i64::try_from(jitter_ms).unwrap_or_default(),
         segment_index_bytes: config.segment_index_bytes,
         index_interval_bytes: config.index_interval_bytes,
         retention_ms: config.retention_ms.map_or(UNLIMITED, |ms| i64::try_from(ms).unwrap_or(i64::MAX)),
         retention_bytes: config.retention_bytes.map_or(UNLIMITED, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
         cleanup_delete: config.cleanup.delete,
+        cleanup_compact: config.cleanup.compact,
+        min_cleanable_dirty_ppm: config.min_cleanable_dirty_ppm,
+        min_compaction_lag_ms: config.min_compaction_lag_ms,
+        max_compaction_lag_ms: config.max_compaction_lag_ms,
+        delete_retention_ms: config.delete_retention_ms,
         file_delete_delay_ms: config.file_delete_delay_ms,
         durability: match config.durability {
             Durability::Synced => store::Durability::Journaled,

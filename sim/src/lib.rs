@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+pub mod compaction;
 pub mod disk;
 pub mod log;
 pub mod random;

@@ -4,7 +4,7 @@
 
 use crate::interop;
 use crate::tally::{Outcome, Tally, libtest_counts};
-use crate::{bug_bank, crash, fs_shutdown, full_disk, fuzz, images, sim, tidy, workspace};
+use crate::{bug_bank, crash, fs_shutdown, full_disk, fuzz, images, perf, sim, tidy, workspace};
 use clap::Args;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -37,6 +37,7 @@ pub(crate) fn run(_options: &Options) -> Outcome<Tally> {
     section(&mut tally, "through the wire, two shards", || {
         libtest("through the wire", cargo(&through_the_wire).env("FLUMEN_TEST_SHARDS", "2"))
     });
+    section(&mut tally, "perf, smoke", || perf::run(&perf::Options::smoke()));
     for shards in [1, 2] {
         section(&mut tally, &format!("interop, shards: {shards}"), || interop::run(&interop::Options::with_shards(shards)));
         section(&mut tally, &format!("crash, shards: {shards}"), || crash::run(&crash::Options::of(4, shards, false)));

@@ -1,7 +1,9 @@
-//! The project's own automation: `cargo xtask tidy|bug-bank|ci|crash|crash-images|fs-shutdown|full-disk|mutated-files|interop|sim`.
+//! The project's own automation:
+//! `cargo xtask tidy|bug-bank|ci|crash|crash-images|fs-shutdown|full-disk|mutated-files|interop|perf|sim`.
 //!
 //! Every command says what it did and ends with one line, `N passed, N failed`; it exits non-zero when anything failed, could not
-//! be had, or did too little work to mean something. It does not change sources: only `interop --relist` writes, and only its list.
+//! be had, or did too little work to mean something. It does not change sources: only `interop --relist` and `perf --record` write,
+//! and only their list and their runs.
 
 mod broker;
 mod bug_bank;
@@ -13,6 +15,7 @@ mod fuzz;
 mod images;
 mod interop;
 mod loop_disk;
+mod perf;
 mod sim;
 mod sim_shard;
 mod tally;
@@ -49,6 +52,8 @@ enum Task {
     MutatedFiles(images::mutated::Options),
     /// Real clients and tools against the running broker.
     Interop(interop::Options),
+    /// The broker measured beside its yardsticks.
+    Perf(perf::Options),
     /// Simulated runs: many seeds, or one shown step by step.
     Sim(sim::Options),
 }
@@ -64,6 +69,7 @@ fn main() -> ExitCode {
         Task::CrashImages(options) => images::run(&options),
         Task::MutatedFiles(options) => images::mutated::run(&options),
         Task::Interop(options) => interop::run(&options),
+        Task::Perf(options) => perf::run(&options),
         Task::Sim(options) => sim::run(&options),
     };
     match outcome {

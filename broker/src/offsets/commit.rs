@@ -166,7 +166,7 @@ impl Shard {
     /// Only where that commit is known to be the last one: not while the partition is still being read, nor while a newer one
     /// is on its way, behind which the removal would be written.
     pub(crate) fn expire_offsets(&mut self, turn: &mut Turn<'_>) {
-        let now_ms = turn.now.wall.0;
+        let now_ms = self.coordinators.steady_wall.observe(turn.now).0;
         let retention_ms = self.settings.offsets.retention_ms;
         let expired = |commit: &Commit| {
             let expires_at_ms = commit.expires_at_ms.unwrap_or_else(|| commit.committed_at_ms.saturating_add(retention_ms));

@@ -5,7 +5,7 @@ use alloc::{
     string::String,
     vec::Vec,
 };
-use flumen_log::{Offset, TopicPartition, io::OperationId};
+use flumen_log::{Offset, SteadyWall, TopicPartition, io::OperationId};
 use flumen_protocol::ErrorCode;
 
 use crate::{hash::Map, mail::CommittedOffset};
@@ -63,6 +63,8 @@ pub(crate) struct Coordinators {
     /// Removals of expired commits name themselves with numbers of this count.
     pub(crate) expiries: u32,
     pub(crate) expiry_armed: bool,
+    /// What expiry goes by.
+    pub(crate) steady_wall: SteadyWall,
 }
 
 /// A read of a replay.

@@ -11,6 +11,7 @@ use std::format;
 
 use crate::batch::{BatchBuilder, BatchHeader, ProducerInfo};
 use crate::codec::decode_topic_id;
+use crate::compaction::{CleanedSegment, Manifest, cleaned_file_name};
 use crate::compression::Codec;
 use crate::directories::{DirectoryId, DirectoryList};
 use crate::io::AlignedBuffer;
@@ -258,6 +259,44 @@ fn the_chain_sees_what_a_batchs_crc_leaves_out() {
     let chain = |header: &BatchHeader| crate::segment::index::chain(0, header);
     assert_ne!(chain(&header), chain(&moved));
     assert_ne!(chain(&header), chain(&of_epoch));
+}
+
+#[test]
+fn a_compaction_manifest() {
+    let cleaned = CleanedSegment { end: Offset(300), length: 4321, generation: 7, chain: 0xabcd_ef01 };
+    let manifest = Manifest { generation: 8, cleaned_to: Offset(290), segments: BTreeMap::from([(Offset(100), cleaned)]) };
+    let bytes = manifest.encode(PARTITION);
+    assert_eq!(
+        hex(&bytes),
+        concat!(
+            "666c756d656e434d",
+            "fb3e503f",
+            "00000001",
+            "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5",
+            "00000003",
+            "00000000",
+            "0000000000000008",
+            "0000000000000122",
+            "0000000000000064",
+            "000000000000012c",
+            "00000000000010e1",
+            "0000000000000007",
+            "abcdef01",
+            "00000000",
+        )
+    );
+    assert_eq!(Manifest::decode(&bytes, PARTITION), Some(manifest));
+    let other = TopicPartition { partition: PartitionIndex(4), ..PARTITION };
+    assert_eq!(Manifest::decode(&bytes, other), None, "another partition's");
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(Manifest::decode(&flipped, PARTITION), None, "bit {bit}");
+    }
+    for length in 0..bytes.len() {
+        assert_eq!(Manifest::decode(&bytes[..length], PARTITION), None, "cut to {length}");
+    }
+    assert_eq!(cleaned_file_name(Offset(100), "log", 7), "00000000000000000100.log.7.cleaned");
 }
 
 #[test]

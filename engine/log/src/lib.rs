@@ -8,6 +8,7 @@ extern crate alloc;
 
 pub mod batch;
 mod codec;
+pub mod compaction;
 pub mod compression;
 pub mod directories;
 pub mod epoch;
@@ -28,4 +29,4 @@ pub mod store;
 pub mod time;
 
 pub use identity::*;
-pub use time::{Monotonic, Now, Timestamp};
+pub use time::{Monotonic, Now, SteadyWall, Timestamp};

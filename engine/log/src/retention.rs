@@ -23,6 +23,11 @@ pub(crate) fn new_log_start(log: &PartitionLog, now: Timestamp) -> Option<Offset
         let expired = log.config.cleanup_delete && is_expired(log, segment, now);
         let too_large = log.config.cleanup_delete && is_surplus(log, segment, left_bytes);
         if !before_start && !expired && !too_large {
+            // What compaction left without a record has no time; it goes with what follows.
+            if segment.sparse && segment.max_timestamp.0 < 0 {
+                left_bytes -= segment.bytes;
+                continue;
+            }
             break;
         }
         left_bytes -= segment.bytes;

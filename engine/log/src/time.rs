@@ -43,3 +43,79 @@ pub struct Now {
     /// For timestamps.
     pub wall: Timestamp,
 }
+
+/// The wall clock, believed only as far as the other one bears it out: what deletes by age goes by it.
+///
+/// A wall clock that goes back is believed at once, for nothing is deleted by that. One that leaps ahead of the time that has
+/// passed is believed only after it has stayed there for [`SteadyWall::GRACE_MS`]; until then time goes on as if it had not
+/// leapt. So a clock set wrong for a while deletes nothing, and one set right is followed in the end. The first reading has
+/// nothing to be held against and is believed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SteadyWall {
+    reached: Option<Now>,
+    ahead_since: Option<Monotonic>,
+}
+
+impl SteadyWall {
+    /// How long a wall clock must stay ahead before it is believed.
+    pub const GRACE_MS: u64 = 3_600_000;
+    /// How far it may be ahead without being doubted: clocks are corrected by little all the time.
+    pub const SLACK_MS: i64 = 60_000;
+
+    /// What time it is, as far as that is to be believed.
+    pub fn observe(&mut self, now: Now) -> Timestamp {
+        let passed_ms = self.reached.map_or(0, |reached| now.monotonic.ms_since(reached.monotonic));
+        let expected = self
+            .reached
+            .map_or(now.wall, |reached| Timestamp(reached.wall.0.saturating_add(i64::try_from(passed_ms).unwrap_or(i64::MAX))));
+        let leapt = now.wall.0 > expected.0.saturating_add(Self::SLACK_MS);
+        if !leapt {
+            self.ahead_since = None;
+        }
+        let since = leapt.then(|| *self.ahead_since.get_or_insert(now.monotonic));
+        let doubted = since.is_some_and(|since| now.monotonic.ms_since(since) < Self::GRACE_MS);
+        let wall = if doubted { expected } else { now.wall };
+        // Only whole milliseconds are counted, so that looking often loses none.
+        if !doubted || passed_ms > 0 {
+            self.reached = Some(Now { wall, ..now });
+        }
+        wall
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64, wall: i64) -> Now {
+        Now { monotonic: Monotonic(0).after_ms(seconds * 1000), wall: Timestamp(wall * 1000) }
+    }
+
+    #[test]
+    fn a_steady_clock_is_believed() {
+        let mut steady = SteadyWall::default();
+        for second in [5, 6, 7, 1000, 100_000] {
+            assert_eq!(steady.observe(at(second, 77 + second as i64)).0 / 1000, 77 + second as i64);
+        }
+        assert_eq!(steady.observe(at(100_001, 50)), Timestamp(50_000), "one that goes back, too");
+    }
+
+    #[test]
+    fn a_leap_ahead_is_believed_only_after_a_while() {
+        let mut steady = SteadyWall::default();
+        steady.observe(at(0, 1000));
+        for second in 1..3600 {
+            assert_eq!(steady.observe(at(second, 1_000_000)), at(0, 1000 + second as i64).wall);
+        }
+        assert_eq!(steady.observe(at(3601, 1_000_000)), Timestamp(1_000_000_000));
+    }
+
+    #[test]
+    fn a_leap_taken_back_never_was() {
+        let mut steady = SteadyWall::default();
+        steady.observe(at(0, 1000));
+        assert_eq!(steady.observe(at(3000, 1_000_000)), at(0, 4000).wall);
+        assert_eq!(steady.observe(at(3001, 4001)), at(0, 4001).wall);
+        assert_eq!(steady.observe(at(4000, 1_000_000)), at(0, 5000).wall, "the time it has to wait begins anew");
+    }
+}

@@ -110,6 +110,12 @@ impl ServerConfig {
         self.layers().number(name)
     }
 
+    /// The fraction in force of a setting that has one.
+    #[must_use]
+    pub fn fraction(&self, name: &str) -> Option<f64> {
+        self.layers().fraction(name)
+    }
+
     /// Whether a switch is on.
     #[must_use]
     pub fn switch(&self, name: &str) -> bool {

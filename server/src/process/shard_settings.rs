@@ -1,7 +1,7 @@
 //! From the configuration of a broker to the settings of one of its shards.
 
 use flumen_broker::{Limits, OffsetSettings, Settings};
-use flumen_log::{ShardId, store::StoreSettings};
+use flumen_log::{ShardId, compaction::CompactionSettings, store::StoreSettings};
 
 use crate::config::ServerConfig;
 
@@ -46,6 +46,7 @@ pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limit
         free_space_floor_bytes: number(config, "flumen.free.space.bytes"),
         retention_check_ms: number(config, "log.retention.check.interval.ms"),
         producer_expiration_ms: number(config, "producer.id.expiration.ms"),
+        compaction: compaction(config, usize::from(shards) * directories),
         ..defaults
     };
     let minutes: i64 = number(config, "offsets.retention.minutes");
@@ -66,6 +67,24 @@ pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limit
         offsets,
         log_directories: paths.online,
         log_directories_offline: paths.offline,
+    }
+}
+
+/// One store's share of what compaction may use.
+fn compaction(config: &ServerConfig, stores: usize) -> CompactionSettings {
+    let share = |name: &str| number::<usize>(config, name) / stores.max(1);
+    let fraction = |name: &str| config.fraction(name).unwrap_or(f64::MAX).max(0.0);
+    // As a float the default is without limit, and `as` takes it to the largest number.
+    let bytes_per_second = fraction("log.cleaner.io.max.bytes.per.second") / stores.max(1) as f64;
+    CompactionSettings {
+        enabled: config.switch("log.cleaner.enable"),
+        key_map_bytes: share("log.cleaner.dedupe.buffer.size"),
+        load_factor_ppm: (fraction("log.cleaner.io.buffer.load.factor").min(1.0) * 1_000_000.0) as u32,
+        // Half of it for reading, half for writing.
+        buffer_bytes: share("log.cleaner.io.buffer.size") / 2,
+        io_bytes_per_second: bytes_per_second as u64,
+        backoff_ms: number(config, "log.cleaner.backoff.ms"),
+        ..CompactionSettings::new()
     }
 }
 

@@ -11,6 +11,7 @@ mod harness;
 
 mod admin;
 mod commits;
+mod compaction;
 mod configs;
 mod connections;
 mod directories;

@@ -23,6 +23,27 @@ struct SimDirectory {
     durable: BTreeMap<String, Node>,
     /// Which of the syncs asked for is the latest that completed.
     synced: u64,
+    /// Files renamed within the directory: from, to.
+    renames: Vec<(String, String, Node)>,
+}
+
+impl SimDirectory {
+    /// A file's rename is done or not: the file has one of its names, and a name that it took over is never without a file.
+    fn settle_renames(&mut self) {
+        for (from, to, node) in core::mem::take(&mut self.renames) {
+            if self.durable.get(&from) != Some(&node) {
+                continue;
+            }
+            if self.names.get(&to) == Some(&node) {
+                self.names.remove(&from);
+            } else {
+                self.names.insert(from, node);
+                if let Some(old) = self.durable.get(&to) {
+                    self.names.insert(to, *old);
+                }
+            }
+        }
+    }
 }
 
 /// What a directory's sync will make stable.
@@ -88,10 +109,13 @@ impl Names {
 
     pub(super) fn rename(&mut self, from: &str, to: &str) -> Result<(), IoError> {
         self.parent(to)?;
-        let (parent, name) = self.parent(from)?;
-        let node = parent.names.remove(name).ok_or(IoError::NOT_FOUND)?;
+        let (parent, old) = self.parent(from)?;
+        let node = parent.names.remove(old).ok_or(IoError::NOT_FOUND)?;
         let (parent, name) = self.parent(to)?;
         parent.names.insert(name.to_string(), node);
+        if matches!(node, Node::File(_)) {
+            parent.renames.push((old.to_string(), name.to_string(), node));
+        }
         Ok(())
     }
 
@@ -163,8 +187,10 @@ impl Names {
                         .map(|(name, node)| (name.clone(), *node))
                         .collect();
                     directory.names.extend(missing);
+                    directory.settle_renames();
                 }
             }
+            directory.renames.clear();
             directory.durable.clone_from(&directory.names);
         }
     }

@@ -28,14 +28,14 @@ pub(super) fn run(bench: &Bench, tally: &mut Tally) {
 }
 
 /// Runs a tool's main class.
-fn java(bench: &Bench, class: &str, arguments: &[&str], input: &str) -> Outcome<String> {
+pub(super) fn java(bench: &Bench, class: &str, arguments: &[&str], input: &str) -> Outcome<String> {
     let mut command = workspace::command("java");
     command.args(["-Xmx512m", "-cp", &format!("{}/*", bench.directory.join("tools").display()), class]).args(arguments);
     workspace::succeed_with(&mut command, input.as_bytes(), LIMIT)
 }
 
 /// Runs a tool of `org.apache.kafka.tools` against the broker.
-fn tool(bench: &Bench, class: &str, arguments: &[&str], input: &str) -> Outcome<String> {
+pub(super) fn tool(bench: &Bench, class: &str, arguments: &[&str], input: &str) -> Outcome<String> {
     let arguments: Vec<&str> = ["--bootstrap-server", &bench.address].into_iter().chain(arguments.iter().copied()).collect();
     let class = if class.starts_with("kafka.") { class.to_owned() } else { format!("org.apache.kafka.tools.{class}") };
     java(bench, &class, &arguments, input)
@@ -98,7 +98,7 @@ fn console(bench: &Bench) -> Outcome<()> {
 }
 
 /// A partition's end by GetOffsetShell.
-fn end(bench: &Bench, topic: &str, partition: &str) -> Outcome<i64> {
+pub(super) fn end(bench: &Bench, topic: &str, partition: &str) -> Outcome<i64> {
     let text = tool(bench, "GetOffsetShell", &["--topic", topic, "--partitions", partition, "--time", "-1"], "")?;
     let wanted = format!("{topic}:{partition}:");
     let line = text.lines().find_map(|line| line.strip_prefix(&wanted)).ok_or_else(|| format!("no {wanted} in {text}"))?;
@@ -233,7 +233,7 @@ fn dump(bench: &Bench) -> Outcome<()> {
 }
 
 /// All segment files below the data directory.
-fn segments(data: &Path) -> Outcome<Vec<PathBuf>> {
+pub(super) fn segments(data: &Path) -> Outcome<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut waiting = vec![data.to_owned()];
     while let Some(directory) = waiting.pop() {

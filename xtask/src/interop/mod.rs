@@ -4,6 +4,7 @@
 //! on localhost:9092, in a network namespace of its own where the system allows it, so that the port is free. Every check is
 //! counted; a client that is left out by `--only` is left out by the caller, in as many words.
 
+mod compacted;
 mod install;
 mod jvm;
 mod kafka_go;
@@ -105,6 +106,7 @@ pub(crate) fn run(options: &Options) -> Outcome<Tally> {
     }
     if options.wants(Client::Jvm) {
         jvm::run(&run.bench, &mut tally);
+        compacted::run(&run.bench, &mut tally);
     }
     if options.wants(Client::KafkaGo) {
         kafka_go::run(&run.bench, &mut tally)?;
@@ -153,7 +155,8 @@ impl Run {
 
 /// Our broker as the clients' suites expect it: on localhost:9092 by that name.
 fn flumen(options: &Options, data: PathBuf) -> Flumen {
-    let settings = vec![("FLUMEN_ADVERTISED_LISTENERS".to_owned(), "PLAINTEXT://localhost:9092".to_owned())];
+    let settings = [("FLUMEN_ADVERTISED_LISTENERS", "PLAINTEXT://localhost:9092"), ("FLUMEN_LOG_CLEANER_BACKOFF_MS", "500")];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     Flumen { binary: binary(options.release), data, beside: Vec::new(), port: 9092, shards: options.shards, settings }
 }
 

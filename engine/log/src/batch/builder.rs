@@ -155,11 +155,16 @@ pub(super) fn encode_body(
     level: Option<i32>,
 ) -> Result<(BatchHeader, Bytes), CompressionError> {
     let body = if codec == Codec::None { payload } else { compression::compress(codec, level, &payload)?.into() };
-    let limit = CompressionError::TooLarge { limit_bytes: i32::MAX as usize };
-    header.length = i32::try_from(BATCH_OVERHEAD_BYTES - LENGTH_OVERHEAD_BYTES + body.len()).map_err(|_| limit)?;
     header.attributes = header.attributes.with_compression(codec);
-    header.crc = crc_of(&header, &body);
+    let header = sealed(header, &body).ok_or(CompressionError::TooLarge { limit_bytes: i32::MAX as usize })?;
     Ok((header, body))
+}
+
+/// The header with the length and the CRC of this body. `None` if it is too long.
+pub(crate) fn sealed(mut header: BatchHeader, body: &[u8]) -> Option<BatchHeader> {
+    header.length = i32::try_from(BATCH_OVERHEAD_BYTES - LENGTH_OVERHEAD_BYTES + body.len()).ok()?;
+    header.crc = crc_of(&header, body);
+    Some(header)
 }
 
 /// The CRC of a batch with this header and body.
@@ -168,7 +173,7 @@ pub(super) fn crc_of(header: &BatchHeader, body: &[u8]) -> u32 {
 }
 
 /// Append a record that is encoded already, but for its place: content is key, value and headers.
-pub(super) fn write_record(payload: &mut Vec<u8>, attributes: u8, timestamp_delta: i64, offset_delta: i32, content: &[u8]) {
+pub(crate) fn write_record(payload: &mut Vec<u8>, attributes: u8, timestamp_delta: i64, offset_delta: i32, content: &[u8]) {
     write_frame(payload, attributes, timestamp_delta, offset_delta, content.len());
     payload.extend_from_slice(content);
 }

@@ -95,6 +95,18 @@ impl Attributes {
         self.0 & Self::DELETE_HORIZON != 0
     }
 
+    /// These of a batch whose base timestamp is a delete horizon.
+    #[must_use]
+    pub const fn with_delete_horizon(self) -> Self {
+        Self(self.0 | Self::DELETE_HORIZON)
+    }
+
+    /// These of a batch whose base timestamp is one.
+    #[must_use]
+    pub const fn without_delete_horizon(self) -> Self {
+        Self(self.0 & !Self::DELETE_HORIZON)
+    }
+
     /// These with another codec.
     #[must_use]
     pub const fn with_compression(self, codec: Codec) -> Self {

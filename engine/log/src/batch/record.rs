@@ -56,7 +56,7 @@ pub struct RecordView<'a> {
     /// The value; absent is a tombstone.
     pub value: Option<&'a [u8]>,
     /// Key, value and headers as they are encoded: all of the record behind the offset delta.
-    pub(super) content: &'a [u8],
+    pub(crate) content: &'a [u8],
     header_count: i32,
     header_bytes: &'a [u8],
 }
@@ -139,6 +139,11 @@ impl<'a> RecordWalk<'a> {
     #[must_use]
     pub const fn new(payload: &'a [u8], record_count: i32) -> Self {
         Self { rest: payload, left: record_count }
+    }
+
+    /// Bytes of the payload that were not walked over yet.
+    pub(crate) const fn rest_bytes(&self) -> usize {
+        self.rest.len()
     }
 }
 

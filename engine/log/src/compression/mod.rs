@@ -10,6 +10,7 @@ extern crate std;
 
 mod bounded;
 mod snappy;
+pub mod stepwise;
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -162,25 +163,36 @@ pub fn decompress(codec: Codec, bytes: &[u8], limit_bytes: usize) -> Result<Vec<
 /// # Errors
 /// The codec gave up, for want of memory at most.
 pub fn compress(codec: Codec, level: Option<i32>, bytes: &[u8]) -> Result<Vec<u8>, CompressionError> {
-    let level = codec.levels().map_or(0, |levels| level.unwrap_or(levels.default).clamp(levels.lowest, levels.highest));
+    let level = level_of(codec, level);
     match codec {
         Codec::None => Ok(bytes.to_vec()),
         Codec::Gzip => {
-            let compression = u32::try_from(level).map_or_else(|_| Compression::default(), Compression::new);
-            let mut encoder = GzEncoder::new(Vec::new(), compression);
+            let mut encoder = GzEncoder::new(Vec::new(), gzip_level(level));
             encoder.write_all(bytes)?;
             Ok(encoder.finish()?)
         }
         Codec::Snappy => snappy::compress(bytes),
         Codec::Lz4 => {
-            // Java's reader takes independent blocks only.
-            let mut encoder = FrameEncoder::with_frame_info(FrameInfo::new().block_size(BlockSize::Max64KB), Vec::new());
+            let mut encoder = FrameEncoder::with_frame_info(lz4_frame(), Vec::new());
             encoder.write_all(bytes)?;
             encoder.finish().map_err(|_| CompressionError::Invalid)
         }
         // At once, so that the frame says its size and asks for no larger window than that.
         Codec::Zstd => Ok(zstd::bulk::compress(bytes, level)?),
     }
+}
+
+fn level_of(codec: Codec, level: Option<i32>) -> i32 {
+    codec.levels().map_or(0, |levels| level.unwrap_or(levels.default).clamp(levels.lowest, levels.highest))
+}
+
+fn gzip_level(level: i32) -> Compression {
+    u32::try_from(level).map_or_else(|_| Compression::default(), Compression::new)
+}
+
+/// Java's reader takes independent blocks only.
+fn lz4_frame() -> FrameInfo {
+    FrameInfo::new().block_size(BlockSize::Max64KB)
 }
 
 #[cfg(test)]

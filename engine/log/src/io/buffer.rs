@@ -12,7 +12,8 @@ struct Block([u8; BLOCK_BYTES]);
 
 /// A growable byte buffer whose start is aligned to, and whose capacity counts in, [`BLOCK_BYTES`].
 ///
-/// Invariant: bytes between the last one put and the end of its block are zero.
+/// Invariant: what it shows was put, or is the zeros of [`AlignedBuffer::pad`]. Memory behind that keeps what it held before, so
+/// that a buffer used again is not cleared first.
 #[derive(Clone, Default)]
 pub struct AlignedBuffer {
     blocks: Vec<Block>,
@@ -33,8 +34,7 @@ impl AlignedBuffer {
     }
 
     /// Forget the content; the memory stays.
-    pub fn clear(&mut self) {
-        self.blocks.clear();
+    pub const fn clear(&mut self) {
         self.len = 0;
     }
 
@@ -51,7 +51,9 @@ impl AlignedBuffer {
 
     /// Fill up with zeros to a whole number of blocks.
     pub fn pad(&mut self) {
-        self.len = self.blocks.len() * BLOCK_BYTES;
+        let end = self.len.next_multiple_of(BLOCK_BYTES);
+        self.blocks.as_mut_slice().as_mut_bytes()[self.len..end].fill(0);
+        self.len = end;
     }
 
     /// What was put.
@@ -69,5 +71,24 @@ impl AlignedBuffer {
 impl core::fmt::Debug for AlignedBuffer {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(formatter, "AlignedBuffer({} bytes)", self.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AlignedBuffer, BLOCK_BYTES};
+
+    #[test]
+    fn a_buffer_used_again_shows_nothing_of_before() {
+        let mut buffer = AlignedBuffer::default();
+        buffer.put(&[7; 3 * BLOCK_BYTES]);
+        buffer.clear();
+        buffer.put(&[1, 2]);
+        assert_eq!(buffer.as_slice(), [1, 2]);
+        buffer.pad();
+        assert_eq!(buffer.len(), BLOCK_BYTES);
+        assert!(buffer.as_slice()[2..].iter().all(|byte| *byte == 0));
+        buffer.put(&[3]);
+        assert_eq!(buffer.len(), BLOCK_BYTES + 1);
     }
 }

@@ -8,6 +8,8 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::JournalPosition;
+use crate::batch::StampedBatch;
+use crate::batch::header::CRC_START_BYTES;
 use crate::codec::Fields;
 use crate::io::{AlignedBuffer, BLOCK_BYTES};
 use crate::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
@@ -53,11 +55,19 @@ pub struct Frame {
     pub padded_bytes: usize,
 }
 
+/// From here on, moving a CRC over a batch's length costs less than summing its bytes again.
+const COMBINE_BYTES_MIN: usize = 256 << 10;
+
 /// Fills a buffer with one frame.
+///
+/// A large batch was summed up when it came in, and its CRC is part of the frame's: its bytes are copied and not looked at again.
 #[derive(Debug)]
 pub struct FrameBuilder {
     buffer: AlignedBuffer,
     entries: u32,
+    /// The CRC of the entries so far up to `summed_bytes`.
+    sum: u32,
+    summed_bytes: usize,
 }
 
 impl FrameBuilder {
@@ -66,7 +76,24 @@ impl FrameBuilder {
     pub fn new(mut buffer: AlignedBuffer) -> Self {
         buffer.clear();
         buffer.put(&[0; FRAME_HEADER_BYTES]);
-        Self { buffer, entries: 0 }
+        Self { buffer, entries: 0, sum: 0, summed_bytes: FRAME_HEADER_BYTES }
+    }
+
+    /// Add an append.
+    pub fn put_batch(&mut self, partition: TopicPartition, segment_base: Offset, batch: &StampedBatch) {
+        let header = batch.header();
+        self.put(partition, header.partition_leader_epoch, segment_base, header.base_offset, &batch.pieces());
+        if batch.total_bytes() >= COMBINE_BYTES_MIN {
+            let summed = batch.total_bytes() - CRC_START_BYTES;
+            self.sum_up_to(self.buffer.len() - summed);
+            self.sum = crc32c::crc32c_combine(self.sum, header.crc, summed);
+            self.summed_bytes = self.buffer.len();
+        }
+    }
+
+    fn sum_up_to(&mut self, end: usize) {
+        self.sum = crc32c::crc32c_append(self.sum, &self.buffer.as_slice()[self.summed_bytes..end]);
+        self.summed_bytes = end;
     }
 
     /// Add an append whose batches lie in `pieces`.
@@ -104,7 +131,13 @@ impl FrameBuilder {
         header[40..48].copy_from_slice(&position.sequence.to_be_bytes());
         header[48..56].copy_from_slice(&completed_through.to_be_bytes());
         header[56..60].copy_from_slice(&self.entries.to_be_bytes());
-        let checksum = crc32c::crc32c(&self.buffer.as_slice()[LENGTH_AT..]);
+        let checksum = if self.summed_bytes == FRAME_HEADER_BYTES {
+            crc32c::crc32c(&self.buffer.as_slice()[LENGTH_AT..])
+        } else {
+            self.sum_up_to(length);
+            let header = crc32c::crc32c(&self.buffer.as_slice()[LENGTH_AT..FRAME_HEADER_BYTES]);
+            crc32c::crc32c_combine(header, self.sum, length - FRAME_HEADER_BYTES)
+        };
         self.buffer.as_mut_slice()[CHECKSUM_AT..LENGTH_AT].copy_from_slice(&checksum.to_be_bytes());
         self.buffer.pad();
         self.buffer
@@ -167,4 +200,36 @@ fn parse_entries(body: &Bytes, count: u32) -> Option<Vec<JournalEntry>> {
         at = end;
     }
     (at == body.len()).then_some(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{BatchBuilder, ProducerInfo};
+    use crate::compression::Codec;
+    use crate::{PartitionIndex, Timestamp, TopicId};
+
+    #[test]
+    fn batches_that_are_not_summed_again_give_the_same_frame() {
+        let batch = |bytes: usize| {
+            let mut builder = BatchBuilder::new();
+            builder.append(Timestamp(7), None, Some(&alloc::vec![bytes as u8; bytes]), &[]);
+            let batch = builder.build_validated(Codec::None, None, ProducerInfo::NONE).unwrap().unwrap();
+            batch.stamp(Offset(40), LeaderEpoch(3))
+        };
+        let partition = TopicPartition { topic: TopicId([9; 16]), partition: PartitionIndex(1) };
+        for sizes in [&[10][..], &[10, 300_000], &[300_000, 10], &[400_000, 300_000, 10, 300_001]] {
+            let (mut by_batch, mut by_bytes) =
+                (FrameBuilder::new(AlignedBuffer::default()), FrameBuilder::new(AlignedBuffer::default()));
+            for size in sizes {
+                let batch = batch(*size);
+                by_batch.put_batch(partition, Offset(5), &batch);
+                by_bytes.put(partition, LeaderEpoch(3), Offset(5), Offset(40), &batch.pieces());
+            }
+            let position = JournalPosition { generation: 2, sequence: 8 };
+            let by_batch = by_batch.finish(&[1; 16], position, 6);
+            assert!(by_batch.as_slice() == by_bytes.finish(&[1; 16], position, 6).as_slice(), "{sizes:?}");
+            assert!(Frame::parse(&Bytes::copy_from_slice(by_batch.as_slice()), &[1; 16]).is_some());
+        }
+    }
 }

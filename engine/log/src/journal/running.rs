@@ -206,9 +206,8 @@ impl Journal {
             let Some(append) = self.queue.pop_front() else { break };
             bytes = with;
             self.queue_bytes -= append.batch.total_bytes();
-            let header = append.batch.header();
-            let (epoch, base, end) = (header.partition_leader_epoch, header.base_offset, header.next_offset());
-            builder.put(append.partition, epoch, append.segment_base, base, &append.batch.pieces());
+            let end = append.batch.header().next_offset();
+            builder.put_batch(append.partition, append.segment_base, &append.batch);
             let mark = Mark { sequence: self.next_sequence, end };
             let marks = self.marks.entry(append.slot).or_default();
             match marks.back_mut() {

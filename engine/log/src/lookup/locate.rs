@@ -77,7 +77,7 @@ fn find_first(segment: &Segment, from: Offset, readable: u64, chunk: Option<&Chu
             let start = Boundary { offset: index.absolute(entry.relative_base), position };
             return Some(Ok(First { start, end: None }));
         }
-    } else if from == segment.base {
+    } else if from == segment.base && !segment.sparse {
         return Some(Ok(First { start: Boundary { offset: from, position }, end: None }));
     }
     // Where an earlier step has got to.
@@ -89,7 +89,9 @@ fn find_first(segment: &Segment, from: Offset, readable: u64, chunk: Option<&Chu
             Err(need) => return Some(Err(need)),
         };
         let end = Boundary { offset: header.next_offset(), position: position + header.total_bytes() as u64 };
-        if header.base_offset <= from && from < end.offset {
+        // What lies in a hole is answered with what follows it.
+        let follows = segment.sparse && header.base_offset > from;
+        if follows || (header.base_offset <= from && from < end.offset) {
             return Some(Ok(First { start: Boundary { offset: header.base_offset, position }, end: Some(end) }));
         }
         if header.base_offset > from {

@@ -62,6 +62,19 @@ pub(crate) struct Lookup {
     pub(crate) chunk: Option<Chunk>,
     /// An index that is being made from its segment, because its sidecar is not to be used.
     pub(crate) rebuild: Option<Rebuild>,
+    /// What is being read for it is of a file that was replaced meanwhile.
+    pub(crate) outdated: bool,
+}
+
+impl Lookup {
+    fn begin_anew(&mut self) {
+        self.chunk = None;
+        self.rebuild = None;
+        if let Request::Timestamp(request) = &mut self.request {
+            request.segment_from = Offset::ZERO;
+            request.position = None;
+        }
+    }
 }
 
 /// The lookups that are not done, and which indexes of sealed segments are in memory.
@@ -119,6 +132,15 @@ impl Lookups {
         });
     }
 
+    /// The partition's segments were replaced: what its lookups know of positions holds no more. All but those named wait for
+    /// something that is being read, perhaps from a file of before.
+    pub(crate) fn restart(&mut self, slot: PartitionSlot, waiting_for_a_file: &[LookupId]) {
+        for (id, lookup) in self.running.iter_mut().filter(|(_, lookup)| lookup.slot == slot) {
+            lookup.begin_anew();
+            lookup.outdated = !waiting_for_a_file.contains(id);
+        }
+    }
+
     /// None can be answered.
     pub(crate) fn fail_all(&mut self, outputs: &mut Vec<Output>) {
         outputs.extend(core::mem::take(&mut self.running).into_iter().map(|(id, lookup)| failure(id, &lookup.request)));
@@ -126,8 +148,20 @@ impl Lookups {
 
     /// The index of a sealed segment is in memory now.
     pub(crate) fn loaded(&mut self, slot: PartitionSlot, base: Offset, bytes: usize) {
+        // Noted twice, it would be dropped for its own sake.
+        self.unloaded(slot, base);
         self.cached.push_back((slot, base, bytes));
         self.cached_bytes += bytes;
+    }
+
+    /// The segment has no index in memory any more.
+    pub(crate) fn unloaded(&mut self, slot: PartitionSlot, base: Offset) {
+        let cached_bytes = &mut self.cached_bytes;
+        self.cached.retain(|(other_slot, other_base, bytes)| {
+            let same = *other_slot == slot && *other_base == base;
+            *cached_bytes -= if same { *bytes } else { 0 };
+            !same
+        });
     }
 
     /// The index to be dropped next, if there are more than there may be. The one loaded last stays.

@@ -15,6 +15,7 @@ use alloc::{
 use bytes::Bytes;
 
 use crate::batch::{Origin, StampedBatch, TimestampType, ValidatedBatch};
+use crate::compaction::Manifest;
 use crate::epoch::LeaderEpochs;
 use crate::mutants::{self, Mutant};
 use crate::producer::{ProducerSnapshot, ProducerStates, ProducerVerdict, SnapshotStamp};
@@ -118,6 +119,14 @@ pub struct PartitionLog {
     pub(crate) scripts: usize,
     /// Whether it is in the store's list of logs to write at the end of the turn.
     pub(crate) in_turn: bool,
+    /// What compaction did.
+    pub(crate) manifest: Manifest,
+    /// It is being cleaned.
+    pub(crate) cleaning: bool,
+    /// Segments are on their way to being replaced: none is removed meanwhile.
+    pub(crate) swapping: bool,
+    /// Something in it cannot be read: it is not cleaned again in this run.
+    pub(crate) uncleanable: bool,
     /// Whether log end or durable moved since the store last said so.
     pub(crate) advanced: bool,
 }
@@ -167,6 +176,10 @@ impl PartitionLog {
             caches_stale: false,
             scripts: 0,
             in_turn: false,
+            manifest: Manifest::default(),
+            cleaning: false,
+            swapping: false,
+            uncleanable: false,
             advanced: false,
         }
     }

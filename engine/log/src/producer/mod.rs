@@ -81,6 +81,13 @@ impl ProducerStates {
         self.producers.iter().map(|(id, entry)| (*id, entry))
     }
 
+    /// Whether the batch is one of those by which its producer's duplicates are known.
+    #[must_use]
+    pub fn remembers(&self, header: &BatchHeader) -> bool {
+        let entry = self.producers.get(&header.producer_id).filter(|_| header.has_producer());
+        entry.is_some_and(|entry| entry.batches().iter().any(|batch| batch.last_offset == header.last_offset()))
+    }
+
     /// Judge a batch before it is appended. Its offsets do not matter.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use alloc::{boxed::Box, format, string::String, vec::Vec};
 
 use super::journals::list_or_empty;
 use crate::codec::decode_topic_id;
+use crate::compaction::{MANIFEST_FILE_NAME, Manifest};
 use crate::io::{Disk, IoError};
 use crate::producer::ProducerSnapshot;
 use crate::segment::parse_file_name;
@@ -28,6 +29,13 @@ pub(super) struct Directory {
     pub(super) snapshots: Vec<Offset>,
     /// Those of state and metadata that are there.
     pub(super) small_files: Vec<&'static str>,
+    pub(super) has_manifest: bool,
+    /// What compaction had not put in its place.
+    pub(super) leftovers: Vec<String>,
+    /// What compaction did, once it is read.
+    pub(super) manifest: Manifest,
+    /// There is a manifest, and it cannot be read.
+    pub(super) manifest_lost: bool,
 }
 
 /// What a directory of the data directory is.
@@ -70,6 +78,7 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
     let mut logs = Vec::new();
     let mut snapshots = Vec::new();
     let mut small_files = Vec::new();
+    let (mut has_manifest, mut leftovers) = (false, Vec::new());
     let mut others = 0;
     for entry in disk.list(name)? {
         if let Some(base) = parse_file_name(&entry.name, "log") {
@@ -77,6 +86,10 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
         } else if let Some(offset) = parse_file_name(&entry.name, "snapshot") {
             debug_assert_eq!(entry.name, ProducerSnapshot::file_name(offset));
             snapshots.push(offset);
+        } else if super::swap::is_leftover(&entry.name) {
+            leftovers.push(entry.name);
+        } else if entry.name == MANIFEST_FILE_NAME {
+            has_manifest = true;
         } else {
             let small_file = [STATE_FILE_NAME, METADATA_FILE_NAME].into_iter().find(|name| *name == entry.name);
             others += usize::from(small_file.is_none());
@@ -97,6 +110,7 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
         }
     };
     let Some(identity) = identity else { return Ok(Some(Found::Unknown(String::from(name)))) };
+    let (manifest, manifest_lost) = (Manifest::default(), false);
     let directory = Directory {
         name: String::from(name),
         identity,
@@ -107,6 +121,10 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
         logs,
         snapshots,
         small_files,
+        has_manifest,
+        leftovers,
+        manifest,
+        manifest_lost,
     };
     Ok(Some(Found::Partition(Box::new(directory))))
 }

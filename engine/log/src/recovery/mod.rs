@@ -8,6 +8,7 @@ mod directory;
 mod journals;
 mod partition;
 mod reader;
+mod swap;
 mod tail;
 
 use alloc::collections::BTreeSet;
@@ -88,6 +89,10 @@ pub struct RecoveryReport {
     pub suspect_tails: Vec<TopicPartition>,
     /// Partitions of which both copies of the state were bad.
     pub states_rebuilt: Vec<TopicPartition>,
+    /// Partitions of which it cannot be read any more what compaction did: holes in their logs are taken for its work.
+    pub manifests_lost: Vec<TopicPartition>,
+    /// Segments written by compaction that were not whole when they should have been put in place: the old ones stayed.
+    pub cleanings_undone: u64,
     /// Partitions of which one copy of the state was bad, torn by the crash or damaged, and the other was used.
     pub states_fallen_back: Vec<TopicPartition>,
     /// Directories with segments that do not say whose they are; left alone.
@@ -140,13 +145,16 @@ pub fn recover(disk: &mut dyn Disk, shards: u16, settings: &RecoverySettings, no
     let marks = read_marks(disk)?;
     let clean_generation = clean_generation(&marks);
     let mut report = RecoveryReport { clean: clean_generation.is_some(), ..RecoveryReport::default() };
-    let found = directory::find(disk)?;
+    let mut found = directory::find(disk)?;
     let journals = journals::read(disk, shards, report.clean, &mut report)?;
     let generation = next_generation(&marks, &found, journals.generation);
     let context = Context { settings, clean: report.clean, generation, now };
     let mut logs = Vec::new();
     let mut states = Vec::new();
     let mut claimed = BTreeSet::new();
+    for directory in found.iter_mut().filter_map(partition_directory_mut) {
+        swap::finish(disk, directory, &mut report)?;
+    }
     for directory in found.iter().filter_map(partition_directory) {
         report.partitions += 1;
         let entries = journals.entries.get(&directory.identity).map(Vec::as_slice).unwrap_or_default();
@@ -197,6 +205,10 @@ pub fn recover(disk: &mut dyn Disk, shards: u16, settings: &RecoverySettings, no
 }
 
 fn partition_directory(found: &Found) -> Option<&Directory> {
+    if let Found::Partition(directory) = found { Some(directory) } else { None }
+}
+
+fn partition_directory_mut(found: &mut Found) -> Option<&mut Directory> {
     if let Found::Partition(directory) = found { Some(directory) } else { None }
 }
 

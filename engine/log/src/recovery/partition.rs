@@ -12,7 +12,7 @@ use super::journals::Located;
 use super::reader::SegmentReader;
 use super::tail::TailWriter;
 use super::{Damage, RecoveryReport, RecoverySettings};
-use crate::batch::BATCH_OVERHEAD_BYTES;
+use crate::batch::{BATCH_OVERHEAD_BYTES, BatchHeader};
 use crate::epoch::LeaderEpochs;
 use crate::io::{Disk, IoError};
 use crate::journal::JournalPosition;
@@ -21,7 +21,7 @@ use crate::partition::{Life, PartitionLog, Wants};
 use crate::producer::{ProducerSnapshot, ProducerStates, SnapshotStamp};
 use crate::segment::index::SegmentIndex;
 use crate::segment::sidecar::{self, Footer};
-use crate::segment::{Segment, file_name};
+use crate::segment::{Segment, cache_files, file_name};
 use crate::state::{DurablePoint, PartitionState, STATE_FILE_NAME};
 use crate::store::{Durability, Durable, LogConfig};
 use crate::{LeaderEpoch, Now, Offset, Timestamp};
@@ -326,16 +326,19 @@ fn read_sealed(
     length: u64,
     next: Offset,
 ) -> Result<Result<Segment, Damage>, IoError> {
+    let sparse = found.is_sparse(base);
     let footer = read_footer(disk, found, base)?;
     if let Some(footer) = footer.filter(|footer| footer.base == base && footer.length == length && footer.next_offset == next) {
-        return Ok(Ok(Segment::found(base, next, length, footer.max_timestamp)));
+        return Ok(Ok(Segment::found(base, next, length, footer.max_timestamp).with_holes(sparse)));
     }
     let mut reader = SegmentReader::new(path(found, base, "log"), length);
     let mut index = SegmentIndex::new(base, context.settings.index_interval_bytes);
     let mut position = 0;
     let mut end = base;
     while end < next {
-        let Some((header, _)) = reader.batch(disk, position)?.filter(|(header, _)| header.base_offset == end) else {
+        // Compaction leaves holes, but none behind the last batch.
+        let follows = |header: &BatchHeader| header.base_offset == end || (sparse && header.base_offset > end);
+        let Some((header, _)) = reader.batch(disk, position)?.filter(|(header, _)| follows(header)) else {
             return Ok(Err(Damage::Bytes { segment: base, position }));
         };
         index.note(&header, position);
@@ -343,12 +346,11 @@ fn read_sealed(
         end = header.next_offset();
     }
     index.seal();
-    let caches = sidecar::encode(&index, position, end);
-    for (suffix, content) in [("index", index.encode_offsets()), ("timeindex", index.encode_times()), ("checks", caches)] {
+    for (suffix, content) in cache_files(&index, position, end) {
         rewrite(disk, &path(found, base, suffix), &content)?;
     }
     let whole = end == next;
-    let segment = Segment::found(base, next, position, index.max_timestamp);
+    let segment = Segment::found(base, next, position, index.max_timestamp).with_holes(sparse);
     Ok(if whole { Ok(segment) } else { Err(Damage::Bytes { segment: base, position }) })
 }
 
@@ -439,6 +441,7 @@ fn assemble(
     log.producers = producers;
     log.state_counter = state.counter;
     log.caches_stale = caches_stale;
+    log.manifest = found.manifest.clone();
     log
 }
 

@@ -13,9 +13,8 @@ use crate::batch::{BatchHeader, StoredRead, read_stored};
 use crate::epoch::LeaderEpochs;
 use crate::io::{Disk, IoError};
 use crate::mutants::{self, Mutant};
-use crate::segment::Segment;
 use crate::segment::index::SegmentIndex;
-use crate::segment::sidecar;
+use crate::segment::{Segment, cache_files};
 use crate::state::PartitionState;
 use crate::store::Durability;
 use crate::{LeaderEpoch, Offset};
@@ -209,9 +208,7 @@ impl<'a> TailWriter<'a> {
             self.touched.insert(log);
         }
         self.index.seal();
-        let checks = sidecar::encode(&self.index, self.position, self.end);
-        let caches = [("index", self.index.encode_offsets()), ("timeindex", self.index.encode_times()), ("checks", checks)];
-        for (suffix, content) in caches {
+        for (suffix, content) in cache_files(&self.index, self.position, self.end) {
             rewrite(disk, &path(self.found, self.segment_base, suffix), &content)?;
         }
         if self.position > 0 {

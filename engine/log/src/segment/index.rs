@@ -81,7 +81,8 @@ impl SegmentIndex {
     /// Note the next batch of the segment, at `position`. The segment rolls before an offset or a position outgrows 32 bits.
     pub fn note(&mut self, header: &BatchHeader, position: u64) {
         let relative_last = self.relative(header.last_offset());
-        if header.max_timestamp > self.max_timestamp {
+        // A batch that compaction emptied keeps its time, which is no record's any more.
+        if header.record_count > 0 && header.max_timestamp > self.max_timestamp {
             self.max_timestamp = header.max_timestamp;
             self.max_timestamp_at = relative_last;
         }

@@ -1,7 +1,8 @@
 //! Segments: one file of a partition's log, with its indexes.
 //!
-//! Invariants: a segment holds whole batches, contiguous from its base offset; only the last segment of a log grows; positions
-//! and relative offsets fit 32 bits, because a segment rolls before they do not.
+//! Invariants: a segment holds whole batches, contiguous from its base offset up to where the next segment starts, except that one
+//! compaction wrote may have holes before any of them; only the last segment of a log grows; positions and relative offsets fit
+//! 32 bits, because a segment rolls before they do not.
 
 pub mod index;
 pub mod sidecar;
@@ -40,6 +41,12 @@ pub fn parse_file_name(name: &str, suffix: &str) -> Option<Offset> {
     digits.parse().ok().map(Offset)
 }
 
+/// The files that are made from a segment's index: suffix and content.
+pub(crate) fn cache_files(index: &SegmentIndex, bytes: u64, next_offset: Offset) -> [(&'static str, Vec<u8>); 3] {
+    let checks = sidecar::encode(index, bytes, next_offset);
+    [("index", index.encode_offsets()), ("timeindex", index.encode_times()), ("checks", checks)]
+}
+
 /// A segment's file, as far as it is open.
 #[derive(Debug)]
 pub(crate) enum SegmentHandle {
@@ -70,6 +77,8 @@ pub(crate) struct Segment {
     /// The first batch's greatest timestamp, from which `segment.ms` counts.
     pub(crate) first_timestamp: Option<Timestamp>,
     pub(crate) stage: Stage,
+    /// Compaction wrote it: offsets rise from batch to batch, and some are missing.
+    pub(crate) sparse: bool,
     /// Always there unless sealed; of a sealed segment a cache.
     pub(crate) index: Option<SegmentIndex>,
     /// Of an active segment.
@@ -110,6 +119,7 @@ impl Segment {
             max_timestamp,
             first_timestamp: None,
             stage: Stage::Sealed,
+            sparse: false,
             index: None,
             tail: None,
             handle: SegmentHandle::Closed,
@@ -122,6 +132,11 @@ impl Segment {
             waiters: Vec::new(),
             used: false,
         }
+    }
+
+    /// Offsets may be missing in it.
+    pub(crate) fn with_holes(self, sparse: bool) -> Self {
+        Self { sparse, ..self }
     }
 
     /// Let it grow from where it ends.

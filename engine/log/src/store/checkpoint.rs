@@ -196,6 +196,13 @@ impl Store {
             log.epochs_changed |= log.epochs.truncate_from_start(log_start);
             outputs.push(Output::LogStartMoved { slot, log_start });
         }
+        self.drop_segments(slot, io, outputs);
+    }
+
+    /// Remove the segments before the log's recorded start.
+    pub(super) fn drop_segments(&mut self, slot: PartitionSlot, io: &mut Io, outputs: &mut Vec<Output>) {
+        let log = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut);
+        let Some(log) = log.filter(|log| !log.swapping) else { return };
         let waiters = drop_segments(log, slot, &mut self.doomed, &mut self.scripts, io);
         for lookup in waiters {
             self.advance_lookup(lookup, io, outputs);

@@ -38,6 +38,7 @@ impl Store {
         }
         match (pending, result) {
             (Pending::Advice, _) => {}
+            (Pending::Compaction, result) => self.compaction_completed(result),
             (Pending::SegmentRead { lookup, .. } | Pending::SidecarRead { lookup, .. }, Err(_)) => {
                 self.lookup_unreadable(lookup, outputs);
             }
@@ -160,6 +161,7 @@ impl Store {
             }
             (Then::JournalFileOpened { name, direct }, result) => self.journal_file_opened(name, direct, result, io),
             (Then::Unlinked, _) => {}
+            (Then::ManifestWritten, result) => self.manifest_written(result.map(|_| ()), now, io),
             (Then::SegmentDropped { slot }, _) => {
                 if let Some(log) = self.log_mut(slot) {
                     log.scripts -= 1;
@@ -180,6 +182,8 @@ impl Store {
             (Then::Renamed { slot, to }, Ok(_)) => self.renamed(slot, to, now, outputs),
             (Then::CacheWritten { .. }, Ok(_)) => {}
             (Then::Marked, Ok(_)) => self.marked(),
+            (Then::ManifestRecorded, Ok(_)) => self.manifest_recorded(io),
+            (Then::Replaced, Ok(_)) => self.replaced(io, outputs),
         }
     }
 

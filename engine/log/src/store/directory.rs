@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::operations::Then;
 use super::script::Step;
 use super::{Durability, LogConfig, Output, PartitionSlot, Store};
+use crate::compaction::MANIFEST_FILE_NAME;
 use crate::epoch::LeaderEpochs;
 use crate::io::{Io, IoError, OpenMode, SyncScope};
 use crate::journal::JournalPosition;
@@ -200,7 +201,8 @@ impl Store {
         for slot in core::mem::take(&mut self.removing) {
             let Some(log) = self.log(slot) else { continue };
             let opening = log.segments.values().any(|segment| matches!(segment.handle, SegmentHandle::Opening));
-            let quiet = log.has_no_write_outstanding() && log.checkpoint.is_none() && log.scripts == 0 && !opening;
+            let quiet =
+                log.has_no_write_outstanding() && log.checkpoint.is_none() && log.scripts == 0 && !opening && !log.cleaning;
             match log.life {
                 Life::Blocked => {
                     outputs.push(Output::Removed { partition: log.identity });
@@ -236,7 +238,7 @@ impl Store {
         let JournalPosition { sequence, .. } = self.journal.next_position();
         self.lookups.fail_of(slot, outputs);
         let Some(log) = self.log(slot) else { return };
-        let mut files = Vec::from([String::from(METADATA_FILE_NAME), String::from(LeaderEpochs::FILE_NAME)]);
+        let mut files = Vec::from([METADATA_FILE_NAME, LeaderEpochs::FILE_NAME, MANIFEST_FILE_NAME].map(String::from));
         files.extend(log.snapshots.iter().map(|offset| ProducerSnapshot::file_name(*offset)));
         for base in log.segments.keys() {
             files.extend(SUFFIXES.map(|suffix| crate::segment::file_name(*base, suffix)));

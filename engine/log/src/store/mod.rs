@@ -11,6 +11,7 @@
 
 mod append;
 mod checkpoint;
+mod compact;
 mod completion;
 mod directory;
 mod durable;
@@ -42,7 +43,8 @@ use crate::journal::{Journal, JournalFileName};
 use crate::lookup::Lookups;
 use crate::partition::PartitionLog;
 use crate::recovery::ShardRecovery;
-use crate::{Monotonic, ShardId, TopicPartition};
+use crate::{Monotonic, ShardId, SteadyWall, TopicPartition};
+use compact::Compactor;
 use directory::Grave;
 pub(crate) use directory::{METADATA_FILE_NAME, REMOVED_SUFFIX};
 use operations::{Operations, Then};
@@ -81,6 +83,7 @@ pub struct Store {
     checkpoints_due: BTreeSet<PartitionSlot>,
     checkpoints_running: usize,
     lookups: Lookups,
+    compactor: Compactor,
     /// Files of segments that are gone, until nobody reads them any more.
     doomed: Vec<Arc<SegmentFile>>,
     /// Segments with an open file, in the order in which closing looks at them.
@@ -98,6 +101,8 @@ pub struct Store {
     failure_told: bool,
     stop: Stop,
     next_retention: Monotonic,
+    /// What retention, expiry and compaction go by.
+    steady_wall: SteadyWall,
     next_free_space: Monotonic,
 }
 
@@ -121,6 +126,7 @@ impl Store {
             checkpoints_due: BTreeSet::new(),
             checkpoints_running: 0,
             lookups: Lookups::new(settings.index_cache_bytes),
+            compactor: Compactor::new(settings.compaction, recovered.journal.id),
             doomed: Vec::new(),
             open: VecDeque::new(),
             graves: Vec::new(),
@@ -133,6 +139,7 @@ impl Store {
             failure_told: false,
             stop: Stop::Running,
             next_retention: Monotonic(0),
+            steady_wall: SteadyWall::default(),
             next_free_space: Monotonic(0),
             settings,
         };

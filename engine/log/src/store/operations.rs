@@ -48,20 +48,44 @@ pub(crate) enum Pending {
         number: u32,
     },
     FreeSpace,
+    /// The cleaning's.
+    Compaction,
 }
 
 /// What a script was for.
 #[derive(Debug)]
 pub(crate) enum Then {
-    Created { slot: PartitionSlot },
-    StateRecorded { slot: PartitionSlot },
-    Renamed { slot: PartitionSlot, to: String },
-    CacheWritten { slot: PartitionSlot },
-    SegmentDropped { slot: PartitionSlot },
+    Created {
+        slot: PartitionSlot,
+    },
+    StateRecorded {
+        slot: PartitionSlot,
+    },
+    Renamed {
+        slot: PartitionSlot,
+        to: String,
+    },
+    CacheWritten {
+        slot: PartitionSlot,
+    },
+    SegmentDropped {
+        slot: PartitionSlot,
+    },
     Unlinked,
-    JournalFileMade { name: JournalFileName },
-    JournalFileOpened { name: JournalFileName, direct: bool },
+    JournalFileMade {
+        name: JournalFileName,
+    },
+    JournalFileOpened {
+        name: JournalFileName,
+        direct: bool,
+    },
     Marked,
+    /// A manifest is whole, under another name.
+    ManifestWritten,
+    /// It has its name.
+    ManifestRecorded,
+    /// Cleaned segments are in their place.
+    Replaced,
 }
 
 /// The operations outstanding that are not a script's.

@@ -58,11 +58,11 @@ pub enum Located {
     Empty,
     /// The offset lies before the log's start or after its end.
     OutOfRange,
-    /// Whole batches, the first of which holds the offset asked for.
+    /// Whole batches, the first of which holds the offset asked for or, in a hole that compaction left, follows it.
     Slice {
         /// The bytes, with the lease on their file.
         slice: FileSlice,
-        /// The first batch's base offset, at most the offset asked for.
+        /// The first batch's base offset: at most the offset asked for, unless compaction left nothing there.
         base_offset: Offset,
         /// The offset after the last batch of the slice, where a next call goes on.
         next_offset: Offset,

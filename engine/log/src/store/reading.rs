@@ -76,7 +76,7 @@ impl Store {
     }
 
     fn begin_lookup(&mut self, slot: PartitionSlot, request: Request, io: &mut Io) -> Result<Turn, LookupId> {
-        let mut lookup = Lookup { slot, request, chunk: None, rebuild: None };
+        let mut lookup = Lookup { slot, request, chunk: None, rebuild: None, outdated: false };
         match self.step(&mut lookup) {
             Turn::Need(need) => {
                 let id = self.lookups.insert(lookup);
@@ -163,7 +163,8 @@ impl Store {
     /// Bytes asked for by a lookup are there.
     pub(super) fn lookup_read(&mut self, id: LookupId, chunk: Chunk, io: &mut Io, outputs: &mut Vec<Output>) {
         if let Some(lookup) = self.lookups.get_mut(id) {
-            lookup.chunk = Some(chunk);
+            let outdated = core::mem::take(&mut lookup.outdated);
+            lookup.chunk = Some(chunk).filter(|_| !outdated);
             self.advance_lookup(id, io, outputs);
         }
     }
@@ -185,6 +186,9 @@ impl Store {
         outputs: &mut Vec<Output>,
     ) {
         let Some(lookup) = self.lookups.get_mut(id) else { return };
+        if core::mem::take(&mut lookup.outdated) {
+            return self.advance_lookup(id, io, outputs);
+        }
         let slot = lookup.slot;
         let log = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut);
         if let Some(log) = log {

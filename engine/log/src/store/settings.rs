@@ -3,6 +3,7 @@
 use alloc::string::String;
 
 use crate::ShardId;
+use crate::compaction::CompactionSettings;
 
 /// Limits and identity of one shard's store. Nothing here changes while the store runs.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct StoreSettings {
     pub retention_check_ms: u64,
     /// After how long without a batch a producer is forgotten (`producer.id.expiration.ms`).
     pub producer_expiration_ms: i64,
+    /// `log.cleaner.*`
+    pub compaction: CompactionSettings,
 }
 
 impl StoreSettings {
@@ -56,6 +59,7 @@ impl StoreSettings {
             checkpoints_in_flight: 16,
             retention_check_ms: 300_000,
             producer_expiration_ms: 86_400_000,
+            compaction: CompactionSettings::new(),
         }
     }
 }
@@ -89,6 +93,16 @@ pub struct LogConfig {
     pub retention_bytes: i64,
     /// Whether `cleanup.policy` holds `delete`.
     pub cleanup_delete: bool,
+    /// Whether `cleanup.policy` holds `compact`.
+    pub cleanup_compact: bool,
+    /// `min.cleanable.dirty.ratio`, in parts of a million.
+    pub min_cleanable_dirty_ppm: u32,
+    /// `min.compaction.lag.ms`
+    pub min_compaction_lag_ms: i64,
+    /// `max.compaction.lag.ms`
+    pub max_compaction_lag_ms: i64,
+    /// `delete.retention.ms`
+    pub delete_retention_ms: i64,
     /// `file.delete.delay.ms`
     pub file_delete_delay_ms: u64,
     /// `flumen.durability`
@@ -106,6 +120,11 @@ impl Default for LogConfig {
             retention_ms: 604_800_000,
             retention_bytes: -1,
             cleanup_delete: true,
+            cleanup_compact: false,
+            min_cleanable_dirty_ppm: 500_000,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
+            delete_retention_ms: 86_400_000,
             file_delete_delay_ms: 60_000,
             durability: Durability::Journaled,
         }

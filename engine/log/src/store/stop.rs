@@ -90,6 +90,7 @@ impl Store {
             && self.checkpoints_running == 0
             && self.checkpoints_due.is_empty()
             && self.removing.is_empty()
+            && self.compactor.is_idle()
             && self.scripts.is_empty()
             && self.partitions.iter().flatten().all(quiet)
     }

@@ -32,6 +32,7 @@ impl Store {
             self.start_checkpoints(io);
             self.grow_journal(io);
             self.close_idle_files(io);
+            self.compact(now, io);
         } else if !self.removing.is_empty() || !self.refused.is_empty() {
             self.fail_changes(outputs);
         }
@@ -63,16 +64,17 @@ impl Store {
         }
         let graves = self.graves.iter().filter_map(|grave| grave.deadline()).min();
         let regular = self.next_free_space.min(self.next_retention);
-        Some(graves.map_or(regular, |grave| grave.min(regular)))
+        [graves, self.compactor.deadline()].into_iter().flatten().min().map_or(Some(regular), |due| Some(due.min(regular)))
     }
 
     /// Retention, and forgetting producers that have gone silent.
     fn retain(&mut self, now: Now) {
+        let wall = self.steady_wall.observe(now);
         let expiration_ms = self.settings.producer_expiration_ms;
         for slot in self.slots() {
             let Some(log) = self.log_mut(slot) else { continue };
-            log.producers.expire(now.wall, expiration_ms);
-            let Some(log_start) = crate::retention::new_log_start(log, now.wall) else { continue };
+            log.producers.expire(wall, expiration_ms);
+            let Some(log_start) = crate::retention::new_log_start(log, wall) else { continue };
             if log.active().is_some_and(|active| active.bytes > 0 && active.next_offset <= log_start) {
                 log.roll();
                 self.mark_for_turn(slot);
@@ -197,8 +199,7 @@ impl Store {
 pub(super) fn segment_caches(segment: &Segment) -> Vec<(alloc::string::String, Bytes)> {
     let Some(index) = &segment.index else { return Vec::new() };
     let name = |suffix| crate::segment::file_name(segment.base, suffix);
-    let checks = crate::segment::sidecar::encode(index, segment.bytes, segment.next_offset);
-    [("index", index.encode_offsets()), ("timeindex", index.encode_times()), ("checks", checks)]
+    crate::segment::cache_files(index, segment.bytes, segment.next_offset)
         .map(|(suffix, content)| (name(suffix), Bytes::from(content)))
         .into()
 }

@@ -64,10 +64,14 @@ pub struct EffectiveTopicConfig {
     pub durability: Durability,
     /// `flumen.validate.compressed`.
     pub validate_compressed: bool,
+    /// `delete.retention.ms`.
+    pub delete_retention_ms: i64,
     /// `file.delete.delay.ms`.
     pub file_delete_delay_ms: u64,
     /// `index.interval.bytes`.
     pub index_interval_bytes: u32,
+    /// `max.compaction.lag.ms`.
+    pub max_compaction_lag_ms: i64,
     /// `max.decompressed.message.bytes`.
     pub max_decompressed_message_bytes: u32,
     /// `max.message.bytes`.
@@ -78,6 +82,10 @@ pub struct EffectiveTopicConfig {
     pub timestamp_before_max_ms: i64,
     /// `message.timestamp.type`.
     pub timestamp_type: TimestampType,
+    /// `min.cleanable.dirty.ratio`, in parts of a million.
+    pub min_cleanable_dirty_ppm: u32,
+    /// `min.compaction.lag.ms`.
+    pub min_compaction_lag_ms: i64,
     /// `min.insync.replicas`.
     pub min_insync_replicas: u32,
     /// `retention.bytes`; none is without limit.
@@ -110,8 +118,10 @@ impl EffectiveTopicConfig {
                 Durability::Synced
             },
             validate_compressed: values.get("flumen.validate.compressed") == Some(Value::Boolean(true)),
+            delete_retention_ms: values.number("delete.retention.ms"),
             file_delete_delay_ms: u64::try_from(values.number("file.delete.delay.ms")).unwrap_or(0),
             index_interval_bytes: values.positive_int("index.interval.bytes"),
+            max_compaction_lag_ms: values.number("max.compaction.lag.ms"),
             max_decompressed_message_bytes: values.positive_int("max.decompressed.message.bytes"),
             max_message_bytes: values.positive_int("max.message.bytes"),
             timestamp_after_max_ms: values.number("message.timestamp.after.max.ms"),
@@ -120,6 +130,8 @@ impl EffectiveTopicConfig {
                 "LogAppendTime" => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,
             },
+            min_cleanable_dirty_ppm: values.fraction_ppm("min.cleanable.dirty.ratio"),
+            min_compaction_lag_ms: values.number("min.compaction.lag.ms"),
             min_insync_replicas: values.positive_int("min.insync.replicas"),
             retention_bytes: u64::try_from(values.number("retention.bytes")).ok(),
             retention_ms: u64::try_from(values.number("retention.ms")).ok(),
@@ -129,6 +141,14 @@ impl EffectiveTopicConfig {
             // `log.roll.ms` has no rule of its own: a negative age never comes, and none is shorter than a topic may ask for.
             segment_ms: u64::try_from(values.number("segment.ms")).unwrap_or(u64::MAX).max(1),
         }
+    }
+
+    /// How old a segment may grow before it is sealed: in a compacted topic no older than its records may stay uncompacted, for
+    /// the active segment is never cleaned.
+    #[must_use]
+    pub fn longest_segment_ms(&self) -> u64 {
+        let lag_ms = u64::try_from(self.max_compaction_lag_ms).unwrap_or(u64::MAX);
+        if self.cleanup.compact { self.segment_ms.min(lag_ms) } else { self.segment_ms }
     }
 }
 
@@ -151,6 +171,14 @@ impl Values<'_> {
     /// An int whose rule excludes negative numbers.
     fn positive_int(&self, name: &str) -> u32 {
         u32::try_from(self.number(name)).expect("the setting's rule keeps it from 0 to 2^31-1")
+    }
+
+    /// A double between 0 and 1.
+    fn fraction_ppm(&self, name: &str) -> u32 {
+        match self.get(name) {
+            Some(Value::Fraction(fraction)) => (fraction.clamp(0.0, 1.0) * 1_000_000.0) as u32,
+            _ => 0,
+        }
     }
 
     fn text(&self, name: &str) -> String {

@@ -83,6 +83,15 @@ impl<'a> BrokerLayers<'a> {
         self.value(name)?.number()
     }
 
+    /// The fraction in force.
+    #[must_use]
+    pub fn fraction(&self, name: &str) -> Option<f64> {
+        match self.value(name)? {
+            Value::Fraction(fraction) => Some(fraction),
+            _ => None,
+        }
+    }
+
     /// Whether a switch is on; an unknown one is off.
     #[must_use]
     pub fn switch(&self, name: &str) -> bool {

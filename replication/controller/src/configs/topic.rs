@@ -26,7 +26,7 @@ pub(super) const LARGEST_ARRAY: i64 = 2_147_483_639;
 #[rustfmt::skip]
 static DEFINITIONS: &[Definition] = &[
     list("cleanup.policy").or("delete").allow(Allowed::ListOf(CLEANUP_POLICIES)).follows(&[Synonym::same("log.cleanup.policy")]).in_force()
-        .doc("What becomes of old records: `delete` drops whole segments by age and size, `compact` keeps the last record of each key, both do both, and an empty list keeps everything. Compacted topics refuse records without a key; the compaction itself does not run yet."),
+        .doc("What becomes of old records: `delete` drops whole segments by age and size, `compact` keeps the last record of each key, both do both, and an empty list keeps everything. Compacted topics refuse records without a key."),
     int("compression.gzip.level").or("-1").allow(Allowed::OneOrBetween(-1, 1, 9)).follows(&[Synonym::same("compression.gzip.level")]).in_force()
         .doc("The level used when the broker compresses with gzip; -1 is the codec's own default."),
     int("compression.lz4.level").or("9").between(1, 17).follows(&[Synonym::same("compression.lz4.level")])
@@ -35,8 +35,8 @@ static DEFINITIONS: &[Definition] = &[
         .doc("The codec record batches are stored in. `producer` keeps what the producer chose; with any other, batches that come in another codec are encoded again."),
     int("compression.zstd.level").or("3").between(-131_072, 22).follows(&[Synonym::same("compression.zstd.level")]).in_force()
         .doc("The level used when the broker compresses with zstd."),
-    long("delete.retention.ms").or("86400000").at_least(0).follows(&[Synonym::same("log.cleaner.delete.retention.ms")])
-        .doc("How long a compacted topic keeps the marker of a deleted key."),
+    long("delete.retention.ms").or("86400000").at_least(0).follows(&[Synonym::same("log.cleaner.delete.retention.ms")]).in_force()
+        .doc("How long a compacted topic keeps the marker of a deleted key, a record without a value, after the first cleaning that could have removed it."),
     boolean("errors.deadletterqueue.group.enable").or("false")
         .doc("Whether share groups may use this topic as their dead letter queue."),
     long("file.delete.delay.ms").or("60000").at_least(0).follows(&[Synonym::same("log.segment.delete.delay.ms")]).in_force()
@@ -61,8 +61,8 @@ static DEFINITIONS: &[Definition] = &[
         .doc("With tiered storage, how many bytes of a partition stay on the broker's disk; -2 means as `retention.bytes`."),
     long("local.retention.ms").or("-2").at_least(-2).follows(&[Synonym::same("log.local.retention.ms")])
         .doc("With tiered storage, how long a segment stays on the broker's disk; -2 means as `retention.ms`."),
-    long("max.compaction.lag.ms").or("9223372036854775807").at_least(1).follows(&[Synonym::same("log.cleaner.max.compaction.lag.ms")])
-        .doc("The longest a record of a compacted topic may stay uncompacted."),
+    long("max.compaction.lag.ms").or("9223372036854775807").at_least(1).follows(&[Synonym::same("log.cleaner.max.compaction.lag.ms")]).in_force()
+        .doc("The longest a record of a compacted topic may stay uncompacted; a segment is also sealed that early."),
     int("max.decompressed.message.bytes").or("2147483639").between(1, LARGEST_ARRAY).follows(&[Synonym::same("max.decompressed.message.bytes")]).in_force()
         .doc("The largest size a batch may have once decompressed; larger ones are refused where the broker decompresses."),
     int("max.message.bytes").or("1048588").at_least(0).follows(&[Synonym::same("message.max.bytes")]).in_force()
@@ -73,9 +73,9 @@ static DEFINITIONS: &[Definition] = &[
         .doc("How far a record's timestamp may lie behind the broker's clock; records beyond are refused. Ignored with LogAppendTime."),
     string("message.timestamp.type").or("CreateTime").one_of(TIMESTAMP_TYPES).follows(&[Synonym::same("log.message.timestamp.type")]).in_force()
         .doc("Whether a record's timestamp is the producer's (CreateTime) or that of its arrival (LogAppendTime)."),
-    double("min.cleanable.dirty.ratio").or("0.5").allow(Allowed::Fraction(0.0, 1.0)).follows(&[Synonym::same("log.cleaner.min.cleanable.ratio")])
-        .doc("The share of uncompacted bytes from which a compacted log is cleaned."),
-    long("min.compaction.lag.ms").or("0").at_least(0).follows(&[Synonym::same("log.cleaner.min.compaction.lag.ms")])
+    double("min.cleanable.dirty.ratio").or("0.5").allow(Allowed::Fraction(0.0, 1.0)).follows(&[Synonym::same("log.cleaner.min.cleanable.ratio")]).in_force()
+        .doc("The share of bytes not compacted yet above which a compacted log is cleaned."),
+    long("min.compaction.lag.ms").or("0").at_least(0).follows(&[Synonym::same("log.cleaner.min.compaction.lag.ms")]).in_force()
         .doc("The shortest time a record of a compacted topic stays uncompacted."),
     int("min.insync.replicas").or("1").at_least(1).follows(&[Synonym::same("min.insync.replicas")]).in_force()
         .doc("How many in-sync replicas a partition needs to accept records with `acks=all`."),

@@ -27,28 +27,28 @@ pub(super) static DEFINITIONS: &[Definition] = &[
         .doc("Whether dead letter queue topics are created when needed."),
     string("errors.deadletterqueue.topic.name.prefix").or("dlq.").cluster_wide()
         .doc("What the name of a dead letter queue topic begins with."),
-    long("log.cleaner.backoff.ms").or("15000").at_least(0).cluster_wide()
+    long("log.cleaner.backoff.ms").or("15000").at_least(0).cluster_wide().in_force()
         .doc("How long compaction rests when nothing is to be cleaned."),
-    long("log.cleaner.dedupe.buffer.size").or("134217728").cluster_wide()
-        .doc("How much memory compaction uses to find repeated keys, over all its threads."),
-    long("log.cleaner.delete.retention.ms").or("86400000").at_least(0).cluster_wide()
+    long("log.cleaner.dedupe.buffer.size").or("134217728").cluster_wide().in_force()
+        .doc("How much memory compaction uses to find repeated keys, over all shards."),
+    long("log.cleaner.delete.retention.ms").or("86400000").at_least(0).cluster_wide().in_force()
         .doc("The default of a topic's `delete.retention.ms`."),
-    boolean("log.cleaner.enable").or("true")
+    boolean("log.cleaner.enable").or("true").in_force()
         .doc("Whether compaction runs."),
-    double("log.cleaner.io.buffer.load.factor").or("0.9").cluster_wide()
+    double("log.cleaner.io.buffer.load.factor").or("0.9").cluster_wide().in_force()
         .doc("How full the key map of compaction may become."),
-    int("log.cleaner.io.buffer.size").or("524288").at_least(0).cluster_wide()
-        .doc("How much memory compaction uses to read and write, over all its threads."),
-    double("log.cleaner.io.max.bytes.per.second").or("1.7976931348623157E308").cluster_wide()
-        .doc("How many bytes a second compaction may read and write."),
-    long("log.cleaner.max.compaction.lag.ms").or("9223372036854775807").at_least(1).cluster_wide()
+    int("log.cleaner.io.buffer.size").or("524288").at_least(0).cluster_wide().in_force()
+        .doc("How much memory compaction uses to read and write, over all shards."),
+    double("log.cleaner.io.max.bytes.per.second").or("1.7976931348623157E308").cluster_wide().in_force()
+        .doc("How many bytes a second compaction may read and write, over all shards."),
+    long("log.cleaner.max.compaction.lag.ms").or("9223372036854775807").at_least(1).cluster_wide().in_force()
         .doc("The default of a topic's `max.compaction.lag.ms`."),
-    double("log.cleaner.min.cleanable.ratio").or("0.5").allow(Allowed::Fraction(0.0, 1.0)).cluster_wide()
+    double("log.cleaner.min.cleanable.ratio").or("0.5").allow(Allowed::Fraction(0.0, 1.0)).cluster_wide().in_force()
         .doc("The default of a topic's `min.cleanable.dirty.ratio`."),
-    long("log.cleaner.min.compaction.lag.ms").or("0").at_least(0).cluster_wide()
+    long("log.cleaner.min.compaction.lag.ms").or("0").at_least(0).cluster_wide().in_force()
         .doc("The default of a topic's `min.compaction.lag.ms`."),
     int("log.cleaner.threads").or("1").at_least(0).cluster_wide()
-        .doc("How many threads compact."),
+        .doc("How many threads compact. Every shard compacts its own logs, one at a time."),
     list("log.cleanup.policy").or("delete").allow(Allowed::ListOf(CLEANUP_POLICIES)).cluster_wide().in_force()
         .doc("The default of a topic's `cleanup.policy`."),
     list("log.dir").or("/tmp/kafka-logs").non_empty().high().in_force()

@@ -1,0 +1,105 @@
+//! What compaction had begun is finished or forgotten, before anything else is read of a partition.
+//!
+//! The manifest decides. A segment that it names and that is not in its place yet is put there, and the segments it covers go; a
+//! file that no manifest names was never finished, and goes. Doing it again changes nothing. What is wrong with a file that is to be
+//! put in place leaves the segments it should have covered as they are.
+
+use alloc::{format, vec::Vec};
+
+use super::RecoveryReport;
+use super::directory::Directory;
+use super::partition::path;
+use super::reader::SegmentReader;
+use crate::compaction::{CleanedSegment, MANIFEST_FILE_NAME, Manifest, cleaned_file_name};
+use crate::io::{Disk, IoError};
+use crate::segment::{SUFFIXES, index};
+use crate::{Offset, TopicPartition};
+
+/// More than the manifest of any partition has.
+const MANIFEST_BYTES_MAX: usize = 64 << 20;
+
+/// Bring the directory in line with its manifest.
+pub(super) fn finish(disk: &mut dyn Disk, found: &mut Directory, report: &mut RecoveryReport) -> Result<(), IoError> {
+    if found.has_manifest {
+        match read(disk, &found.name, found.identity)? {
+            Some(manifest) => found.manifest = manifest,
+            None => {
+                found.manifest_lost = true;
+                report.manifests_lost.push(found.identity);
+            }
+        }
+    }
+    let mut changed = false;
+    let named: Vec<(Offset, CleanedSegment)> = found.manifest.segments.iter().map(|(base, segment)| (*base, *segment)).collect();
+    for (base, segment) in named {
+        let waits = found.leftovers.contains(&cleaned_file_name(base, "log", segment.generation));
+        if waits && !is_whole(disk, found, base, &segment)? {
+            found.manifest.segments.remove(&base);
+            report.cleanings_undone += 1;
+            continue;
+        }
+        changed |= put_in_place(disk, found, base, &segment)?;
+    }
+    for name in core::mem::take(&mut found.leftovers) {
+        disk.unlink(&format!("{}/{name}", found.name))?;
+        changed = true;
+    }
+    if changed { disk.sync_directory(&found.name) } else { Ok(()) }
+}
+
+fn read(disk: &mut dyn Disk, directory: &str, of: TopicPartition) -> Result<Option<Manifest>, IoError> {
+    let bytes = disk.read(&format!("{directory}/{MANIFEST_FILE_NAME}"), 0, MANIFEST_BYTES_MAX)?;
+    Ok(Manifest::decode(&bytes, of))
+}
+
+/// Whether the new segment's file holds what the manifest says.
+fn is_whole(disk: &mut dyn Disk, found: &Directory, base: Offset, segment: &CleanedSegment) -> Result<bool, IoError> {
+    let name = cleaned_file_name(base, "log", segment.generation);
+    let mut reader = SegmentReader::new(format!("{}/{name}", found.name), segment.length);
+    let (mut position, mut chain) = (0, 0);
+    while position < segment.length {
+        let Some((header, _)) = reader.batch(disk, position)? else { return Ok(false) };
+        chain = index::chain(chain, &header);
+        position += header.total_bytes() as u64;
+    }
+    Ok(chain == segment.chain)
+}
+
+/// Rename what is not in its place, and remove what the segment covers. Whether there was something to do.
+fn put_in_place(disk: &mut dyn Disk, found: &mut Directory, base: Offset, segment: &CleanedSegment) -> Result<bool, IoError> {
+    let mut changed = false;
+    for suffix in SUFFIXES {
+        let name = cleaned_file_name(base, suffix, segment.generation);
+        let Some(place) = found.leftovers.iter().position(|leftover| *leftover == name) else { continue };
+        disk.rename(&format!("{}/{name}", found.name), &path(found, base, suffix))?;
+        found.leftovers.swap_remove(place);
+        changed = true;
+        if suffix == "log" {
+            found.logs.retain(|(other, _)| *other != base);
+            found.logs.push((base, segment.length));
+            found.logs.sort_unstable();
+        }
+    }
+    let covered: Vec<Offset> =
+        found.logs.iter().map(|(other, _)| *other).filter(|other| *other > base && *other < segment.end).collect();
+    for other in covered {
+        for suffix in SUFFIXES {
+            disk.unlink(&path(found, other, suffix))?;
+        }
+        found.logs.retain(|(base, _)| *base != other);
+        changed = true;
+    }
+    Ok(changed)
+}
+
+impl Directory {
+    /// Whether offsets may be missing in the segment: compaction wrote it, or nobody knows any more.
+    pub(super) fn is_sparse(&self, base: Offset) -> bool {
+        self.manifest_lost || self.manifest.segments.contains_key(&base)
+    }
+}
+
+/// Whether the name is of a file that compaction had not put in its place.
+pub(super) fn is_leftover(name: &str) -> bool {
+    name.ends_with(crate::compaction::CLEANED_SUFFIX) || name == crate::compaction::MANIFEST_PARTIAL_NAME
+}

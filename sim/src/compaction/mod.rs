@@ -1,0 +1,87 @@
+//! Compaction against a model of what each key should be, crashes at any step included.
+//!
+//! Keys, tombstones, codecs, idempotent producers, segments of a few batches, a key map that is often too small. The oracle, of
+//! every log at any time: a record that is there was appended there; the last of a key that is there is the last that was
+//! appended, so nothing is lost and nothing comes back; only a tombstone may be missing, and only after its horizon, which never
+//! moves; batches are in order; a producer that sends its last batch again is told where it is.
+
+mod model;
+mod world;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::random::Random;
+use world::World;
+
+/// What is wrong with a run on purpose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Control {
+    /// Nothing: the run must hold.
+    #[default]
+    None,
+    /// The store lets tombstones go at once: the run must report it.
+    TombstonesGoAtOnce,
+    /// The manifest is gone before recovery: a crash in the middle of a swap must be reported.
+    NoManifest,
+}
+
+/// What a run did. One that did too little proves nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Work {
+    /// Records appended.
+    pub appended: u64,
+    /// Records that were there when the logs were read.
+    pub read: u64,
+    /// Manifests that were recorded.
+    pub manifests: u64,
+    /// Tombstones that were let go.
+    pub tombstones_gone: u64,
+    /// Batches without records.
+    pub empty_batches: u64,
+    /// Power failures and process deaths.
+    pub crashes: u64,
+    /// Crashes that left a cleaned segment out of its place.
+    pub unfinished: u64,
+    /// Operations completed.
+    pub operations: u64,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    /// What should not have happened, in words; empty is good.
+    pub violations: Vec<String>,
+    /// What was done.
+    pub work: Work,
+}
+
+/// One run of several lives, each ended by a crash.
+#[must_use]
+pub fn run(seed: u64, control: Control) -> Verdict {
+    let mut random = Random::new(seed);
+    let lives = 2 + random.below(3);
+    let mut world = World::new(random, control);
+    for _ in 0..lives {
+        world.start();
+        world.live(300);
+        world.crash();
+    }
+    world.start();
+    world.settle();
+    world.into_verdict()
+}
+
+/// The same load for each `operations`: so many operations go through, then the power fails. What is left is recovered, checked,
+/// cleaned to the end and checked again.
+#[must_use]
+pub fn crash_after(seed: u64, operations: u64, control: Control) -> Verdict {
+    let mut world = World::new(Random::new(seed), control);
+    world.start();
+    world.live(500);
+    world.compact_until(operations);
+    world.crash();
+    world.start();
+    world.settle();
+    world.into_verdict()
+}

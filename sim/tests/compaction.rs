@@ -1,0 +1,57 @@
+//! Compaction under crashes: many seeds that must hold, every step of one cleaning, and controls that must not hold.
+
+use flumen_sim::compaction::{Control, Work, crash_after, run};
+
+const SEEDS: u64 = 200;
+
+fn add(total: &mut Work, work: Work) {
+    total.appended += work.appended;
+    total.read += work.read;
+    total.manifests += work.manifests;
+    total.tombstones_gone += work.tombstones_gone;
+    total.empty_batches += work.empty_batches;
+    total.crashes += work.crashes;
+    total.unfinished += work.unfinished;
+    total.operations += work.operations;
+}
+
+/// D02, T11: the last record of each key stays, tombstones as long as they should, producers' last batches.
+#[test]
+fn the_last_of_each_key_survives_whatever_happens() {
+    let mut total = Work::default();
+    for seed in 0..SEEDS {
+        let verdict = run(seed, Control::None);
+        assert!(verdict.violations.is_empty(), "seed {seed}: {:#?}", verdict.violations);
+        add(&mut total, verdict.work);
+    }
+    println!("{total:?}");
+    assert!(total.manifests > SEEDS * 5 && total.unfinished > SEEDS / 10, "{total:?}");
+    assert!(total.tombstones_gone > SEEDS / 4 && total.empty_batches > SEEDS, "{total:?}");
+}
+
+/// The power fails after each operation of a cleaning in turn.
+#[test]
+fn every_step_of_a_cleaning_can_be_the_last() {
+    let mut total = Work::default();
+    for seed in 0..2 {
+        for operations in 0..300 {
+            let verdict = crash_after(seed, operations, Control::None);
+            assert!(verdict.violations.is_empty(), "seed {seed}, {operations}: {:#?}", verdict.violations);
+            add(&mut total, verdict.work);
+        }
+    }
+    println!("{total:?}");
+    assert!(total.unfinished > 100, "{total:?}");
+}
+
+#[test]
+fn tombstones_that_go_at_once_are_found_out() {
+    let found = (0..100).filter(|seed| !run(*seed, Control::TombstonesGoAtOnce).violations.is_empty()).count();
+    assert!(found > 30, "only {found} of 100 runs noticed");
+}
+
+#[test]
+fn a_swap_without_its_manifest_is_found_out() {
+    let found = (0..400).filter(|after| !crash_after(1, *after, Control::NoManifest).violations.is_empty()).count();
+    assert!(found > 5, "only {found} of 400 runs noticed");
+}
