@@ -109,11 +109,12 @@ impl Shard {
     fn remove_topic(&mut self, turn: &mut Turn<'_>, topic: &TopicImage, outstanding: &mut Outstanding) {
         for (number, _) in topic.numbered() {
             let partition = TopicPartition { topic: topic.id, partition: number };
-            let Some(place) = self.directories.find(partition) else { continue };
             self.fail_waiters(turn, partition, ErrorCode::UnknownTopicOrPartition);
             self.partitions.remove(partition);
             self.wake_fetches(turn, partition);
             self.coordinators.forget(partition);
+            // There is no log where it could not be made, or where another shard has it.
+            let Some(place) = self.directories.find(partition) else { continue };
             let store = self.directories.store_mut(place);
             // What a failed directory holds stays until it is opened again.
             if !store.has_failed() {

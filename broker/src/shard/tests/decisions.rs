@@ -119,17 +119,21 @@ fn a_shard_whose_disk_failed_still_applies_what_the_controller_decides() {
     world.send(line, CREATE, create("after", 1000));
     world.settle();
     assert_eq!(created(&mut world, line), Some(ErrorCode::None), "the topic exists, its partitions are offline");
-    let topics = vec![DeleteTopicState { name: Some(Text::from("before")), ..DeleteTopicState::default() }];
-    world.send(line, 6, DeleteTopicsRequest { topics, timeout_ms: 1000, ..DeleteTopicsRequest::default() });
-    world.settle();
-    match world.reply(line, ApiKey::DeleteTopics, 6) {
-        Some(Response::DeleteTopics(response)) => assert_eq!(response.responses[0].error_code, ErrorCode::None),
-        other => panic!("{other:?}"),
-    }
     world.send(line, 12, produce("after", &[0], 10));
     world.settle();
     let refused = world.produced(line).expect("it is answered").responses[0].partition_responses[0].error_code;
     assert_eq!(refused, ErrorCode::KafkaStorageError);
+    for name in ["before", "after"] {
+        let topics = vec![DeleteTopicState { name: Some(Text::from(name)), ..DeleteTopicState::default() }];
+        world.send(line, 6, DeleteTopicsRequest { topics, timeout_ms: 1000, ..DeleteTopicsRequest::default() });
+        world.settle();
+        match world.reply(line, ApiKey::DeleteTopics, 6) {
+            Some(Response::DeleteTopics(response)) => assert_eq!(response.responses[0].error_code, ErrorCode::None),
+            other => panic!("{other:?}"),
+        }
+    }
+    let left = world.shards.iter().map(|shard| shard.partitions.iter().count()).sum::<usize>();
+    assert_eq!(left, 0, "nothing of them is left");
 }
 
 #[test]
