@@ -295,7 +295,7 @@ fn a_step_of_a_trail() {
         (&trail.index.entries, &trail.index.times, trail.index.summary()),
         (&index.entries, &index.times, index.summary())
     );
-    assert_eq!((&trail.producers[..], trail.first_timestamp), (&[bytes::Bytes::from_static(b"snap")][..], Some(Timestamp(5))));
+    assert_eq!((&trail.producers[..], trail.first_timestamp), (&[Bytes::from_static(b"snap")][..], Some(Timestamp(5))));
     assert_eq!(trail.end, end, "the next step follows");
     for bit in 0..128 * 8 {
         let mut flipped = step.bytes.clone();

@@ -247,7 +247,7 @@ fn a_faulty_range_is_repaired_byte_by_byte() {
     };
     assert_eq!(repair(&mut bench, &range, &other), Err(RepairError::OtherBytes), "of another epoch");
     assert_eq!(repair(&mut bench, &range, &lost[..lost.len() - 1]), Err(RepairError::OtherBytes));
-    assert_eq!(repair(&mut bench, &FaultyRange { to: Offset(9), ..range }, lost), Err(RepairError::UnknownRange));
+    assert_eq!(repair(&mut bench, &FaultyRange { to: Offset(10), ..range }, lost), Err(RepairError::UnknownRange));
     assert_eq!(read_around(&mut bench, slot).1.len(), usize::try_from(range.to.0 - range.from.0).expect("few"));
     assert_eq!(repair(&mut bench, &range, lost), Ok(()));
     assert!(bench.outputs.iter().any(|output| matches!(output, Output::RangeRepaired { range: done, .. } if *done == range)));
