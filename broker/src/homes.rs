@@ -39,7 +39,12 @@ impl Homes {
     /// A log directory is missing: what this broker should have and has not may be in it. The partitions.
     pub fn hold_back(&mut self, image: &MetadataImage) -> Vec<TopicPartition> {
         let mine: Vec<TopicPartition> = image.topics.values().flat_map(|topic| self.mine(topic)).collect();
-        self.unavailable.extend(mine.into_iter().filter(|partition| !self.of.contains_key(partition)));
+        self.withhold(mine.into_iter())
+    }
+
+    /// What is in a directory that does not say any more whose it is, is not made anywhere else. All that is held back.
+    pub fn withhold(&mut self, partitions: impl Iterator<Item = TopicPartition>) -> Vec<TopicPartition> {
+        self.unavailable.extend(partitions.filter(|partition| !self.of.contains_key(partition)));
         self.unavailable.iter().copied().collect()
     }
 

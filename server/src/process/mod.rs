@@ -40,9 +40,10 @@ async fn control(plan: Plan) -> Result<(), Refusal> {
     };
     let Started { quorum, image, changes, .. } = Quorum::start(options).await?;
     let mut homes = Homes::new(plan.config.node, &plan.directories.found());
-    let mut offline: Vec<_> = plan.directories.unknown().filter_map(|name| partition_named(&image, name)).collect();
+    let nameless = plan.directories.unknown().filter_map(|name| partition_named(&image, name));
+    let mut offline = homes.withhold(nameless);
     if !plan.directories.missing.is_empty() {
-        offline.extend(homes.hold_back(&image));
+        offline = homes.hold_back(&image);
     }
     let registration = registration(&plan, offline)?;
     let broker_epoch = match quorum.propose(Command::RegisterBroker(registration)).await? {

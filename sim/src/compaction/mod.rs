@@ -69,6 +69,10 @@ pub fn run(seed: u64, control: Control) -> Verdict {
     }
     world.start();
     world.settle();
+    // A later pass finds tombstones that have been kept long enough.
+    world.rest();
+    world.live(300);
+    world.settle();
     world.into_verdict()
 }
 

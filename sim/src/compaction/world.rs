@@ -234,10 +234,19 @@ impl World {
         }
     }
 
-    fn turn(&mut self) {
-        let passed_ms = self.random.below(20);
+    /// Nothing happens for as long as tombstones must be kept.
+    pub(super) fn rest(&mut self) {
+        self.pass(DELETE_RETENTION_MS.unsigned_abs());
+    }
+
+    fn pass(&mut self, passed_ms: u64) {
         self.now.monotonic = self.now.monotonic.after_ms(passed_ms);
         self.now.wall = Timestamp(self.now.wall.0 + i64::try_from(passed_ms).unwrap_or_default());
+    }
+
+    fn turn(&mut self) {
+        let passed_ms = self.random.below(20);
+        self.pass(passed_ms);
         let slot = self.slot();
         let Some((store, io)) = &mut self.store else { return };
         if let Some((slot, durable)) = slot.and_then(|slot| Some((slot, store.view(slot)?.durable().get()))) {

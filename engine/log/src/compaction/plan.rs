@@ -76,9 +76,12 @@ pub(crate) fn judge(log: &PartitionLog, now: Timestamp) -> Judgement {
     Judgement { dirty_ppm, plan, wants_point }
 }
 
-/// Whether the segment grows no more, is replicated, and is not where the log ends.
+/// Whether the segment grows no more, is replicated, is not where the log ends, and nothing of it is known to be damaged: what is
+/// faulty stays as it is until it is repaired.
 fn is_settled(log: &PartitionLog, segment: &Segment) -> bool {
-    segment.stage == Stage::Sealed && segment.next_offset <= log.high_watermark && segment.base != log.log_end_at.0
+    let grows = segment.stage != Stage::Sealed || segment.base == log.log_end_at.0;
+    let faulty = log.faults.at_or_after(segment.base).is_some_and(|range| range.from < segment.next_offset);
+    !grows && !faulty && segment.next_offset <= log.high_watermark
 }
 
 fn is_below_point(log: &PartitionLog, segment: &Segment) -> bool {

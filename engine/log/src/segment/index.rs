@@ -228,6 +228,9 @@ impl SegmentIndex {
     /// The last entry that starts at or before `offset`.
     #[must_use]
     pub fn floor(&self, offset: Offset) -> Option<&IndexEntry> {
+        if offset < self.base {
+            return None;
+        }
         let relative = self.relative(offset);
         let after = self.entries.partition_point(|entry| entry.relative_base <= relative);
         after.checked_sub(1).map(|index| &self.entries[index])
@@ -236,6 +239,9 @@ impl SegmentIndex {
     /// The last entry at or before `position` whose batch starts at or before `below`.
     #[must_use]
     pub fn floor_position(&self, position: u64, below: Offset) -> Option<&IndexEntry> {
+        if below < self.base {
+            return None;
+        }
         let relative = self.relative(below);
         let fits = |entry: &IndexEntry| u64::from(entry.position) <= position && entry.relative_base <= relative;
         let after = self.entries.partition_point(fits);
