@@ -43,6 +43,8 @@ use crate::{
 use client::Client;
 use files::Files;
 
+/// A shard that wants a turn within this time has work left.
+const AT_ONCE_NS: u64 = 1000;
 const JOURNAL_FILE_BYTES: u64 = 256 << 10;
 /// The time of day at which a world begins.
 const BEGIN: Now = Now { monotonic: Monotonic(1), wall: Timestamp(1_000_000_000) };
@@ -316,7 +318,7 @@ impl World {
         busy
     }
 
-    /// Turn until nothing happens any more.
+    /// Turn until nothing happens any more, and no shard wants another turn at once: what it has left for its next is done.
     fn settle(&mut self) {
         loop {
             let mut busy = false;
@@ -326,8 +328,13 @@ impl World {
             busy |= self.run_mail();
             busy |= self.run_controller();
             busy |= self.run_clients();
-            if !busy {
-                return;
+            if busy {
+                continue;
+            }
+            let next = self.shards.iter().filter_map(Machine::next_deadline).min();
+            match next.filter(|next| next.0 <= self.now.monotonic.0 + AT_ONCE_NS) {
+                Some(next) => self.now.monotonic = self.now.monotonic.max(next),
+                None => return,
             }
         }
     }
