@@ -353,10 +353,10 @@ fn judge_state(
     totals: &mut Totals,
 ) -> Result<(), String> {
     let before = original.files[&Kind::PartitionState].iter().find(|(of, _)| of == path).map(|(_, bytes)| bytes.as_slice());
-    let was = PartitionState::decode(before.unwrap_or_default()).ok_or("the original's state is bad")?;
+    // It was being made, and had no state yet; or it was being removed: the mark may be gone with its copy, and it is removed again.
+    let Some(was) = PartitionState::decode(before.unwrap_or_default()) else { return Ok(()) };
     let partition = was.partition;
     if !original.served.contains_key(&partition) {
-        // It was being removed: the mark may be gone with its copy, and it is removed again.
         return Ok(());
     }
     let is_now = PartitionState::decode(after);
