@@ -63,11 +63,6 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// So many cycles on each file system.
-    pub(crate) fn of(cycles: u32) -> Self {
-        Self { cycles, file_system: None, seed: None, release: false, isolated: false }
-    }
-
     fn arguments(&self, seed: u64) -> Vec<String> {
         let mut arguments = vec!["full-disk".to_owned(), "--cycles".to_owned(), self.cycles.to_string()];
         arguments.extend(["--seed".to_owned(), seed.to_string()]);
