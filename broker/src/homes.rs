@@ -19,6 +19,8 @@ pub struct Homes {
     directories: Vec<Directory>,
     /// Known to the metadata, found nowhere, and perhaps in a directory that is missing.
     unavailable: BTreeSet<TopicPartition>,
+    /// A log directory of the configuration is not there.
+    missing: bool,
 }
 
 #[derive(Debug)]
@@ -33,11 +35,12 @@ impl Homes {
     pub fn new(broker: BrokerId, found: &[Vec<TopicPartition>]) -> Self {
         let directories = found.iter().map(|partitions| Directory { partitions: partitions.len(), online: true }).collect();
         let of = (0..).zip(found).flat_map(|(number, found)| found.iter().map(move |partition| (*partition, number))).collect();
-        Self { broker, of, directories, unavailable: BTreeSet::new() }
+        Self { broker, of, directories, unavailable: BTreeSet::new(), missing: false }
     }
 
     /// A log directory is missing: what this broker should have and has not may be in it. The partitions.
     pub fn hold_back(&mut self, image: &MetadataImage) -> Vec<TopicPartition> {
+        self.missing = true;
         let mine: Vec<TopicPartition> = image.topics.values().flat_map(|topic| self.mine(topic)).collect();
         self.withhold(mine.into_iter())
     }
@@ -101,6 +104,12 @@ impl Homes {
             return None;
         }
         Some(self.of.iter().filter(|(_, number)| **number == directory).map(|(partition, _)| *partition).collect())
+    }
+
+    /// Whether every log directory is there and works: what is not in them, this broker does not have.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        !self.missing && self.directories.iter().all(|directory| directory.online)
     }
 
     /// Whether a directory is left.

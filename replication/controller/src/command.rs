@@ -55,11 +55,20 @@ pub enum Command {
         /// Which.
         partitions: Vec<TopicPartition>,
     },
+    /// A broker holds nothing of these deleted topics any more.
+    ForgetTopics {
+        /// Who.
+        broker: BrokerId,
+        /// Which of its registrations.
+        broker_epoch: i64,
+        /// Which.
+        topics: Vec<TopicId>,
+    },
 }
 
 impl Command {
     /// The version of the commands that this code writes, and the highest it understands.
-    pub const VERSION: u16 = 1;
+    pub const VERSION: u16 = 2;
 }
 
 /// A broker's registration, proposed once per start, before its first append.

@@ -27,6 +27,13 @@ pub struct Delta {
 }
 
 impl Delta {
+    /// What was deleted and may still be on somebody's disk: for a shard that starts, before [`Delta::from_nothing`]. The name
+    /// of a topic that is leaving may belong to another by now, whose logs are made once the old ones are gone.
+    #[must_use]
+    pub fn leaving(image: &MetadataImage) -> Self {
+        Self { topics_deleted: image.topics_leaving.values().cloned().collect(), ..Self::default() }
+    }
+
     /// Everything that `image` holds, as if it had come to be at once: for a shard that starts from nothing.
     #[must_use]
     pub fn from_nothing(image: &MetadataImage) -> Self {

@@ -22,6 +22,9 @@ pub struct MetadataImage {
     pub topics: BTreeMap<TopicId, Arc<TopicImage>>,
     /// Topics by name: the same set as `topics`.
     pub topics_by_name: BTreeMap<Arc<str>, TopicId>,
+    /// Deleted topics whose logs a broker may still have, with the replicas that have not said otherwise. Nothing is removed from
+    /// a disk because metadata are missing, so what is to be removed is written down until it has been.
+    pub topics_leaving: BTreeMap<TopicId, Arc<TopicImage>>,
     /// Dynamic configuration, by what it belongs to. A resource without any has no entry.
     pub configs: BTreeMap<ConfigResource, Arc<BTreeMap<String, String>>>,
     /// The first producer id that no block holds yet.

@@ -22,6 +22,9 @@ pub struct ImageSnapshot {
     pub brokers: Vec<BrokerImage>,
     /// Every topic.
     pub topics: Vec<TopicImage>,
+    /// See [`MetadataImage::topics_leaving`].
+    #[serde(default)]
+    pub topics_leaving: Vec<TopicImage>,
     /// All dynamic configuration.
     pub configs: Vec<(ConfigResource, BTreeMap<String, String>)>,
     /// See [`MetadataImage::next_producer_id`].
@@ -48,6 +51,7 @@ impl From<&MetadataImage> for ImageSnapshot {
             cluster_id: String::from(&*image.cluster_id),
             brokers: image.brokers.values().map(|broker| (**broker).clone()).collect(),
             topics: image.topics.values().map(|topic| (**topic).clone()).collect(),
+            topics_leaving: image.topics_leaving.values().map(|topic| (**topic).clone()).collect(),
             configs: image.configs.iter().map(|(resource, values)| (resource.clone(), (**values).clone())).collect(),
             next_producer_id: image.next_producer_id,
             next_broker_epoch: image.next_broker_epoch,
@@ -75,6 +79,12 @@ impl TryFrom<ImageSnapshot> for MetadataImage {
             if let Some(other) = image.topics.insert(topic.id, Arc::new(topic)) {
                 return Err(SnapshotFault(format!("two topics have the id {}", other.id)));
             }
+        }
+        for topic in snapshot.topics_leaving {
+            if image.topics.contains_key(&topic.id) {
+                return Err(SnapshotFault(format!("topic id {} is deleted and is not", topic.id)));
+            }
+            image.topics_leaving.insert(topic.id, Arc::new(topic));
         }
         for (resource, values) in snapshot.configs {
             image.configs.insert(resource, Arc::new(values));

@@ -74,7 +74,8 @@ impl Command {
             | Self::DeleteTopics(_)
             | Self::AllocateProducerIds { .. }
             | Self::AlterPartition(_)
-            | Self::GiveUpPartitions { .. } => false,
+            | Self::GiveUpPartitions { .. }
+            | Self::ForgetTopics { .. } => false,
         }
     }
 }
@@ -95,6 +96,9 @@ impl Draft<'_> {
             Command::AlterPartition(request) => or_refused(self.alter_partition(request)),
             Command::GiveUpPartitions { broker, broker_epoch, partitions } => {
                 or_refused(self.give_up_partitions(broker, broker_epoch, &partitions))
+            }
+            Command::ForgetTopics { broker, broker_epoch, topics } => {
+                or_refused(self.forget_topics(broker, broker_epoch, &topics))
             }
         }
     }

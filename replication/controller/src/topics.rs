@@ -1,7 +1,8 @@
 //! Topics are made and removed.
 //!
 //! Invariants: a name is legal, taken once, and distinguishable from all others; a topic that is made starts at leader epoch
-//! zero with every live replica in sync, because all of them are empty.
+//! zero with every live replica in sync, because all of them are empty; one that is removed is remembered until every broker
+//! with a replica has removed it from its disk.
 
 use crate::brokers::elect;
 use crate::command::{CreateTopics, DeleteTopics, ManualAssignment, NewTopic, TopicDefaults, TopicReference};
@@ -83,7 +84,8 @@ impl Draft<'_> {
             let message = format!("Topic '{name}' collides with existing topic: {other}");
             return Err(Refusal::new(Reason::InvalidTopic, message));
         }
-        if asked.id == TopicId::ZERO || self.image.topics.contains_key(&asked.id) {
+        let is_known = self.image.topics.contains_key(&asked.id) || self.image.topics_leaving.contains_key(&asked.id);
+        if asked.id == TopicId::ZERO || is_known {
             return Err(Refusal::new(Reason::InvalidRequest, format!("Topic id {} cannot be given.", asked.id)));
         }
         Ok(())
@@ -135,8 +137,30 @@ impl Draft<'_> {
         if self.image.configs.remove(&resource).is_some() {
             self.delta.configs_changed.insert(resource);
         }
+        self.image.topics_leaving.insert(id, Arc::clone(&topic));
         self.delta.topics_deleted.push(topic);
         Ok((name, id))
+    }
+
+    /// A broker has removed its logs of deleted topics. A topic is forgotten when no replica of it is left.
+    pub(crate) fn forget_topics(
+        &mut self,
+        broker: BrokerId,
+        broker_epoch: i64,
+        topics: &[TopicId],
+    ) -> Result<CommandResponse, Refusal> {
+        self.check_registration(broker, broker_epoch)?;
+        for id in topics {
+            let Some(topic) = self.image.topics_leaving.get_mut(id) else { continue };
+            let topic = Arc::make_mut(topic);
+            for partition in &mut topic.partitions {
+                partition.replicas.retain(|replica| *replica != broker);
+            }
+            if topic.partitions.iter().all(|partition| partition.replicas.is_empty()) {
+                self.image.topics_leaving.remove(id);
+            }
+        }
+        Ok(CommandResponse::Done)
     }
 }
 

@@ -9,7 +9,7 @@ use flumen_broker::Homes;
 use flumen_broker::mail::{Mail, Proposer};
 use flumen_controller::{Command, CommandResponse, Delta, MetadataImage};
 use flumen_link::{Changes, Quorum};
-use flumen_log::{BrokerId, ShardId, TopicPartition, io::IoError, store::FaultyRange};
+use flumen_log::{BrokerId, ShardId, TopicId, TopicPartition, io::IoError, store::FaultyRange};
 use flumen_reactor::mailbox::{ControlPostbox, StopHandle, Waiter};
 use std::sync::Arc;
 use tokio::{
@@ -56,6 +56,8 @@ pub(super) struct Control {
     taken_index: u64,
     /// The last change sent out that deleted topics.
     deleted_index: u64,
+    /// Deleted topics of which it is not recorded that they are gone from this broker's disks.
+    leaving: Vec<TopicId>,
     applied: Vec<u64>,
     decided_sender: mpsc::UnboundedSender<Decided>,
     decided: mpsc::UnboundedReceiver<Decided>,
@@ -90,6 +92,7 @@ impl Control {
             held: VecDeque::new(),
             taken_index: 0,
             deleted_index: 0,
+            leaving: Vec::new(),
             decided_sender,
             decided,
             waiting: VecDeque::new(),
@@ -99,20 +102,31 @@ impl Control {
         })
     }
 
-    /// Write the metadata as it is now to every shard, as what it starts from.
-    pub(super) fn begin(&mut self) {
+    /// Write the metadata as it is now to every shard, as what it starts from: first what was deleted and may still be on disk.
+    pub(super) async fn begin(&mut self) {
         while let Some(change) = self.changes.try_next() {
             self.image = change.image;
             self.sent_index = change.index;
         }
-        // Zero would count as applied before anything was.
-        self.sent_index = self.sent_index.max(1);
-        self.taken_index = self.sent_index;
+        // Zero would count as applied before anything was, and what leaves has an index of its own.
+        let index = self.sent_index.max(2);
+        self.taken_index = index;
+        let leaving = Delta::leaving(&self.image);
+        if !leaving.is_empty() {
+            self.sent_index = index - 1;
+            self.broadcast(&Arc::new(leaving));
+            self.until_applied().await;
+        }
+        self.sent_index = index;
         let delta = Arc::new(Delta::from_nothing(&self.image));
         self.broadcast(&delta);
     }
 
     fn broadcast(&mut self, delta: &Arc<Delta>) {
+        if !delta.topics_deleted.is_empty() {
+            self.deleted_index = self.sent_index;
+            self.leaving.extend(delta.deleted_ids());
+        }
         let placed = self.here.homes.place(&self.image, delta);
         for shard in self.shards() {
             let (image, delta, placed) = (Arc::clone(&self.image), Arc::clone(delta), Arc::clone(&placed));
@@ -151,6 +165,7 @@ impl Control {
             self.read_mail();
             self.send_images();
             self.send_held();
+            self.forget_deleted();
             self.send_decisions();
             if let Some(failure) = &self.failed {
                 // Without a place for the metadata, or for any log, this is the end: all that was acknowledged is on disk.
@@ -267,12 +282,16 @@ impl Control {
     /// This broker leads these no more.
     fn give_up(&self, partitions: Vec<TopicPartition>) {
         let Here { broker, broker_epoch, .. } = self.here;
-        let command = Command::GiveUpPartitions { broker, broker_epoch, partitions };
+        self.propose_quietly(Command::GiveUpPartitions { broker, broker_epoch, partitions });
+    }
+
+    /// Propose what no shard asked for.
+    fn propose_quietly(&self, command: Command) {
         let quorum = self.quorum.clone();
         tokio::task::spawn_local(async move {
             if let Err(error) = quorum.propose(command).await {
                 // The quorum's own end is noticed by itself.
-                tracing::error!(%error, "that partitions are offline could not be recorded");
+                tracing::error!(%error, "what became of this broker's partitions could not be recorded");
             }
         });
     }
@@ -293,11 +312,19 @@ impl Control {
             }
             self.image = change.image;
             self.sent_index = change.index;
-            if !change.delta.topics_deleted.is_empty() {
-                self.deleted_index = change.index;
-            }
             self.broadcast(&change.delta);
         }
+    }
+
+    /// Record that deleted topics are gone from the disks, once they are. What is in a log directory that is not there is not gone.
+    fn forget_deleted(&mut self) {
+        let everywhere = self.applied.iter().min().copied().unwrap_or_default();
+        if self.leaving.is_empty() || everywhere < self.deleted_index || !self.here.homes.is_complete() {
+            return;
+        }
+        let Here { broker, broker_epoch, .. } = self.here;
+        let topics = core::mem::take(&mut self.leaving);
+        self.propose_quietly(Command::ForgetTopics { broker, broker_epoch, topics });
     }
 
     fn send_images(&mut self) {

@@ -62,8 +62,8 @@ async fn control(plan: Plan) -> Result<(), Refusal> {
         homes,
     };
     let mut control = Control::new(quorum.clone(), changes, image, postbox, here)?;
-    control.begin();
     let threads = shards::spawn(plan, limits, postboxes)?;
+    control.begin().await;
     control.until_applied().await;
     control.open();
     for address in addresses {

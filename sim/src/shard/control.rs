@@ -13,7 +13,7 @@ use flumen_controller::{
     Command, CommandResponse, Delta, Endpoint, ImageSnapshot, MetadataImage, StateMachine, command::RegisterBroker,
     configs::KafkaConfigRules,
 };
-use flumen_log::{BrokerId, recovery::Recovery};
+use flumen_log::{BrokerId, TopicId, recovery::Recovery};
 
 use crate::random::Random;
 
@@ -70,6 +70,11 @@ pub(super) struct Control {
     sent_index: u64,
     /// The last image that deleted topics.
     deleted_index: u64,
+    /// Deleted topics of which it is not recorded that they are gone from the disk.
+    leaving: Vec<TopicId>,
+    registration: i64,
+    /// What the shards start from, once what was deleted is gone.
+    rest: Option<(u64, Delta)>,
     applied: Vec<u64>,
     undecided: VecDeque<(usize, Proposer, Command)>,
     waiting: VecDeque<(u64, Decided)>,
@@ -104,6 +109,9 @@ impl Control {
             homes: Homes::new(BROKER, &[recovery.partitions().collect()]),
             sent_index: 0,
             deleted_index: 0,
+            leaving: Vec::new(),
+            registration: 0,
+            rest: None,
             applied: vec![0; shards],
             undecided: VecDeque::new(),
             waiting: VecDeque::new(),
@@ -121,13 +129,26 @@ impl Control {
             offline: Vec::new(),
         };
         let (response, _) = control.commit(Command::RegisterBroker(registration));
-        if let CommandResponse::Refused(refusal) = response {
-            return Err(format!("this broker was not registered: {refusal}"));
+        match response {
+            CommandResponse::Registered { broker_epoch } => control.registration = broker_epoch,
+            other => return Err(format!("this broker was not registered: {other:?}")),
         }
-        control.sent_index = control.log.index.max(1);
-        let delta = Delta::from_nothing(control.machine.image());
-        let orders = control.broadcast(delta);
+        let index = control.log.index.max(2);
+        control.rest = Some((index, Delta::from_nothing(control.machine.image())));
+        let leaving = Delta::leaving(control.machine.image());
+        if leaving.is_empty() {
+            let orders = control.broadcast_rest();
+            return Ok((control, orders));
+        }
+        control.sent_index = index - 1;
+        let orders = control.broadcast(leaving);
         Ok((control, orders))
+    }
+
+    fn broadcast_rest(&mut self) -> Vec<Order> {
+        let Some((index, delta)) = self.rest.take() else { return Vec::new() };
+        self.sent_index = index;
+        self.broadcast(delta)
     }
 
     fn commit(&mut self, command: Command) -> (CommandResponse, Delta) {
@@ -142,6 +163,7 @@ impl Control {
     fn broadcast(&mut self, delta: Delta) -> Vec<Order> {
         if !delta.topics_deleted.is_empty() {
             self.deleted_index = self.sent_index;
+            self.leaving.extend(delta.deleted_ids());
         }
         let placed = self.homes.place(self.machine.image(), &delta);
         let delta = Arc::new(delta);
@@ -162,7 +184,10 @@ impl Control {
                 }
                 self.applied[from] = index;
             }
-            Mail::DirectoryFailed { .. } => return Some(Order::StorageFailed),
+            Mail::DirectoryFailed { directory, .. } => {
+                self.homes.take_offline(directory);
+                return Some(Order::StorageFailed);
+            }
             _ => {}
         }
         None
@@ -172,6 +197,7 @@ impl Control {
     pub(super) fn has_work(&self) -> bool {
         let everywhere = self.everywhere();
         self.may_decide()
+            || self.may_forget()
             || (!self.opened && everywhere >= self.sent_index)
             || self.waiting.front().is_some_and(|(index, _)| *index <= everywhere)
     }
@@ -180,9 +206,13 @@ impl Control {
         self.applied.iter().min().copied().unwrap_or_default()
     }
 
+    fn may_forget(&self) -> bool {
+        !self.leaving.is_empty() && self.everywhere() >= self.deleted_index && self.homes.is_complete()
+    }
+
     /// A new topic may have the name of one that is going: it waits until that one is gone everywhere. Here everything waits.
     fn may_decide(&self) -> bool {
-        !self.undecided.is_empty() && self.everywhere() >= self.deleted_index
+        !self.undecided.is_empty() && self.rest.is_none() && self.everywhere() >= self.deleted_index
     }
 
     /// Decide a proposal, or answer those that every shard has caught up with.
@@ -198,7 +228,14 @@ impl Control {
             }
             self.waiting.push_back((self.sent_index, Decided { shard, origin, result: Ok(response) }));
         }
+        if self.may_forget() {
+            let topics = core::mem::take(&mut self.leaving);
+            self.commit(Command::ForgetTopics { broker: BROKER, broker_epoch: self.registration, topics });
+        }
         let everywhere = self.everywhere();
+        if everywhere >= self.sent_index {
+            orders.extend(self.broadcast_rest());
+        }
         if !self.opened && everywhere >= self.sent_index {
             self.opened = true;
             orders.extend((0..self.applied.len()).map(|shard| Order::Send(shard, Mail::Open)));

@@ -9,7 +9,13 @@ use flumen_protocol::{
     metadata::{MetadataRequest, MetadataRequestTopic},
 };
 
-use super::{World, client::Line, client::produce};
+use flumen_controller::{
+    Command,
+    command::{CreateTopics, DeleteTopics, NewTopic, TopicDefaults, TopicReference},
+};
+use flumen_log::TopicId;
+
+use super::{World, client::Line, client::produce, unnamed};
 
 const CREATE: i16 = 7;
 
@@ -122,7 +128,7 @@ fn a_shard_whose_disk_failed_still_applies_what_the_controller_decides() {
     world.send(line, 12, produce("after", &[0], 10));
     world.settle();
     let refused = world.produced(line).expect("it is answered").responses[0].partition_responses[0].error_code;
-    assert_ne!(refused, ErrorCode::None);
+    assert_eq!(refused, ErrorCode::NotLeaderOrFollower, "no log directory is left to make it in");
     for name in ["before", "after"] {
         let topics = vec![DeleteTopicState { name: Some(Text::from(name)), ..DeleteTopicState::default() }];
         world.send(line, 6, DeleteTopicsRequest { topics, timeout_ms: 1000, ..DeleteTopicsRequest::default() });
@@ -152,4 +158,34 @@ fn a_creation_under_way_when_the_disk_fails_is_answered() {
     world.settle();
     assert_eq!(created(&mut world, line), Some(ErrorCode::None));
     world.release();
+}
+
+#[test]
+fn a_deletion_that_no_shard_heard_of_is_carried_out_at_the_next_start() {
+    let mut world = World::new();
+    let old = world.topic("topic", 8);
+    let line = world.connect(0);
+    world.append(line, "topic", &[0, 1, 2, 3, 4, 5, 6, 7], 10);
+    // The metadata have it; the process dies before anybody is told.
+    let topics = Vec::from([TopicReference::Id(old)]);
+    world.machine.apply(Command::DeleteTopics(DeleteTopics { topics }));
+    let mut world = world.restarted();
+    let line = world.connect(0);
+    // Its name is free, whichever shards had its partitions.
+    world.topic("topic", 8);
+    world.append(line, "topic", &[0, 1, 2, 3, 4, 5, 6, 7], 10);
+}
+
+#[test]
+fn what_was_deleted_goes_before_what_has_its_name_is_made() {
+    let mut world = World::new();
+    let old = world.topic("topic", 8);
+    let defaults = TopicDefaults { partitions: 8, replication_factor: 1 };
+    let again = NewTopic { name: "topic".into(), id: TopicId([77; 16]), ..unnamed() };
+    world.machine.apply(Command::DeleteTopics(DeleteTopics { topics: Vec::from([TopicReference::Id(old)]) }));
+    world.machine.apply(Command::CreateTopics(CreateTopics { topics: Vec::from([again]), defaults, validate_only: false }));
+    let mut world = world.restarted();
+    let line = world.connect(0);
+    world.append(line, "topic", &[0, 1, 2, 3, 4, 5, 6, 7], 10);
+    assert_ne!(world.image().topic("topic").map(|topic| topic.id), Some(old));
 }

@@ -162,6 +162,11 @@ impl World {
             clean_stop: false,
             offline: Vec::new(),
         }));
+        let leaving = Delta::leaving(self.machine.image());
+        if !leaving.is_empty() {
+            self.broadcast(leaving);
+            self.settle();
+        }
         let delta = Delta::from_nothing(self.machine.image());
         self.broadcast(delta);
     }

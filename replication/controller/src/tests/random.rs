@@ -19,6 +19,11 @@ fn commands() -> impl Strategy<Value = Command> {
             creation(Vec::from([NewTopic { configs, ..new_topic(&name, id, partitions, factor) }]), only)
         }),
         name().prop_map(|name| Command::DeleteTopics(DeleteTopics { topics: [TopicReference::Name(name)].into() })),
+        (broker(), 0..12_i64, 1..8_u8).prop_map(|(id, broker_epoch, topic)| Command::ForgetTopics {
+            broker: BrokerId(id),
+            broker_epoch,
+            topics: Vec::from([topic_id(topic)]),
+        }),
         (name(), 0..6_i32, any::<bool>()).prop_map(|(name, count, validate_only)| {
             let topics = Vec::from([MorePartitions { name, count, assignments: None }]);
             Command::CreatePartitions(CreatePartitions { topics, validate_only })
@@ -47,6 +52,10 @@ fn assert_whole(image: &MetadataImage) {
     assert_eq!(image.topics.len(), image.topics_by_name.len());
     for (name, id) in &image.topics_by_name {
         assert_eq!(image.topics[id].name, *name);
+    }
+    for (id, topic) in &image.topics_leaving {
+        assert!(!image.topics.contains_key(id), "a topic is deleted and is not");
+        assert!(topic.partitions.iter().any(|record| !record.replicas.is_empty()), "nobody has it any more");
     }
     for resource in image.configs.keys() {
         let ConfigResource::Topic(name) = resource else { continue };
@@ -80,6 +89,7 @@ fn assert_told(before: &MetadataImage, after: &MetadataImage, delta: &Delta) {
             None => assert!(created.contains(&id.topic) || delta.partitions_created.contains(id)),
         }
     }
+    assert!(deleted.iter().all(|id| after.topics_leaving.contains_key(id)));
     assert!(old.keys().all(|id| new.contains_key(id) || deleted.contains(&id.topic)));
 }
 

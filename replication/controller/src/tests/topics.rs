@@ -161,6 +161,29 @@ fn a_topic_made_again_has_another_id() {
 }
 
 #[test]
+fn a_deleted_topic_is_remembered_until_every_replica_is_gone() {
+    let mut machine = cluster(2);
+    create_one(&mut machine, new_topic("t", 1, 3, 2)).expect("created");
+    delete(&mut machine, Vec::from([TopicReference::Name("t".into())]));
+    let leaving = |machine: &StateMachine| Delta::leaving(machine.image()).deleted_ids().collect::<Vec<_>>();
+    assert_eq!(leaving(&machine), [topic_id(1)]);
+    assert_eq!(reason(create_one(&mut machine, new_topic("other", 1, 1, 1))).0, 42, "nor is its id given again");
+    create_one(&mut machine, new_topic("t", 2, 1, 1)).expect("its name is free");
+    let epoch = |machine: &StateMachine, broker: i32| machine.image().brokers[&BrokerId(broker)].epoch;
+    let mut forget = |broker: i32, stale: i64| {
+        let broker_epoch = epoch(&machine, broker) - stale;
+        let command = Command::ForgetTopics { broker: BrokerId(broker), broker_epoch, topics: Vec::from([topic_id(1)]) };
+        let (response, delta) = machine.apply(command);
+        assert!(delta.is_empty());
+        (response, leaving(&machine))
+    };
+    assert!(matches!(forget(1, 1), (CommandResponse::Refused(_), left) if left == [topic_id(1)]), "an earlier life's word");
+    assert_eq!(forget(1, 0), (CommandResponse::Done, Vec::from([topic_id(1)])), "the other broker has it still");
+    assert_eq!(forget(2, 0), (CommandResponse::Done, Vec::new()));
+    assert_eq!(topic(&machine, "t").id, topic_id(2));
+}
+
+#[test]
 fn an_id_in_use_is_never_given_again() {
     let mut machine = cluster(1);
     create_one(&mut machine, new_topic("a", 1, 1, 1)).expect("created");

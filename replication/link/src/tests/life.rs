@@ -188,7 +188,7 @@ fn a_command_of_a_newer_release_stops_the_start() {
     run(async { make_nothing(&path).await });
     let entry = concat!(
         r#"[{"log_id":{"leader_id":{"term":9,"node_id":1},"index":3},"#,
-        r#""payload":{"Normal":{"version":2,"command":{"SomethingNew":{}}}}}]"#
+        r#""payload":{"Normal":{"version":65535,"command":{"SomethingNew":{}}}}}]"#
     );
     let mut bytes = fs::read(log_file(&path)).expect("readable");
     let frames = crate::frame::scan(&bytes).expect("whole").frames.len();
