@@ -41,6 +41,8 @@ pub struct Faults {
     pub broken: bool,
     /// So little is free; plenty if `None`.
     pub free_bytes: Option<u64>,
+    /// The file system has no size, and says so.
+    pub sizeless: bool,
     /// Writes of a process that dies may land after its death, until the lock is free.
     pub late_writes: bool,
     /// What happened, by kind.

@@ -220,8 +220,9 @@ impl SimDisk {
             FileOperation::RemoveDirectory { path } => self.names.remove_directory(&path).map(|()| Outcome::Done),
             FileOperation::Close { file } => self.open.remove(&file.0).map(|_| Outcome::Done).ok_or(IoError::INVALID),
             FileOperation::FreeSpace => {
-                let bytes = self.faults.free_bytes.unwrap_or(1 << 40);
-                Ok(Outcome::Free { bytes, total_bytes: 1 << 41 })
+                let total_bytes = if self.faults.sizeless { 0 } else { 1 << 41 };
+                let bytes = self.faults.free_bytes.unwrap_or(1 << 40).min(total_bytes);
+                Ok(Outcome::Free { bytes, total_bytes })
             }
         };
         Completion { id, result, buffer }

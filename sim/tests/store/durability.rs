@@ -87,6 +87,16 @@ fn no_append_is_taken_below_the_free_space_floor() {
 }
 
 #[test]
+fn a_file_system_without_a_size_is_not_taken_for_a_full_one() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.disk.faults.sizeless = true;
+    bench.tick_after(2000);
+    bench.append(slot, batch_of(&[(1, 1)], Codec::None));
+    assert_eq!(bench.store.space(), None);
+}
+
+#[test]
 fn a_full_journal_holds_appends_back_until_the_segments_are_synced() {
     let mut bench = Bench::new();
     let slot = bench.create(0, LogConfig { segment_bytes: 1 << 20, ..config() });

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 /// A round with fewer acknowledged records than this proves nothing.
 const WORK_FLOOR: usize = 200;
-/// Between the first acknowledgement of a round and its kill.
+/// Between so many acknowledged batches and the kill.
 const KILL_AFTER_MS: std::ops::Range<u64> = 20..500;
 
 #[derive(Args)]
@@ -157,7 +157,7 @@ impl Run {
         load::prepare(&address)?;
         let delay = Duration::from_millis(self.random.within(KILL_AFTER_MS));
         let workers = self.ledger.enlist(&mut self.random, &address)?;
-        if let Some(refusal) = shift::work_and_end(broker, workers, delay, &mut self.ledger, Broker::kill)?.first() {
+        if let Some(refusal) = shift::work_and_end(broker, workers, (WORK_FLOOR, delay), &mut self.ledger, Broker::kill)?.first() {
             return Err(refusal.to_string().into());
         }
         let started = Instant::now();

@@ -81,17 +81,17 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// Lets the workers work, and ends the broker so much time after the first acknowledgement. The refusals.
+/// Lets the workers work, and ends the broker so much time after so many batches were acknowledged. The refusals.
 pub(crate) fn work_and_end(
     mut broker: Broker,
     workers: Vec<Worker>,
-    delay: Duration,
+    (batches, delay): (usize, Duration),
     ledger: &mut Ledger,
     end: impl FnOnce(Broker) -> Outcome<()>,
 ) -> Outcome<Vec<Refusal>> {
     let shift = Shift::begin(&broker.address, workers);
     let deadline = Instant::now() + Duration::from_secs(30);
-    while shift.acknowledged() == 0 && Instant::now() < deadline {
+    while shift.acknowledged() < batches && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(1));
     }
     std::thread::sleep(delay);

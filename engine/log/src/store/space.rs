@@ -88,15 +88,17 @@ impl Store {
 
     /// So much is free. The floor covers what a start would write again: the live bytes of all shards' journals here.
     pub(super) fn space_is(&mut self, free_bytes: u64, total_bytes: u64, io: &mut Io) {
-        self.room.space = Some(Space { total_bytes, free_bytes });
+        // A file system that has no size (a ramfs) says nothing about its room: what is refused then is found out by writing.
+        let says = total_bytes > 0;
+        self.room.space = says.then_some(Space { total_bytes, free_bytes });
         let shards = u64::from(self.settings.shards.max(1));
         let floor_bytes = self.settings.free_space_floor_bytes.saturating_add(self.journal.used_bytes().saturating_mul(shards));
-        self.room.left_bytes = free_bytes.saturating_sub(floor_bytes) / shards;
+        self.room.left_bytes = if says { free_bytes.saturating_sub(floor_bytes) / shards } else { u64::MAX };
         if core::mem::take(&mut self.room.journal_waits) {
             self.journal.grow_again();
         }
         // What was taken before may use what is kept in reserve.
-        if free_bytes > 0 {
+        if free_bytes > 0 || !says {
             self.ask_again(io);
         }
     }
