@@ -360,7 +360,7 @@ fn a_compaction_manifest() {
 #[test]
 fn a_clean_stop() {
     let mark = CleanMark { shard: ShardId(1), shards: 4, generation: 6 };
-    assert_eq!(mark.path(), "clean-stop-1");
+    assert_eq!(mark.path(), "clean-stop.1");
     let bytes = mark.encode();
     assert_eq!(hex(&bytes), concat!("666c756d656e4353", "d9dcd1d4", "0000000000000006", "0001", "0004"));
     assert_eq!(CleanMark::decode(&bytes), Some(mark));

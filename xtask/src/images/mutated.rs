@@ -91,7 +91,7 @@ impl Kind {
             ("partition.state", _) => Some(Self::PartitionState),
             ("partition.metadata", _) => Some(Self::PartitionMetadata),
             (_, "journal") => Some(Self::Journal),
-            (name, _) if name.starts_with("clean-stop-") => Some(Self::CleanStop),
+            (name, _) if name.starts_with("clean-stop.") => Some(Self::CleanStop),
             _ => None,
         }
     }

@@ -142,8 +142,8 @@ pub(crate) struct CleanMark {
     pub(crate) generation: u64,
 }
 
-/// What the names of clean-stop marks start with.
-pub(crate) const CLEAN_MARK_PREFIX: &str = "clean-stop-";
+/// What the names of clean-stop marks start with. No directory of a partition is called so: those end with a dash and a number.
+pub(crate) const CLEAN_MARK_PREFIX: &str = "clean-stop.";
 
 const MAGIC: [u8; 8] = *b"flumenCS";
 const BYTES: usize = 24;
