@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod batch;
+mod checksum;
 mod codec;
 pub mod compaction;
 pub mod compression;

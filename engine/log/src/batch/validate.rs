@@ -16,6 +16,7 @@ use super::header::{BATCH_OVERHEAD_BYTES, BatchHeader, CRC_START_BYTES, HeaderEr
 use super::record::{RecordView, RecordWalk};
 use super::rules::{Origin, RecordError, TargetCompression};
 use super::{BatchError, BatchErrorKind, RecordBatch, ValidatedBatch, ValidationRules};
+use crate::checksum::{self, COMBINE_BYTES_MIN};
 use crate::compression::{self, Codec, CompressionError};
 use crate::{Offset, Timestamp};
 
@@ -196,14 +197,12 @@ fn patch(header: BatchHeader, body: Bytes, timestamp_type: TimestampType, max_ti
 
 /// The CRC of a body under another header than the one its CRC is known for.
 fn patched_crc(header: &BatchHeader, patched: &BatchHeader, body: &[u8]) -> u32 {
-    /// From here on, moving a CRC over the body's length costs less than summing the body again.
-    const COMBINE_BYTES_MIN: usize = 256 * 1024;
     if body.len() < COMBINE_BYTES_MIN {
         return crc_of(patched, body);
     }
     // A CRC is linear: what changes is the difference of the headers' own, moved past the body.
     let difference = crc32c::crc32c(&header.encode()[CRC_START_BYTES..]) ^ crc32c::crc32c(&patched.encode()[CRC_START_BYTES..]);
-    header.crc ^ crc32c::crc32c_combine(difference, 0, body.len())
+    header.crc ^ checksum::combine(difference, 0, body.len())
 }
 
 /// Look at every record.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::JournalPosition;
 use crate::batch::StampedBatch;
 use crate::batch::header::CRC_START_BYTES;
+use crate::checksum::{self, COMBINE_BYTES_MIN};
 use crate::codec::Fields;
 use crate::io::{AlignedBuffer, BLOCK_BYTES};
 use crate::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
@@ -55,9 +56,6 @@ pub struct Frame {
     pub padded_bytes: usize,
 }
 
-/// From here on, moving a CRC over a batch's length costs less than summing its bytes again.
-const COMBINE_BYTES_MIN: usize = 256 << 10;
-
 /// Fills a buffer with one frame.
 ///
 /// A large batch was summed up when it came in, and its CRC is part of the frame's: its bytes are copied and not looked at again.
@@ -86,7 +84,7 @@ impl FrameBuilder {
         if batch.total_bytes() >= COMBINE_BYTES_MIN {
             let summed = batch.total_bytes() - CRC_START_BYTES;
             self.sum_up_to(self.buffer.len() - summed);
-            self.sum = crc32c::crc32c_combine(self.sum, header.crc, summed);
+            self.sum = checksum::combine(self.sum, header.crc, summed);
             self.summed_bytes = self.buffer.len();
         }
     }
@@ -136,7 +134,7 @@ impl FrameBuilder {
         } else {
             self.sum_up_to(length);
             let header = crc32c::crc32c(&self.buffer.as_slice()[LENGTH_AT..FRAME_HEADER_BYTES]);
-            crc32c::crc32c_combine(header, self.sum, length - FRAME_HEADER_BYTES)
+            checksum::combine(header, self.sum, length - FRAME_HEADER_BYTES)
         };
         self.buffer.as_mut_slice()[CHECKSUM_AT..LENGTH_AT].copy_from_slice(&checksum.to_be_bytes());
         self.buffer.pad();

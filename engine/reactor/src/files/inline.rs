@@ -1,4 +1,4 @@
-//! The one file call made on the loop's thread: small buffered writes.
+//! The one file call made on the loop's thread: bounded buffered writes.
 
 use std::{io::IoSlice, os::fd::BorrowedFd};
 

@@ -36,6 +36,14 @@ struct OpenFile {
     in_flight: usize,
 }
 
+/// A write that is done on this thread.
+struct SpotWrite {
+    id: OperationId,
+    file: FileHandle,
+    offset: u64,
+    data: WriteData,
+}
+
 /// All open files, and the completions not told yet.
 pub(crate) struct Files {
     /// By the numbers of their owners.
@@ -47,6 +55,9 @@ pub(crate) struct Files {
     /// Operations to be started again.
     again: Vec<(Request, OperationId)>,
     aside: Aside,
+    /// Writes to be done on the spot, as soon as the ring has its work, and their bytes.
+    spot: Vec<SpotWrite>,
+    spot_bytes: usize,
     /// Files are cut through the ring.
     truncate_by_ring: bool,
 }
@@ -60,6 +71,8 @@ impl Files {
             done: VecDeque::new(),
             again: Vec::new(),
             aside: Aside::new(bell),
+            spot: Vec::new(),
+            spot_bytes: 0,
             truncate_by_ring,
         }
     }
@@ -69,13 +82,13 @@ impl Files {
         self.open.into_iter().flatten().map(|open| open.file).collect()
     }
 
-    /// Start an operation, or do it on the spot.
+    /// Start an operation, or keep it for [`Files::write_on_the_spot`].
     pub(crate) fn start(&mut self, operation: Operation, ring: &mut Ring<Token>) {
         let Operation { id, kind } = operation;
         let request = match kind {
             FileOperation::Write { file, offset, data, mode: WriteMode::Inline } => {
-                let result = inline::write(sys::borrow(file), offset, &data);
-                return self.tell(id, result.map(|bytes| Outcome::Written { bytes }), aligned(data));
+                self.spot_bytes += data.len();
+                return self.spot.push(SpotWrite { id, file, offset, data });
             }
             FileOperation::Truncate { file, length } if !self.truncate_by_ring => {
                 return self.call_aside(id, Call::Truncate { file, length });
@@ -91,6 +104,20 @@ impl Files {
         match request {
             Ok(request) => self.queue(request, id, ring),
             Err(error) => self.tell(id, Err(error), None),
+        }
+    }
+
+    /// Bytes that [`Files::write_on_the_spot`] would write.
+    pub(crate) const fn spot_bytes(&self) -> usize {
+        self.spot_bytes
+    }
+
+    /// Do what is to be done on this thread.
+    pub(crate) fn write_on_the_spot(&mut self) {
+        self.spot_bytes = 0;
+        for SpotWrite { id, file, offset, data } in self.spot.drain(..) {
+            let result = inline::write(sys::borrow(file), offset, &data).map(|bytes| Outcome::Written { bytes });
+            self.done.push_back(Completion { id, result, buffer: aligned(data) });
         }
     }
 

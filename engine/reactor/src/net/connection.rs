@@ -46,6 +46,8 @@ pub(super) struct Connection {
     /// Operations in flight that use the socket, or a slice waiting in `parts`.
     pub(super) operations: u32,
     pub(super) receiving: Receiving,
+    /// The last frame was a large one.
+    pub(super) expects_large: bool,
     pub(super) parts: VecDeque<Part>,
     /// Bytes sent since the machine was last told.
     pub(super) sent_bytes: usize,
@@ -66,6 +68,7 @@ impl Connection {
             socket: Some(Rc::new(socket)),
             operations: 0,
             receiving: Receiving::Nothing,
+            expects_large: false,
             parts: VecDeque::new(),
             sent_bytes: 0,
             send_blocked: false,

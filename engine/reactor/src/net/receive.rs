@@ -21,6 +21,9 @@ use crate::{
 pub(super) const SCRATCH_BYTES: usize = 64 << 10;
 /// From here on a frame is received straight into its own buffer.
 const LARGE_BYTES: usize = 32 << 10;
+/// What is received of a frame after a large one: the next is large, too, as a rule, and what is received before its length is
+/// known is copied twice.
+const AFTER_LARGE_BYTES: usize = 4 << 10;
 
 impl Network {
     /// The machine wants to receive.
@@ -42,6 +45,7 @@ impl Network {
             let mut buffer = Vec::with_capacity(at_least);
             buffer.extend_from_slice(&prefix);
             connection.receiving = Receiving::Large { buffer: None, at_least };
+            connection.expects_large = true;
             self.receive_piece(id, buffer, at_least, around);
         } else {
             connection.receiving = Receiving::Small { gathered: prefix.to_vec(), at_least };
@@ -79,7 +83,8 @@ impl Network {
         around: &mut Surroundings<'_, Mail>,
     ) {
         let Some(connection) = self.connections.get(id) else { return };
-        match recv(&**connection.socket(), &mut *self.scratch, RecvFlags::DONTWAIT) {
+        let most = if std::mem::take(&mut connection.expects_large) { AFTER_LARGE_BYTES } else { SCRATCH_BYTES };
+        match recv(&**connection.socket(), &mut self.scratch[..most], RecvFlags::DONTWAIT) {
             Ok((0, _)) => self.hang_up(id, around.events),
             Ok((count, _)) => {
                 self.turn_receive_left = self.turn_receive_left.saturating_sub(count);
