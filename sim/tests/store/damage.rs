@@ -387,3 +387,22 @@ fn recovery_twice_is_recovery_once() {
     };
     assert_eq!(logs(once), logs(bench.disk.contents("topic-0")));
 }
+
+#[test]
+fn an_emptied_log_keeps_its_last_epoch_through_every_recovery() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 10);
+    bench.store.set_high_watermark(slot, Offset(10));
+    bench.store.delete_records(slot, Offset(10));
+    bench.settle();
+    for recoveries in 1..=3 {
+        // The first finds entries in the journal, all before D, and records the state anew.
+        bench = bench.after_power_loss();
+        let slot = bench.slot(0);
+        let view = bench.store.view(slot).expect("there");
+        assert_eq!((view.log_start(), view.log_end()), (Offset(10), Offset(10)));
+        let epochs: Vec<_> = view.epochs().entries().iter().map(|entry| (entry.epoch.0, entry.start_offset.0)).collect();
+        assert_eq!(epochs, [(1, 10)], "after {recoveries}");
+    }
+}
