@@ -95,6 +95,14 @@ impl LeaderEpochs {
         changed
     }
 
+    /// Of the batches before `end_offset` the last is of `epoch`; of those behind it nothing is known. What was begun later goes,
+    /// for nothing may have been written in it. An entry that the log's start was moved to stays, even if that is the end: where a
+    /// log is empty it alone tells which epoch was the last.
+    pub(crate) fn forget_unwritten(&mut self, end_offset: Offset, epoch: LeaderEpoch) {
+        let keep = self.entries.partition_point(|entry| entry.start_offset < end_offset || entry.epoch <= epoch);
+        self.entries.truncate(keep);
+    }
+
     /// The log now starts at `start_offset` (E02). Whether the list changed.
     pub fn truncate_from_start(&mut self, start_offset: Offset) -> bool {
         let next = self.entries.partition_point(|entry| entry.start_offset <= start_offset);
@@ -211,6 +219,20 @@ mod tests {
             assert_eq!(epochs.truncate_from_start(Offset(start)), start > 10);
             assert_eq!(pairs(&epochs), left);
         }
+    }
+
+    #[test]
+    fn what_was_begun_behind_the_end_is_forgotten_and_what_was_moved_there_is_not() {
+        let mut epochs = list(&[(2, 10), (4, 20), (5, 30)]);
+        epochs.forget_unwritten(Offset(30), LeaderEpoch(4));
+        assert_eq!(pairs(&epochs), [(2, 10), (4, 20)], "nothing was written in epoch 5");
+        epochs.truncate_from_start(Offset(30));
+        for _ in 0..2 {
+            epochs.forget_unwritten(Offset(30), LeaderEpoch(4));
+            assert_eq!(pairs(&epochs), [(4, 30)], "the log is empty, and its last batch was of epoch 4");
+        }
+        epochs.forget_unwritten(Offset(30), LeaderEpoch::NONE);
+        assert!(epochs.entries().is_empty(), "no batch was ever of it");
     }
 
     #[test]

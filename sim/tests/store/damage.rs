@@ -387,3 +387,61 @@ fn recovery_twice_is_recovery_once() {
     };
     assert_eq!(logs(once), logs(bench.disk.contents("topic-0")));
 }
+
+#[test]
+fn an_emptied_log_keeps_its_last_epoch_through_every_recovery() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 10);
+    bench.store.set_high_watermark(slot, Offset(10));
+    bench.store.delete_records(slot, Offset(10));
+    bench.settle();
+    for recoveries in 1..=3 {
+        // The first finds entries in the journal, all before D, and records the state anew.
+        bench = bench.after_power_loss();
+        let slot = bench.slot(0);
+        let view = bench.store.view(slot).expect("there");
+        assert_eq!((view.log_start(), view.log_end()), (Offset(10), Offset(10)));
+        let epochs: Vec<_> = view.epochs().entries().iter().map(|entry| (entry.epoch.0, entry.start_offset.0)).collect();
+        assert_eq!(epochs, [(1, 10)], "after {recoveries}");
+    }
+}
+
+/// A manifest that names one segment of the first partition's, up to `end`, with a chain value that nothing has.
+fn manifest(end: i64) -> Vec<u8> {
+    let mut bytes = b"flumenCM".to_vec();
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&1u32.to_be_bytes());
+    bytes.extend_from_slice(&partition(0).topic.0);
+    bytes.extend_from_slice(&[0; 8]);
+    bytes.extend_from_slice(&1u64.to_be_bytes());
+    for (offset, length) in [(end, None), (0, None), (end, Some(300u64))] {
+        bytes.extend_from_slice(&offset.to_be_bytes());
+        bytes.extend(length.into_iter().flat_map(u64::to_be_bytes));
+    }
+    bytes.extend_from_slice(&1u64.to_be_bytes());
+    bytes.extend_from_slice(&[7, 7, 7, 7, 0, 0, 0, 0]);
+    let checksum = crc32c::crc32c(&bytes[12..]);
+    bytes[8..12].copy_from_slice(&checksum.to_be_bytes());
+    bytes
+}
+
+#[test]
+fn a_cleaned_segment_that_is_not_whole_replaces_nothing_at_any_start() {
+    let (mut bench, whole) = stopped(200);
+    let logs: Vec<String> = bench.names().into_iter().filter(|name| name.ends_with(".log")).collect();
+    let third = logs[2].trim_start_matches("topic-0/").trim_end_matches(".log").parse().expect("a base offset");
+    for (name, content) in [("compaction.manifest", manifest(third)), ("00000000000000000000.log.1.cleaned", vec![1; 300])] {
+        let path = format!("topic-0/{name}");
+        bench.disk.write(&path, 0, &content).expect("there is room");
+        bench.disk.sync(&path).expect("there");
+    }
+    bench.disk.sync_directory("topic-0").expect("there");
+    for start in 1..=3 {
+        bench = bench.after_kill();
+        assert!(bench.report.damaged.is_empty(), "start {start}: {:?}", bench.report.damaged);
+        let slot = bench.slot(0);
+        assert_eq!(bench.read_all(slot), whole, "start {start}");
+        assert_eq!(bench.report.cleanings_undone, 1, "start {start}");
+    }
+}

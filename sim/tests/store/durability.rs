@@ -2,6 +2,7 @@
 
 use flumen_log::Offset;
 use flumen_log::compression::Codec;
+use flumen_log::io::{FileOperation, Operation};
 use flumen_log::store::{AppendError, Durability, LogConfig, Output};
 
 use crate::bench::{Bench, JOURNAL_FILE_BYTES, batch_from, batch_of, config, is_journal_write, partition};
@@ -101,7 +102,7 @@ fn a_full_journal_holds_appends_back_until_the_segments_are_synced() {
     let mut bench = Bench::new();
     let slot = bench.create(0, LogConfig { segment_bytes: 1 << 20, ..config() });
     // Syncs do not complete: no journal file can be used again.
-    let is_sync = |operation: &flumen_log::io::FileOperation| matches!(operation, flumen_log::io::FileOperation::Sync { .. });
+    let is_sync = |operation: &FileOperation| matches!(operation, FileOperation::Sync { .. });
     let mut appended = 0;
     while !bench.store.is_congested() {
         bench.try_append(slot, batch_of(&[(1, 4000)], Codec::None)).expect("taken");
@@ -230,4 +231,32 @@ fn a_batch_larger_than_a_journal_file_is_taken_when_a_file_for_it_is_made() {
     assert_eq!(bench.try_append(slot, large()), Err(AppendError::JournalGrows));
     bench.settle();
     bench.append(slot, large());
+}
+
+#[test]
+fn a_snapshot_is_not_removed_while_it_is_being_written() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    // One turn fills more segments than snapshots are kept.
+    for number in 0..6 {
+        bench.try_append(slot, batch_of(&[(number, 15_000)], Codec::None)).expect("taken");
+    }
+    bench.store.end_turn(bench.now, &mut bench.io, &mut bench.outputs);
+    let operations: Vec<_> = bench.io.drain().collect();
+    let is_snapshot = |path: &String| path.ends_with(".snapshot");
+    let written: Vec<&String> = operations
+        .iter()
+        .filter_map(|operation| match &operation.kind {
+            FileOperation::Open { path, .. } => Some(path).filter(|path| is_snapshot(path)),
+            _ => None,
+        })
+        .collect();
+    let removed = |operation: &Operation| matches!(&operation.kind, FileOperation::Unlink { path } if written.contains(&path));
+    assert!(!operations.iter().any(removed), "which of the two came last nobody would know");
+    assert!(!written.is_empty(), "there is something to remove");
+    for operation in operations {
+        bench.disk.submit(operation, &mut bench.random);
+    }
+    bench.settle();
+    assert_eq!(bench.names().iter().filter(|name| is_snapshot(name)).count(), 2);
 }

@@ -332,7 +332,7 @@ fn difference(partition: TopicPartition, before: &ServedLog, now: &ServedLog) ->
     if before.producers != now.producers {
         return format!("{partition:?} had the producers {:?} and has {:?}", before.producers, now.producers);
     }
-    format!("{partition:?} answers lookups in another way")
+    format!("{partition:?} answers lookups in another way: {}", before.other_answers(now))
 }
 
 fn is_of_another(original: &Original, path: &str, after: &[u8]) -> bool {
@@ -387,7 +387,7 @@ fn judge_state(
         let earlier = *of == partition && now.start < before.start;
         // The newest start was in the copy that is gone; what lies before it may be there still.
         if earlier && !now.holds(before) {
-            return Err(format!("{of:?}: what was served is not all there"));
+            return Err(format!("{of:?}: what was served is not all there: {}", before.other_answers(now)));
         }
         if !earlier && now != before {
             return Err(difference(*of, before, now));

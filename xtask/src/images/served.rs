@@ -14,8 +14,12 @@ use std::collections::BTreeMap;
 const LOOKUPS: i64 = 12;
 const NOW: Now = Now { monotonic: Monotonic(1), wall: Timestamp(1_000_000) };
 
-/// A producer without the moment at which it was last heard of, which a log does not tell.
-type Producer = (ProducerId, ProducerEpoch, Vec<AppendedBatch>, i32, Option<Offset>);
+/// A producer without the moment at which it was last heard of, which a log does not tell. A snapshot has that moment in the place
+/// of its last batch's time (Kafka's format has room for one), so the times of its batches are not told for certain either.
+type Producer = (ProducerId, ProducerEpoch, Vec<ProducerBatch>, i32, Option<Offset>);
+
+/// A batch of a producer's: last sequence, last offset, and how many offsets before it there are.
+type ProducerBatch = (i32, Offset, i32);
 
 /// What a lookup by offset finds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,6 +59,17 @@ impl ServedLog {
         let latest = |log: &Self| log.epochs.last().map(|(epoch, _)| *epoch);
         self.end == other.end && latest(self) == latest(other) && other.slices.iter().all(|slice| self.slices.contains(slice))
     }
+
+    /// What another is served with in another way.
+    pub(super) fn other_answers(&self, now: &Self) -> String {
+        let slice = |slice: &Slice| format!("{}: {} to {}, {} bytes", slice.asked, slice.base, slice.next, slice.bytes.len());
+        let slices = self.slices.iter().zip(&now.slices).filter(|(before, now)| before != now);
+        let slices: Vec<String> = slices.map(|(before, now)| format!("[{}] -> [{}]", slice(before), slice(now))).collect();
+        let times = self.times.iter().zip(&now.times).filter(|(before, now)| before != now);
+        let times: Vec<String> = times.map(|(before, now)| format!("{before:?} -> {now:?}")).collect();
+        let ends = |log: &Self| format!("{} to {}, epochs {:?}", log.start, log.end, log.epochs);
+        format!("{} -> {}; {slices:?} {times:?}", ends(self), ends(now))
+    }
 }
 
 /// Ask a store about everything that recovery gave it.
@@ -80,7 +95,8 @@ fn producers(view: &LogView<'_>) -> Vec<Producer> {
         .producers()
         .iter()
         .map(|(id, entry)| {
-            let batches = entry.batches().to_vec();
+            let batch = |batch: &AppendedBatch| (batch.last_sequence, batch.last_offset, batch.offset_delta);
+            let batches = entry.batches().iter().map(batch).collect();
             (id, entry.epoch(), batches, entry.coordinator_epoch(), entry.current_transaction_start())
         })
         .collect();

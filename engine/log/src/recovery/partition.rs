@@ -54,7 +54,7 @@ pub(super) fn recover(
     }
     let Base { sealed, index, first_timestamp, found_end, trail, faults } = base::read(disk, context, found, &state, report)?;
     let caches_good = base::has_caches(disk, found, &state.point)?;
-    epochs.truncate_from_end(state.point.offset);
+    epochs.forget_unwritten(state.point.offset, state.point.epoch);
     let mut writer = TailWriter::new(context, found, &state, sealed, index, epochs);
     writer.reach_point(disk)?;
     if !context.clean {
@@ -63,8 +63,7 @@ pub(super) fn recover(
     }
     writer.cut(disk, report)?;
     let changed = writer.finish(disk)?;
-    let TailWriter { mut sealed, mut epochs, segment_base, position, end, index, made, .. } = writer;
-    epochs.truncate_from_end(end);
+    let TailWriter { mut sealed, mut epochs, segment_base, position, end, index, made, epoch, .. } = writer;
     epochs.truncate_from_start(state.log_start);
     let mut active = Segment::found(segment_base, end, position, index.max_timestamp);
     active.made = made;
@@ -84,6 +83,8 @@ pub(super) fn recover(
     log.snapshots = snapshots;
     log.trail = trail.end;
     log.faults = faults;
+    // Of the last batch: where the log's start is its end, the list does not tell.
+    log.point.epoch = epoch;
     let renewed = !context.clean && (changed || !entries.is_empty() || found.state.is_none());
     let point = if renewed { renewed_point(context, &log) } else { DurablePoint { offset: end, ..state.point } };
     log.point = point;

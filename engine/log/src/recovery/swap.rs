@@ -12,7 +12,7 @@ use super::partition::path;
 use super::reader::SegmentReader;
 use crate::compaction::{CleanedSegment, MANIFEST_FILE_NAME, Manifest, cleaned_file_name};
 use crate::io::{Disk, IoError};
-use crate::segment::{SUFFIXES, index};
+use crate::segment::{SUFFIXES, file_name, index};
 use crate::{Offset, TopicPartition};
 
 /// More than the manifest of any partition has.
@@ -32,8 +32,7 @@ pub(super) fn finish(disk: &mut dyn Disk, found: &mut Directory, report: &mut Re
     let mut changed = false;
     let named: Vec<(Offset, CleanedSegment)> = found.manifest.segments.iter().map(|(base, segment)| (*base, *segment)).collect();
     for (base, segment) in named {
-        let waits = found.leftovers.contains(&cleaned_file_name(base, "log", segment.generation));
-        if waits && !is_whole(disk, found, base, &segment)? {
+        if !holds(disk, found, base, &segment)? {
             found.manifest.segments.remove(&base);
             report.cleanings_undone += 1;
             continue;
@@ -52,9 +51,21 @@ fn read(disk: &mut dyn Disk, directory: &str, of: TopicPartition) -> Result<Opti
     Ok(Manifest::decode(&bytes, of))
 }
 
-/// Whether the new segment's file holds what the manifest says.
-fn is_whole(disk: &mut dyn Disk, found: &Directory, base: Offset, segment: &CleanedSegment) -> Result<bool, IoError> {
-    let name = cleaned_file_name(base, "log", segment.generation);
+/// Whether the new segment may take the place of those it covers. What lies in that place already, while they are still there, may
+/// be an old segment that an earlier start left for a new one that was not whole.
+fn holds(disk: &mut dyn Disk, found: &Directory, base: Offset, segment: &CleanedSegment) -> Result<bool, IoError> {
+    let new_name = cleaned_file_name(base, "log", segment.generation);
+    if found.leftovers.contains(&new_name) {
+        return is_whole(disk, found, &new_name, segment);
+    }
+    if covered(found, base, segment).is_empty() {
+        return Ok(true);
+    }
+    Ok(found.logs.contains(&(base, segment.length)) && is_whole(disk, found, &file_name(base, "log"), segment)?)
+}
+
+/// Whether a file holds what the manifest says of the new segment.
+fn is_whole(disk: &mut dyn Disk, found: &Directory, name: &str, segment: &CleanedSegment) -> Result<bool, IoError> {
     let mut reader = SegmentReader::new(format!("{}/{name}", found.name), segment.length);
     let (mut position, mut chain) = (0, 0);
     while position < segment.length {
@@ -63,6 +74,11 @@ fn is_whole(disk: &mut dyn Disk, found: &Directory, base: Offset, segment: &Clea
         position += header.total_bytes() as u64;
     }
     Ok(chain == segment.chain)
+}
+
+/// The segments in whose place the new one is, but for the one of its own name.
+fn covered(found: &Directory, base: Offset, segment: &CleanedSegment) -> Vec<Offset> {
+    found.logs.iter().map(|(other, _)| *other).filter(|other| *other > base && *other < segment.end).collect()
 }
 
 /// Rename what is not in its place, and remove what the segment covers. Whether there was something to do.
@@ -80,9 +96,7 @@ fn put_in_place(disk: &mut dyn Disk, found: &mut Directory, base: Offset, segmen
             found.logs.sort_unstable();
         }
     }
-    let covered: Vec<Offset> =
-        found.logs.iter().map(|(other, _)| *other).filter(|other| *other > base && *other < segment.end).collect();
-    for other in covered {
+    for other in covered(found, base, segment) {
         for suffix in SUFFIXES {
             disk.unlink(&path(found, other, suffix))?;
         }

@@ -36,7 +36,8 @@ pub(super) struct TailWriter<'a> {
     pub(super) index: SegmentIndex,
     /// Whether the file of the segment exists.
     pub(super) made: bool,
-    epoch: LeaderEpoch,
+    /// That of the last batch.
+    pub(super) epoch: LeaderEpoch,
     reader: SegmentReader,
     touched: BTreeSet<String>,
     names_changed: bool,

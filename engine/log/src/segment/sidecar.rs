@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use super::index::{IndexEntry, SegmentIndex, TIME_ENTRY_BYTES, decode_times};
+use super::index::{IndexEntry, SegmentIndex, Summary, TIME_ENTRY_BYTES, decode_times};
 use crate::codec::Fields;
 use crate::mutants::{self, Mutant};
 use crate::{Offset, Timestamp};
@@ -105,14 +105,20 @@ pub fn decode(bytes: &[u8], base: Offset, length: u64, interval_bytes: u32) -> O
     if !(whole || mutants::is(Mutant::B30) && body.len() >= body_bytes) || footer.base != base || footer.length != length {
         return None;
     }
-    let mut index = SegmentIndex::new(base, interval_bytes);
+    let mut entries = Vec::new();
     let mut fields = Fields::new(&body[..times_at]);
     while !fields.is_empty() {
-        index.entries.push(IndexEntry::take(&mut fields)?);
+        entries.push(IndexEntry::take(&mut fields)?);
     }
-    index.times = decode_times(&body[times_at..body_bytes])?;
-    index.max_timestamp = footer.max_timestamp;
-    index.max_timestamp_at = footer.max_timestamp_at;
-    index.chain = footer.chain;
+    let times = decode_times(&body[times_at..body_bytes])?;
+    // Not written down, for the entries tell it. Where the segment goes on growing, the next one must lie where it would have.
+    let last_entry = entries.last().map_or(0, |entry: &IndexEntry| u64::from(entry.position));
+    let summary = Summary {
+        chain: footer.chain,
+        max_timestamp: footer.max_timestamp,
+        max_timestamp_at: footer.max_timestamp_at,
+        bytes_since_entry: length.saturating_sub(last_entry),
+    };
+    let index = SegmentIndex::resumed(base, interval_bytes, entries, times, summary);
     Some((footer, index))
 }

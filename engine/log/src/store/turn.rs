@@ -10,6 +10,7 @@ use super::script::{Step, write_file};
 use super::{Output, PartitionSlot, Pending, Store};
 use crate::io::{BLOCK_BYTES, FileOperation, Io, OpenMode, SyncScope};
 use crate::journal::JOURNAL_DIRECTORY;
+use crate::producer::ProducerSnapshot;
 use crate::segment::{Segment, Stage};
 use crate::{Monotonic, Now, Offset};
 
@@ -17,6 +18,8 @@ use crate::{Monotonic, Now, Offset};
 const FREE_SPACE_EVERY_MS: u64 = 1000;
 /// A journal file is filled with zeros in pieces of this size.
 const ZEROS_BYTES: usize = 1 << 20;
+/// Producer snapshots of a log, the newest.
+const SNAPSHOTS_KEPT: usize = 2;
 
 impl Store {
     /// Write out what the turn appended: one journal write for all partitions, one write for each segment.
@@ -150,17 +153,20 @@ impl Store {
     /// Write the caches that wait for it. They are not synced: each says itself whether it is whole.
     pub(super) fn write_caches(&mut self, slot: PartitionSlot, io: &mut Io) {
         let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
+        // Not while one may be on its way to the disk: nobody would know whether it or its removal came last.
+        if log.scripts == 0 {
+            let surplus = log.snapshots.len().saturating_sub(SNAPSHOTS_KEPT);
+            let old: Vec<Offset> = log.snapshots.drain(..surplus).collect();
+            for name in old.into_iter().map(ProducerSnapshot::file_name) {
+                log.caches.retain(|(other, _)| *other != name);
+                log.scripts += 1;
+                self.scripts.start([Step::Unlink(log.path(&name))], Then::CacheWritten { slot }, io);
+            }
+        }
         for (name, content) in core::mem::take(&mut log.caches) {
             log.scripts += 1;
             let path = log.path(&name);
             self.scripts.start(write_file(path, OpenMode::CreateEmpty, 0, content, false), Then::CacheWritten { slot }, io);
-        }
-        while log.snapshots.len() > 2
-            && let Some(old) = log.snapshots.pop_front()
-        {
-            let path = log.path(&crate::producer::ProducerSnapshot::file_name(old));
-            log.scripts += 1;
-            self.scripts.start([Step::Unlink(path)], Then::CacheWritten { slot }, io);
         }
     }
 
