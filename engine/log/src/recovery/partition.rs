@@ -79,7 +79,7 @@ pub(super) fn recover(
     if let Some(segment) = segments.get_mut(&state.point.segment_base) {
         segment.unchecked = found_end.map(Unchecked::up_to);
     }
-    let (producers, snapshots) = read_producers(disk, context, found, &epochs, &segments, end, &trail.producers)?;
+    let (producers, snapshots) = read_producers(disk, context, found, &epochs, &segments, state.log_start, &trail.producers)?;
     let mut log = assemble(found, &state, epochs, producers, segments, changed || !caches_good);
     log.snapshots = snapshots;
     log.trail = trail.end;
@@ -233,13 +233,14 @@ fn read_producers(
     found: &Directory,
     epochs: &LeaderEpochs,
     segments: &BTreeMap<Offset, Segment>,
-    end: Offset,
+    log_start: Offset,
     of_trail: &[Bytes],
 ) -> Result<(ProducerStates, VecDeque<Offset>), IoError> {
     let first = segments.keys().next().copied().unwrap_or(Offset::ZERO);
+    let end = segments.values().next_back().map_or(Offset::ZERO, |active| active.next_offset);
     let usable = |bytes: &[u8]| {
         let snapshot = ProducerSnapshot::decode(bytes).ok()?;
-        let agrees = |stamp: &SnapshotStamp| stamp.agrees_with(epochs) || mutants::is(Mutant::B44);
+        let agrees = |stamp: &SnapshotStamp| stamp.agrees_with(epochs, log_start) || mutants::is(Mutant::B44);
         let stamp = snapshot.stamp.filter(|stamp| stamp.offset >= first && stamp.offset <= end && agrees(stamp))?;
         Some((stamp.offset, snapshot.states))
     };
