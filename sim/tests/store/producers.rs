@@ -3,7 +3,7 @@
 
 use flumen_log::Offset;
 use flumen_log::batch::ValidatedBatch;
-use flumen_log::store::{AppendError, DeleteRecords, PartitionSlot};
+use flumen_log::store::{AppendError, DeleteRecords, LogConfig, PartitionSlot};
 use flumen_sim::random::Random;
 
 use crate::bench::{Bench, batch_from, config};
@@ -61,6 +61,26 @@ fn of_segments_that_are_gone() {
         let end = bench.store.view(slot).expect("there").log_end();
         delete(&mut bench, slot, end);
         assert!(!bench.names().contains(&"topic-0/00000000000000000000.log".to_owned()), "the first segment is gone");
+        let mut bench = bench.after_power_loss();
+        let slot = bench.slot(0);
+        assert_known(&mut bench, slot, &format!("seed {seed}"));
+    }
+}
+
+#[test]
+fn of_a_log_that_retention_has_emptied() {
+    for seed in 0..40 {
+        let mut bench = Bench::new();
+        bench.random = Random::new(seed);
+        let slot = bench.create(0, LogConfig { retention_ms: 1000, ..config() });
+        for sequence in 0..SENT {
+            bench.append(slot, numbered(sequence));
+        }
+        let end = bench.store.view(slot).expect("there").log_end();
+        bench.store.set_high_watermark(slot, end);
+        bench.tick_after(2000);
+        assert_eq!(bench.store.view(slot).expect("there").log_start(), end);
+        assert!(!bench.names().contains(&"topic-0/00000000000000000000.log".to_owned()), "the segment is gone");
         let mut bench = bench.after_power_loss();
         let slot = bench.slot(0);
         assert_known(&mut bench, slot, &format!("seed {seed}"));

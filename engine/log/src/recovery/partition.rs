@@ -3,7 +3,7 @@
 //! Invariants: nothing before D is changed, whatever is wrong with it; everything kept past D is written again and synced before
 //! a later D is recorded; doing it again, with the same journals, gives the same log.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::BTreeMap;
 use alloc::{format, string::String, vec::Vec};
 use bytes::Bytes;
 
@@ -18,6 +18,7 @@ use crate::epoch::LeaderEpochs;
 use crate::io::{Disk, IoError};
 use crate::journal::JournalPosition;
 use crate::mutants::{self, Mutant};
+use crate::partition::snapshots::Snapshots;
 use crate::partition::{Life, PartitionLog, Settled, Wants};
 use crate::producer::{ProducerSnapshot, ProducerStates, SnapshotStamp};
 use crate::segment::check::Unchecked;
@@ -235,7 +236,7 @@ fn read_producers(
     segments: &BTreeMap<Offset, Segment>,
     log_start: Offset,
     of_trail: &[Bytes],
-) -> Result<(ProducerStates, VecDeque<Offset>), IoError> {
+) -> Result<(ProducerStates, Snapshots), IoError> {
     let first = segments.keys().next().copied().unwrap_or(Offset::ZERO);
     let end = segments.values().next_back().map_or(Offset::ZERO, |active| active.next_offset);
     let usable = |bytes: &[u8]| {
@@ -245,6 +246,7 @@ fn read_producers(
         Some((stamp.offset, snapshot.states))
     };
     let mut best = of_trail.iter().rev().find_map(|bytes| usable(bytes));
+    let mut stable = None;
     let mut snapshots: Vec<Offset> = found.snapshots.clone();
     snapshots.sort_unstable();
     for offset in snapshots.iter().rev().filter(|offset| **offset <= end) {
@@ -252,14 +254,21 @@ fn read_producers(
             break;
         }
         let name = format!("{}/{}", found.name, ProducerSnapshot::file_name(*offset));
-        if let Some(read) = usable(&disk.read(&name, 0, 256 << 20)?).filter(|(stamped, _)| stamped == offset) {
+        let bytes = disk.read(&name, 0, 256 << 20)?;
+        if let Some(read) = usable(&bytes).filter(|(stamped, _)| stamped == offset) {
             best = Some(read);
+            stable = Some(*offset);
+            if !context.clean {
+                // What reads back may never have been on disk.
+                rewrite(disk, &name, &bytes)?;
+                disk.sync(&name)?;
+            }
         }
     }
     for offset in snapshots.iter().filter(|offset| **offset > end && !mutants::is(Mutant::B44)) {
         disk.unlink(&format!("{}/{}", found.name, ProducerSnapshot::file_name(*offset)))?;
     }
-    let kept: VecDeque<Offset> = snapshots.iter().copied().filter(|offset| *offset <= end).collect();
+    let kept = Snapshots::found(snapshots.iter().copied().filter(|offset| *offset <= end), stable);
     let (from, mut producers) = best.unwrap_or((first, ProducerStates::new()));
     for segment in segments.values().filter(|segment| segment.next_offset > from && segment.bytes > 0) {
         let mut reader = SegmentReader::new(path(found, segment.base, "log"), segment.bytes);

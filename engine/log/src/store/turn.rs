@@ -10,6 +10,7 @@ use super::script::{Step, write_file};
 use super::{Output, PartitionSlot, Pending, Store};
 use crate::io::{BLOCK_BYTES, FileOperation, Io, OpenMode, SyncScope};
 use crate::journal::JOURNAL_DIRECTORY;
+use crate::producer::ProducerSnapshot;
 use crate::segment::{Segment, Stage};
 use crate::{Monotonic, Now, Offset};
 
@@ -29,6 +30,7 @@ impl Store {
             }
             self.refuse_creations(outputs);
             self.advance_removals(io, outputs);
+            self.release_starts(io);
             self.press();
             self.start_checkpoints(io);
             self.grow_journal(io);
@@ -147,7 +149,7 @@ impl Store {
         self.write_caches(slot, io);
     }
 
-    /// Write the caches that wait for it. They are not synced: each says itself whether it is whole.
+    /// Write the caches that wait for it. They are not synced, but for snapshots: each says itself whether it is whole.
     pub(super) fn write_caches(&mut self, slot: PartitionSlot, io: &mut Io) {
         let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
         for (name, content) in core::mem::take(&mut log.caches) {
@@ -155,10 +157,17 @@ impl Store {
             let path = log.path(&name);
             self.scripts.start(write_file(path, OpenMode::CreateEmpty, 0, content, false), Then::CacheWritten { slot }, io);
         }
-        while log.snapshots.len() > 2
-            && let Some(old) = log.snapshots.pop_front()
-        {
-            let path = log.path(&crate::producer::ProducerSnapshot::file_name(old));
+        for (offset, content) in log.snapshots.take_due() {
+            log.scripts += 1;
+            let path = log.path(&ProducerSnapshot::file_name(offset));
+            // This one is more than a cache once the batches are deleted that it was made from. Where nobody is known it says nothing.
+            let matters = !log.producers.is_empty();
+            let steps = write_file(path, OpenMode::CreateEmpty, 0, content, matters);
+            let name = matters.then(|| Step::SyncDirectory(log.directory.clone()));
+            self.scripts.start(steps.chain(name), Then::SnapshotWritten { slot, offset }, io);
+        }
+        while let Some(old) = log.snapshots.pop_superseded(log.durable.get()) {
+            let path = log.path(&ProducerSnapshot::file_name(old));
             log.scripts += 1;
             self.scripts.start([Step::Unlink(path)], Then::CacheWritten { slot }, io);
         }
