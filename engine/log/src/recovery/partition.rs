@@ -227,6 +227,15 @@ pub(super) fn rewrite(disk: &mut dyn Disk, path: &str, content: &[u8]) -> Result
     disk.truncate(path, content.len() as u64)
 }
 
+/// A snapshot that counts: after an unclean stop what reads back may never have been on disk.
+fn make_stable(disk: &mut dyn Disk, context: &Context<'_>, path: &str, content: &[u8]) -> Result<(), IoError> {
+    if context.clean {
+        return Ok(());
+    }
+    rewrite(disk, path, content)?;
+    disk.sync(path)
+}
+
 /// The producers: from the newest snapshot that agrees with the log, and the batches since.
 fn read_producers(
     disk: &mut dyn Disk,
@@ -258,11 +267,7 @@ fn read_producers(
         if let Some(read) = usable(&bytes).filter(|(stamped, _)| stamped == offset) {
             best = Some(read);
             stable = Some(*offset);
-            if !context.clean {
-                // What reads back may never have been on disk.
-                rewrite(disk, &name, &bytes)?;
-                disk.sync(&name)?;
-            }
+            make_stable(disk, context, &name, &bytes)?;
         }
     }
     for offset in snapshots.iter().filter(|offset| **offset > end && !mutants::is(Mutant::B44)) {
