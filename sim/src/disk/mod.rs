@@ -127,6 +127,12 @@ impl SimDisk {
         self.outstanding.len() + self.ready.len()
     }
 
+    /// Syncs that failed by chance so far.
+    #[must_use]
+    pub fn failed_syncs(&self) -> u64 {
+        self.faults.counts.get("sync error").copied().unwrap_or_default()
+    }
+
     /// Handles that are open.
     #[must_use]
     pub fn open_files(&self) -> usize {

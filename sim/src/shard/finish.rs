@@ -45,7 +45,11 @@ impl World<'_> {
     fn read_everything(&mut self) {
         let reader = Reader::of_everything(&self.ledger);
         self.clients.push(Client::new(1000, Role::Reader(reader)));
-        self.until("everything is read", |world| world.clients.last().is_some_and(|reader| reader.is_settled(&world.ledger)));
+        // How long it takes depends on how much there is and on how little a fetch may give: time runs from one batch to the next.
+        let reader = |world: &Self| world.clients.last().map(Client::has_read);
+        self.until_still("everything is read", reader, |world| {
+            world.clients.last().is_some_and(|reader| reader.is_settled(&world.ledger))
+        });
     }
 
     pub(super) fn holdings(&self) -> Vec<Holdings> {
@@ -53,11 +57,20 @@ impl World<'_> {
     }
 
     pub(super) fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
-        for _ in 0..PATIENCE_STEPS {
+        self.until_still(what, |_| (), done);
+    }
+
+    /// Until it is done; patience begins anew with every step on the way.
+    fn until_still<P: PartialEq>(&mut self, what: &str, progress: impl Fn(&Self) -> P, done: impl Fn(&Self) -> bool) {
+        let (mut reached, mut patience) = (progress(self), PATIENCE_STEPS);
+        while patience > 0 {
             if self.is_over() || done(self) {
                 return;
             }
             self.step();
+            let now = progress(self);
+            patience = if now == reached { patience - 1 } else { PATIENCE_STEPS };
+            reached = now;
         }
         let clients: Vec<String> =
             self.clients.iter().filter(|client| !client.is_settled(&self.ledger)).map(Client::describe).collect();

@@ -227,6 +227,12 @@ impl Process {
         self.control.opened && !self.stopping
     }
 
+    /// Whether a shard has said that its log directory failed, be it in mail that the control thread has not read.
+    pub(super) fn has_lost_storage(&self) -> bool {
+        let to_control = (0..self.seats.len()).flat_map(|from| &self.mailboxes[from * self.threads() + self.seats.len()]);
+        self.storage_failed || to_control.into_iter().any(|mail| matches!(mail, Mail::DirectoryFailed { .. }))
+    }
+
     /// Whether every loop may end.
     pub(super) fn is_finished(&self) -> bool {
         self.seats.iter().all(|seat| seat.shard.is_finished() && seat.events.is_empty())

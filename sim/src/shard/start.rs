@@ -15,6 +15,7 @@ impl World<'_> {
         let Swarm { shards_min, shards_max, .. } = self.swarm;
         let shards = u16::try_from(shards_min + self.random.below(shards_max - shards_min + 1)).unwrap_or(1);
         self.ledger.storage_failed = false;
+        self.failed_syncs = self.disk.failed_syncs();
         let Some(recovery) = self.recover(shards) else { return };
         let has_metadata = self.work.kills + self.work.power_failures > 0;
         let forgets =
@@ -105,9 +106,14 @@ impl World<'_> {
             self.lose_power();
         } else {
             self.disk.crash_process(&mut self.random);
-            // A failed sync leaves pages that are clean and were never on disk.
-            self.ledger.crashed(self.ledger.storage_failed);
+            self.ledger.crashed(self.has_forgotten());
         }
+    }
+
+    /// Whether the disk may have forgotten something in this life without a power failure: a failed sync, perhaps one that no
+    /// shard was told of any more, leaves pages that are clean and were never on disk.
+    fn has_forgotten(&self) -> bool {
+        self.ledger.storage_failed || self.disk.failed_syncs() > self.failed_syncs
     }
 
     /// What is left of a process when it has ended.
@@ -137,13 +143,15 @@ impl World<'_> {
             self.ledger.violation(format!("the broker does not stop: {} operations", self.disk.outstanding()));
         }
         self.work.stops += 1;
+        // It may have failed with the very last that was written; then there is no mark, and must not be.
+        self.ledger.storage_failed |= self.process.as_ref().is_some_and(Process::has_lost_storage);
         self.expects_clean = !self.ledger.storage_failed;
         self.bury(false);
         if self.random.one_in(2) {
             self.lose_power();
         } else {
             self.disk.crash_process(&mut self.random);
-            self.ledger.crashed(self.ledger.storage_failed);
+            self.ledger.crashed(self.has_forgotten());
         }
     }
 

@@ -43,6 +43,8 @@ pub(super) struct World<'a> {
     pub(super) journal_id: u64,
     pub(super) boot: u64,
     pub(super) expects_clean: bool,
+    /// Syncs that had failed when this life began.
+    pub(super) failed_syncs: u64,
     /// The liveness phase.
     pub(super) settling: bool,
     idle: u32,
@@ -91,6 +93,7 @@ impl<'a> World<'a> {
             journal_id: 0,
             boot: 0,
             expects_clean: false,
+            failed_syncs: 0,
             settling: false,
             idle: 0,
             steps: 0,

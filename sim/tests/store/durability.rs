@@ -4,6 +4,7 @@ use flumen_log::Offset;
 use flumen_log::compression::Codec;
 use flumen_log::io::{FileOperation, Operation};
 use flumen_log::store::{AppendError, Durability, LogConfig, Output};
+use flumen_sim::random::Random;
 
 use crate::bench::{Bench, JOURNAL_FILE_BYTES, batch_from, batch_of, config, is_journal_write, partition};
 
@@ -189,6 +190,29 @@ fn a_clean_stop_is_known_at_the_next_start_and_only_then() {
     assert!(bench.read_all(slot) == whole);
     let bench = bench.after_kill();
     assert!(!bench.report.clean, "the mark of the stop before does not count");
+}
+
+#[test]
+fn what_a_failed_sync_left_clean_is_written_again_outside_the_journal_too() {
+    for seed in 0..20 {
+        let mut bench = Bench::new();
+        bench.random = Random::new(seed);
+        let slot = bench.create(0, LogConfig { durability: Durability::Replicated, ..config() });
+        bench.fill(slot, 20);
+        bench.store.set_high_watermark(slot, Offset(20));
+        bench.disk.faults.rates.sync_error = 1;
+        // A checkpoint: its sync fails, and the directory with it.
+        bench.store.delete_records(slot, Offset(1));
+        bench.settle();
+        bench.disk.faults.rates.sync_error = 0;
+        let mut bench = bench.after_kill();
+        let slot = bench.store.slot_of(partition(0)).expect("there");
+        let whole = bench.read_all(slot);
+        let mut bench = bench.after_power_loss();
+        assert!(bench.report.damaged.is_empty(), "seed {seed}: {:?}", bench.report);
+        let slot = bench.store.slot_of(partition(0)).expect("there");
+        assert!(bench.read_all(slot) == whole, "seed {seed}: what was recovered stays");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod bench;
 mod clock;
 mod damage;
 mod durability;
+mod producers;
 mod reading;
 mod removal;
 mod space;

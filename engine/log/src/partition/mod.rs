@@ -5,6 +5,7 @@
 //! past the log end. Does not ask for I/O itself, except for the writes that [`writes`] gathers: the store does.
 
 pub(crate) mod faults;
+pub(crate) mod snapshots;
 pub(crate) mod writes;
 
 use alloc::{
@@ -27,6 +28,7 @@ use crate::state::{DurablePoint, PartitionState};
 use crate::store::{AppendError, Appended, Durability, Durable, LogConfig};
 use crate::{LeaderEpoch, Now, Offset, TopicPartition};
 use faults::Faults;
+use snapshots::Snapshots;
 use writes::Write;
 
 /// Where a partition is in its life.
@@ -133,8 +135,9 @@ pub struct PartitionLog {
     pub(crate) checkpoint: Option<Checkpoint>,
     /// Names were made in the directory that no sync covers yet.
     pub(crate) names_dirty: bool,
-    /// Offsets of producer snapshots on disk, oldest first.
-    pub(crate) snapshots: VecDeque<Offset>,
+    pub(crate) snapshots: Snapshots,
+    /// Where the log is to start once what is known of its producers outlives what goes.
+    pub(crate) start_wanted: Option<Offset>,
     /// Files to be written when the turn ends: name and content. All are caches.
     pub(crate) caches: Vec<(String, Bytes)>,
     /// Whether anything was appended since the caches of the active segment were last written.
@@ -200,7 +203,8 @@ impl PartitionLog {
             wants: Wants::default(),
             checkpoint: None,
             names_dirty: false,
-            snapshots: VecDeque::new(),
+            snapshots: Snapshots::default(),
+            start_wanted: None,
             caches: Vec::new(),
             caches_stale: false,
             scripts: 0,
@@ -329,11 +333,25 @@ impl PartitionLog {
     /// Have the producer states of this moment written.
     pub(crate) fn snapshot_producers(&mut self) {
         let stamp = SnapshotStamp::at(self.next_offset, &self.epochs);
-        let content = ProducerSnapshot::encode(&self.producers, stamp);
-        self.caches.push((ProducerSnapshot::file_name(self.next_offset), Bytes::from(content)));
-        if self.snapshots.back() != Some(&self.next_offset) {
-            self.snapshots.push_back(self.next_offset);
+        let producers = &self.producers;
+        self.snapshots.make(self.next_offset, || Bytes::from(ProducerSnapshot::encode(producers, stamp)));
+    }
+
+    /// Whether all that is known of producers outlives what goes when the log starts at `start`; if not, a snapshot that makes it so
+    /// is on its way. The last segment counts too: it goes as soon as it has rolled.
+    ///
+    /// The checkpoint that records the start makes everything durable that is settled by then.
+    pub(crate) fn keeps_producers(&mut self, start: Offset) -> bool {
+        let gone = self.segments.values().rev().map(|segment| segment.next_offset).find(|end| *end <= start);
+        let Some(gone) = gone.filter(|_| !self.producers.is_empty()) else { return true };
+        let durable = self.durable.get().max(self.settled.offset);
+        if self.snapshots.covers(gone, durable) {
+            return true;
         }
+        if !self.snapshots.is_coming(gone) {
+            self.snapshot_producers();
+        }
+        false
     }
 
     /// The state to be recorded with this D.

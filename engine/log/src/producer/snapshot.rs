@@ -70,9 +70,15 @@ impl SnapshotStamp {
         Self { offset, leader_epoch: epochs.epoch_for_offset(last).unwrap_or(LeaderEpoch::NONE) }
     }
 
-    /// Whether the records the snapshot goes up to are those of a log with these epochs.
+    /// Whether the records the snapshot goes up to are those of a log that starts at `log_start` and has these epochs.
+    ///
+    /// The list tells nothing of what lies before the log's start. Nothing there was ever cut, for a log starts no later than what
+    /// was committed: what a snapshot from there says of its producers holds, and often is all that is left of them.
     #[must_use]
-    pub fn agrees_with(&self, epochs: &LeaderEpochs) -> bool {
+    pub fn agrees_with(&self, epochs: &LeaderEpochs, log_start: Offset) -> bool {
+        if self.offset <= log_start {
+            return epochs.entries().first().is_none_or(|first| self.leader_epoch <= first.epoch);
+        }
         *self == Self::at(self.offset, epochs)
     }
 }

@@ -183,14 +183,32 @@ fn a_stamp_is_held_against_the_epochs() {
     epochs.assign(LeaderEpoch(5), Offset(10));
     let stamp = SnapshotStamp::at(Offset(10), &epochs);
     assert_eq!(stamp.leader_epoch, LeaderEpoch(3));
-    assert!(stamp.agrees_with(&epochs));
+    assert!(stamp.agrees_with(&epochs, Offset(0)));
     let later = SnapshotStamp::at(Offset(11), &epochs);
     assert_eq!(later.leader_epoch, LeaderEpoch(5));
     epochs.truncate_from_end(Offset(10));
     epochs.assign(LeaderEpoch(6), Offset(10));
-    assert!(stamp.agrees_with(&epochs));
-    assert!(!later.agrees_with(&epochs));
+    assert!(stamp.agrees_with(&epochs, Offset(0)));
+    assert!(!later.agrees_with(&epochs, Offset(0)));
     assert_eq!(SnapshotStamp::at(Offset(0), &epochs).leader_epoch, LeaderEpoch::NONE);
+}
+
+#[test]
+fn a_stamp_from_before_the_logs_start_is_contradicted_by_no_list() {
+    let mut epochs = LeaderEpochs::default();
+    epochs.assign(LeaderEpoch(3), Offset(0));
+    let stamp = SnapshotStamp::at(Offset(46), &epochs);
+    // All of the log was deleted: the list starts where the log does, and when nothing is there it is empty.
+    epochs.truncate_from_start(Offset(46));
+    assert!(stamp.agrees_with(&epochs, Offset(46)));
+    epochs.truncate_from_end(Offset(46));
+    assert!(stamp.agrees_with(&epochs, Offset(46)));
+    epochs.assign(LeaderEpoch(4), Offset(46));
+    assert!(stamp.agrees_with(&epochs, Offset(46)));
+    // What was written there must have been written before what follows; and what the list does tell of counts as ever.
+    let of_later_epoch = SnapshotStamp { leader_epoch: LeaderEpoch(5), ..stamp };
+    assert!(!of_later_epoch.agrees_with(&epochs, Offset(46)));
+    assert!(!stamp.agrees_with(&epochs, Offset(40)));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Invariants: nothing before D is changed, whatever is wrong with it; everything kept past D is written again and synced before
 //! a later D is recorded; doing it again, with the same journals, gives the same log.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::BTreeMap;
 use alloc::{format, string::String, vec::Vec};
 use bytes::Bytes;
 
@@ -18,6 +18,7 @@ use crate::epoch::LeaderEpochs;
 use crate::io::{Disk, IoError};
 use crate::journal::JournalPosition;
 use crate::mutants::{self, Mutant};
+use crate::partition::snapshots::Snapshots;
 use crate::partition::{Life, PartitionLog, Settled, Wants};
 use crate::producer::{ProducerSnapshot, ProducerStates, SnapshotStamp};
 use crate::segment::check::Unchecked;
@@ -78,7 +79,7 @@ pub(super) fn recover(
     if let Some(segment) = segments.get_mut(&state.point.segment_base) {
         segment.unchecked = found_end.map(Unchecked::up_to);
     }
-    let (producers, snapshots) = read_producers(disk, context, found, &epochs, &segments, end, &trail.producers)?;
+    let (producers, snapshots) = read_producers(disk, context, found, &epochs, &segments, state.log_start, &trail.producers)?;
     let mut log = assemble(found, &state, epochs, producers, segments, changed || !caches_good);
     log.snapshots = snapshots;
     log.trail = trail.end;
@@ -227,6 +228,15 @@ pub(super) fn rewrite(disk: &mut dyn Disk, path: &str, content: &[u8]) -> Result
     disk.truncate(path, content.len() as u64)
 }
 
+/// A snapshot that counts: after an unclean stop what reads back may never have been on disk.
+fn make_stable(disk: &mut dyn Disk, context: &Context<'_>, path: &str, content: &[u8]) -> Result<(), IoError> {
+    if context.clean {
+        return Ok(());
+    }
+    rewrite(disk, path, content)?;
+    disk.sync(path)
+}
+
 /// The producers: from the newest snapshot that agrees with the log, and the batches since.
 fn read_producers(
     disk: &mut dyn Disk,
@@ -234,17 +244,19 @@ fn read_producers(
     found: &Directory,
     epochs: &LeaderEpochs,
     segments: &BTreeMap<Offset, Segment>,
-    end: Offset,
+    log_start: Offset,
     of_trail: &[Bytes],
-) -> Result<(ProducerStates, VecDeque<Offset>), IoError> {
+) -> Result<(ProducerStates, Snapshots), IoError> {
     let first = segments.keys().next().copied().unwrap_or(Offset::ZERO);
+    let end = segments.values().next_back().map_or(Offset::ZERO, |active| active.next_offset);
     let usable = |bytes: &[u8]| {
         let snapshot = ProducerSnapshot::decode(bytes).ok()?;
-        let agrees = |stamp: &SnapshotStamp| stamp.agrees_with(epochs) || mutants::is(Mutant::B44);
+        let agrees = |stamp: &SnapshotStamp| stamp.agrees_with(epochs, log_start) || mutants::is(Mutant::B44);
         let stamp = snapshot.stamp.filter(|stamp| stamp.offset >= first && stamp.offset <= end && agrees(stamp))?;
         Some((stamp.offset, snapshot.states))
     };
     let mut best = of_trail.iter().rev().find_map(|bytes| usable(bytes));
+    let mut stable = None;
     let mut snapshots: Vec<Offset> = found.snapshots.clone();
     snapshots.sort_unstable();
     for offset in snapshots.iter().rev().filter(|offset| **offset <= end) {
@@ -252,14 +264,17 @@ fn read_producers(
             break;
         }
         let name = format!("{}/{}", found.name, ProducerSnapshot::file_name(*offset));
-        if let Some(read) = usable(&disk.read(&name, 0, 256 << 20)?).filter(|(stamped, _)| stamped == offset) {
+        let bytes = disk.read(&name, 0, 256 << 20)?;
+        if let Some(read) = usable(&bytes).filter(|(stamped, _)| stamped == offset) {
             best = Some(read);
+            stable = Some(*offset);
+            make_stable(disk, context, &name, &bytes)?;
         }
     }
     for offset in snapshots.iter().filter(|offset| **offset > end && !mutants::is(Mutant::B44)) {
         disk.unlink(&format!("{}/{}", found.name, ProducerSnapshot::file_name(*offset)))?;
     }
-    let kept: VecDeque<Offset> = snapshots.iter().copied().filter(|offset| *offset <= end).collect();
+    let kept = Snapshots::found(snapshots.iter().copied().filter(|offset| *offset <= end), stable);
     let (from, mut producers) = best.unwrap_or((first, ProducerStates::new()));
     for segment in segments.values().filter(|segment| segment.next_offset > from && segment.bytes > 0) {
         let mut reader = SegmentReader::new(path(found, segment.base, "log"), segment.bytes);

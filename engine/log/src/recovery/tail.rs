@@ -136,7 +136,7 @@ impl<'a> TailWriter<'a> {
             while self.end < header.base_offset {
                 let Some((found, bytes)) = self.next_in_files(disk)? else { return Ok(Placed::Gap) };
                 report.kept_batches += 1;
-                self.put_again(disk, &found, &bytes)?;
+                self.put(disk, &found, &bytes)?;
             }
             if header.base_offset != self.end {
                 return Ok(Placed::Gap);
@@ -154,7 +154,7 @@ impl<'a> TailWriter<'a> {
     pub(super) fn keep_tail(&mut self, disk: &mut dyn Disk, report: &mut RecoveryReport) -> Result<(), IoError> {
         while let Some((header, bytes)) = self.next_in_files(disk)? {
             report.kept_batches += 1;
-            self.put_again(disk, &header, &bytes)?;
+            self.put(disk, &header, &bytes)?;
         }
         Ok(())
     }
@@ -179,17 +179,8 @@ impl<'a> TailWriter<'a> {
         }
     }
 
-    /// Keep a batch that lies where the log ends. It is written all the same, for what reads back may never have been on disk;
-    /// except in a log outside the journal, which was synced before it was believed.
-    fn put_again(&mut self, disk: &mut dyn Disk, header: &BatchHeader, bytes: &Bytes) -> Result<(), IoError> {
-        if self.durability == Durability::Journaled {
-            return self.put(disk, header, bytes);
-        }
-        self.note(header);
-        Ok(())
-    }
-
-    /// Write a batch where the log ends.
+    /// Write a batch where the log ends, even where it reads back equal, and whatever the durability: a failed sync leaves pages clean
+    /// that were never on disk, and no later sync brings them there.
     fn put(&mut self, disk: &mut dyn Disk, header: &BatchHeader, bytes: &Bytes) -> Result<(), IoError> {
         let path = path(self.found, self.segment_base, "log");
         if mutants::is(Mutant::B43) && self.made && disk.read(&path, self.position, bytes.len())? == *bytes {

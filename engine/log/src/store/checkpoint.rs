@@ -35,7 +35,23 @@ impl Store {
 
     pub(super) fn want_log_start(&mut self, slot: PartitionSlot, offset: Offset) {
         if let Some(log) = self.log_mut(slot) {
-            log.wants.log_start = log.wants.log_start.max(Some(offset));
+            log.start_wanted = log.start_wanted.max(Some(offset));
+            self.starts_wanted.insert(slot);
+        }
+    }
+
+    /// Let logs start where they are wanted to start, as soon as what is known of their producers outlives what goes.
+    pub(super) fn release_starts(&mut self, io: &mut Io) {
+        for slot in core::mem::take(&mut self.starts_wanted) {
+            let Some(log) = self.log_mut(slot) else { continue };
+            let Some(start) = log.start_wanted else { continue };
+            if log.is_ready() && !log.keeps_producers(start) {
+                self.starts_wanted.insert(slot);
+                self.write_caches(slot, io);
+                continue;
+            }
+            log.start_wanted = None;
+            log.wants.log_start = log.wants.log_start.max(Some(start));
             self.checkpoints_due.insert(slot);
         }
     }

@@ -178,6 +178,12 @@ impl Store {
                     log.scripts -= 1;
                 }
             }
+            (Then::SnapshotWritten { slot, offset }, result) if result.is_ok() || result.is_err_and(IoError::is_no_space) => {
+                if let Some(log) = self.log_mut(slot) {
+                    log.scripts -= 1;
+                    log.snapshots.written(offset, result.is_ok());
+                }
+            }
             (Then::Renamed { slot, .. }, Err(error)) if self.hold_rename_back(slot, error) => {}
             (_, Err(error)) => self.fail(error),
             (Then::StateRecorded { slot }, Ok(_)) => {
@@ -185,7 +191,7 @@ impl Store {
                 self.report(slot, outputs);
             }
             (Then::Renamed { slot, to }, Ok(_)) => self.renamed(slot, to, now, outputs),
-            (Then::CacheWritten { .. }, Ok(_)) => {}
+            (Then::CacheWritten { .. } | Then::SnapshotWritten { .. }, Ok(_)) => {}
             (Then::Marked, Ok(_)) => self.marked(),
             (Then::ManifestRecorded, Ok(_)) => self.manifest_recorded(io),
             (Then::Replaced, Ok(_)) => self.replaced(io, outputs),

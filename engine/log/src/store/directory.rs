@@ -187,7 +187,9 @@ impl Store {
         for segment in log.segments.values_mut() {
             segment.unsubmitted.clear();
         }
+        log.start_wanted = None;
         log.caches.clear();
+        log.snapshots.clear_due();
         let identity = log.identity;
         self.by_identity.remove(&identity);
         self.checkpoints_due.remove(&slot);
@@ -239,7 +241,7 @@ impl Store {
         self.lookups.fail_of(slot, outputs);
         let Some(log) = self.log(slot) else { return };
         let mut files = Vec::from([METADATA_FILE_NAME, LeaderEpochs::FILE_NAME, MANIFEST_FILE_NAME].map(String::from));
-        files.extend(log.snapshots.iter().map(|offset| ProducerSnapshot::file_name(*offset)));
+        files.extend(log.snapshots.offsets().map(ProducerSnapshot::file_name));
         for base in log.segments.keys() {
             files.extend(SUFFIXES.map(|suffix| crate::segment::file_name(*base, suffix)));
         }

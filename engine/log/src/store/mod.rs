@@ -84,6 +84,8 @@ pub struct Store {
     occupied: BTreeSet<String>,
     /// Partitions with something to write when the turn ends.
     turn: Vec<PartitionSlot>,
+    /// Partitions whose logs are to start further on.
+    starts_wanted: BTreeSet<PartitionSlot>,
     checkpoints_due: BTreeSet<PartitionSlot>,
     checkpoints_running: usize,
     lookups: Lookups,
@@ -128,6 +130,7 @@ impl Store {
             by_identity: BTreeMap::new(),
             occupied: recovered.occupied,
             turn: Vec::new(),
+            starts_wanted: BTreeSet::new(),
             checkpoints_due: BTreeSet::new(),
             checkpoints_running: 0,
             lookups: Lookups::new(settings.index_cache_bytes),

@@ -68,6 +68,11 @@ pub(crate) enum Then {
     CacheWritten {
         slot: PartitionSlot,
     },
+    /// The states of the producers at an offset.
+    SnapshotWritten {
+        slot: PartitionSlot,
+        offset: Offset,
+    },
     SegmentDropped {
         slot: PartitionSlot,
     },

@@ -89,6 +89,7 @@ impl Store {
             && self.journal.is_idle()
             && self.checkpoints_running == 0
             && self.checkpoints_due.is_empty()
+            && self.starts_wanted.is_empty()
             && self.removing.is_empty()
             && self.compactor.is_idle()
             && self.scripts.is_empty()

@@ -18,8 +18,6 @@ use crate::{Monotonic, Now, Offset};
 const FREE_SPACE_EVERY_MS: u64 = 1000;
 /// A journal file is filled with zeros in pieces of this size.
 const ZEROS_BYTES: usize = 1 << 20;
-/// Producer snapshots of a log, the newest.
-const SNAPSHOTS_KEPT: usize = 2;
 
 impl Store {
     /// Write out what the turn appended: one journal write for all partitions, one write for each segment.
@@ -32,6 +30,7 @@ impl Store {
             }
             self.refuse_creations(outputs);
             self.advance_removals(io, outputs);
+            self.release_starts(io);
             self.press();
             self.start_checkpoints(io);
             self.grow_journal(io);
@@ -150,23 +149,27 @@ impl Store {
         self.write_caches(slot, io);
     }
 
-    /// Write the caches that wait for it. They are not synced: each says itself whether it is whole.
+    /// Write the caches that wait for it. They are not synced, but for snapshots: each says itself whether it is whole.
     pub(super) fn write_caches(&mut self, slot: PartitionSlot, io: &mut Io) {
         let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
-        // Not while one may be on its way to the disk: nobody would know whether it or its removal came last.
-        if log.scripts == 0 {
-            let surplus = log.snapshots.len().saturating_sub(SNAPSHOTS_KEPT);
-            let old: Vec<Offset> = log.snapshots.drain(..surplus).collect();
-            for name in old.into_iter().map(ProducerSnapshot::file_name) {
-                log.caches.retain(|(other, _)| *other != name);
-                log.scripts += 1;
-                self.scripts.start([Step::Unlink(log.path(&name))], Then::CacheWritten { slot }, io);
-            }
-        }
         for (name, content) in core::mem::take(&mut log.caches) {
             log.scripts += 1;
             let path = log.path(&name);
             self.scripts.start(write_file(path, OpenMode::CreateEmpty, 0, content, false), Then::CacheWritten { slot }, io);
+        }
+        for (offset, content) in log.snapshots.take_due() {
+            log.scripts += 1;
+            let path = log.path(&ProducerSnapshot::file_name(offset));
+            // This one is more than a cache once the batches are deleted that it was made from. Where nobody is known it says nothing.
+            let matters = !log.producers.is_empty();
+            let steps = write_file(path, OpenMode::CreateEmpty, 0, content, matters);
+            let name = matters.then(|| Step::SyncDirectory(log.directory.clone()));
+            self.scripts.start(steps.chain(name), Then::SnapshotWritten { slot, offset }, io);
+        }
+        while let Some(old) = log.snapshots.pop_superseded(log.durable.get()) {
+            let path = log.path(&ProducerSnapshot::file_name(old));
+            log.scripts += 1;
+            self.scripts.start([Step::Unlink(path)], Then::CacheWritten { slot }, io);
         }
     }
 

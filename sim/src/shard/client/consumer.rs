@@ -319,7 +319,7 @@ impl Followed {
             }
         }
         if result.diverging_epoch.epoch >= 0 {
-            context.ledger.out_of_range(self.topic, self.partition, position);
+            context.ledger.diverged(self.topic, self.partition, position, self.last_epoch);
             self.position = None;
             return;
         }

@@ -117,6 +117,14 @@ impl Client {
         role && self.expected.is_empty()
     }
 
+    /// How far the last reading has come.
+    pub(super) const fn has_read(&self) -> (usize, i64) {
+        match &self.role {
+            Role::Reader(reader) => reader.has_read(),
+            _ => (0, 0),
+        }
+    }
+
     /// What it waits for, in words.
     pub(super) fn describe(&self) -> alloc::string::String {
         format!("client {}: {:?}, {} answers outstanding", self.number, self.role, self.expected.len())

@@ -41,6 +41,11 @@ impl Reader {
         self.left.is_empty()
     }
 
+    /// Partitions that are left, and the offset in the one that is being read.
+    pub(super) const fn has_read(&self) -> (usize, i64) {
+        (self.left.len(), self.position)
+    }
+
     pub(super) fn next(&self, outstanding: usize, context: &Context<'_, '_>) -> Option<Ask> {
         let (topic, partition) = *self.left.last()?;
         if outstanding > 0 {

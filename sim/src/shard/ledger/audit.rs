@@ -65,12 +65,15 @@ impl Ledger {
         if records.len() != held || records.last().is_some_and(|(offset, _)| *offset >= end) {
             complaints.push(format!("{} records are known of {held} between {start} and {end}", records.len()));
         }
+        // Also where what was there first was deleted since: a batch sent again must be known for it.
         let mut places = BTreeMap::new();
-        let mut sequences: BTreeMap<i64, i64> = BTreeMap::new();
-        for (offset, record) in &records {
+        for (offset, record) in &facts.truth {
             if let Some(before) = places.insert(*record, *offset) {
                 complaints.push(format!("record {record} is there twice, at {before} and {offset}"));
             }
+        }
+        let mut sequences: BTreeMap<i64, i64> = BTreeMap::new();
+        for (offset, record) in &records {
             let Some(sent) = self.batch_of(*record) else { continue };
             let Some((producer, sequence)) = sent.producer else { continue };
             let sequence = i64::from(sequence) + i64::try_from(record - sent.first).unwrap_or_default();

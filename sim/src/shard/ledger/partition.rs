@@ -1,6 +1,6 @@
 //! What is known of one partition.
 
-use alloc::{collections::BTreeMap, format};
+use alloc::{collections::BTreeMap, format, vec::Vec};
 use flumen_log::LeaderEpoch;
 
 use super::{Ledger, Life, payload::FetchedBatch};
@@ -22,6 +22,8 @@ pub(crate) struct PartitionFacts {
     /// The highest reign seen, and whether it may still be that of this life.
     pub(super) leader_epoch: LeaderEpoch,
     pub(super) epoch_is_old: bool,
+    /// Where a power failure may have cut the log, by the reign that it ended.
+    cuts: Vec<(LeaderEpoch, i64)>,
 }
 
 impl Default for PartitionFacts {
@@ -35,6 +37,7 @@ impl Default for PartitionFacts {
             log_end: 0,
             leader_epoch: LeaderEpoch::NONE,
             epoch_is_old: false,
+            cuts: Vec::new(),
         }
     }
 }
@@ -48,6 +51,7 @@ impl PartitionFacts {
     pub(super) fn crashed(&mut self, power: bool) {
         if power {
             self.truth.split_off(&self.strong_end);
+            self.cuts.push((self.leader_epoch, self.strong_end));
         }
         self.high_watermark = 0;
         self.log_end = 0;
@@ -102,6 +106,21 @@ impl Ledger {
             self.violation(format!(
                 "topic {topic} partition {partition}: {offset} is out of range, though nothing past {deletable} was deleted and {strong} was reached"
             ));
+        }
+    }
+
+    /// A fetch at `offset`, by one who had read up to there in this reign, was told that the log has gone another way.
+    pub(crate) fn diverged(&mut self, topic: usize, partition: i32, offset: i64, epoch: i32) {
+        if self.topics[topic].life != Life::Made {
+            return;
+        }
+        let Some(facts) = self.partition(topic, partition) else { return };
+        // What was read outside the journal may have been cut, and other records taken its place since.
+        let was_cut = facts.cuts.iter().any(|(reign, end)| reign.0 >= epoch && *end < offset);
+        if offset >= facts.deletable && !was_cut {
+            let text =
+                format!("topic {topic} partition {partition}: what was read up to {offset} in epoch {epoch} is said to be gone");
+            self.violation(text);
         }
     }
 }
