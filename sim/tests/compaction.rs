@@ -26,7 +26,7 @@ fn the_last_of_each_key_survives_whatever_happens() {
     }
     println!("{total:?}");
     assert!(total.manifests > SEEDS * 5 && total.unfinished > SEEDS / 10, "{total:?}");
-    assert!(total.tombstones_gone > SEEDS / 10 && total.empty_batches > SEEDS, "{total:?}");
+    assert!(total.tombstones_gone > SEEDS / 4 && total.empty_batches > SEEDS, "{total:?}");
 }
 
 /// The power fails after each operation of a cleaning in turn.

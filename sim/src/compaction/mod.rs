@@ -56,6 +56,9 @@ pub struct Verdict {
     pub work: Work,
 }
 
+/// How often a run waits for tombstones to go.
+const LATER_PASSES: u32 = 4;
+
 /// One run of several lives, each ended by a crash.
 #[must_use]
 pub fn run(seed: u64, control: Control) -> Verdict {
@@ -69,10 +72,12 @@ pub fn run(seed: u64, control: Control) -> Verdict {
     }
     world.start();
     world.settle();
-    // A later pass finds tombstones that have been kept long enough.
-    world.rest();
-    world.live(300);
-    world.settle();
+    // Later passes find tombstones that have been kept long enough, those of keys that were not given a value since.
+    for _ in 0..LATER_PASSES {
+        world.rest();
+        world.live(60);
+        world.settle();
+    }
     world.into_verdict()
 }
 
