@@ -58,7 +58,7 @@ impl ReactorSettings {
             max_connections: 10_000,
             accept_at_once: true,
             file_chunk_bytes: 512 << 10,
-            receive_piece_bytes: 256 << 10,
+            receive_piece_bytes: 1 << 20,
             connection_send_bytes: 1 << 20,
             turn_send_bytes: 4 << 20,
             turn_receive_bytes: 4 << 20,

@@ -20,16 +20,26 @@ fn read_unsigned(bytes: &mut &[u8], bytes_max: u32) -> Option<u64> {
     None
 }
 
+/// Nearly all have one byte.
+#[inline]
+fn read_one_byte(bytes: &mut &[u8]) -> Option<u64> {
+    let (byte, rest) = bytes.split_first().filter(|(byte, _)| **byte < 0x80)?;
+    *bytes = rest;
+    Some(u64::from(*byte))
+}
+
 /// Take a 32-bit varint off the front. `None` for one that is cut short or too long.
+#[inline]
 pub(super) fn read_varint(bytes: &mut &[u8]) -> Option<i32> {
     // Of the fifth byte only four bits count, as in Kafka.
-    let value = read_unsigned(bytes, VARINT_BYTES_MAX)? as u32;
+    let value = read_one_byte(bytes).or_else(|| read_unsigned(bytes, VARINT_BYTES_MAX))? as u32;
     Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
 }
 
 /// Take a 64-bit varint off the front. `None` for one that is cut short or too long.
+#[inline]
 pub(super) fn read_varlong(bytes: &mut &[u8]) -> Option<i64> {
-    let value = read_unsigned(bytes, VARLONG_BYTES_MAX)?;
+    let value = read_one_byte(bytes).or_else(|| read_unsigned(bytes, VARLONG_BYTES_MAX))?;
     Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
 }
 
