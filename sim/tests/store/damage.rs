@@ -104,6 +104,19 @@ fn damage_below_the_durable_point_costs_the_damaged_batch_alone() {
     }
 }
 
+/// Damage that hides where the first batch ends: no index entry lies before the second, and it is found all the same.
+#[test]
+fn what_follows_a_damaged_first_batch_is_served() {
+    let (mut bench, whole) = stopped(100);
+    flip(&mut bench, LOG, 9);
+    let mut bench = bench.after_power_loss();
+    let slot = bench.slot(0);
+    let (read, passed) = read_around(&mut bench, slot);
+    assert!(passed.starts_with(&[0]) && passed.len() <= 5, "{passed:?}");
+    let (from, _) = batch_at(&whole, i64::try_from(passed.len()).expect("few"));
+    assert!(read == whole[from..]);
+}
+
 /// What a batch's CRC leaves out, and its order among the others: a flipped epoch, a flipped offset, a batch that is another's.
 #[test]
 fn what_no_crc_covers_is_found_by_the_chain() {

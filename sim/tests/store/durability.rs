@@ -284,3 +284,26 @@ fn a_snapshot_is_not_removed_while_it_is_being_written() {
     bench.settle();
     assert_eq!(bench.names().iter().filter(|name| is_snapshot(name)).count(), 2);
 }
+
+/// A partition's state was written, its sync failed, and the process died: the next one finds it in the page cache, builds on it,
+/// and must have brought it to the disk before.
+#[test]
+fn a_state_whose_sync_failed_is_on_disk_after_the_next_start() {
+    let mut bench = Bench::new();
+    bench.store.create(partition(0), "topic", config(), &mut bench.io);
+    bench.end_turn();
+    let is_sync = |operation: &FileOperation| matches!(operation, FileOperation::Sync { .. });
+    while !bench.names().iter().any(|name| name == "topic-0/partition.state") {
+        bench.complete_if(is_sync);
+        bench.complete_if(|operation| !is_sync(operation));
+    }
+    bench.disk.faults.broken = true;
+    bench.settle();
+    bench.disk.faults.broken = false;
+    let mut bench = bench.after_kill();
+    let slot = bench.slot(0);
+    bench.fill(slot, 3);
+    let mut bench = bench.after_power_loss();
+    let slot = bench.slot(0);
+    assert_eq!(bench.store.view(slot).expect("there").log_end(), Offset(3));
+}

@@ -91,7 +91,8 @@ fn find_first(segment: &Segment, from: Offset, sound: u64, readable: u64, chunk:
         return Some(Ok(First { start, end: Some(end) }));
     }
     let index = segment.index.as_ref()?;
-    let mut position = 0;
+    // Also where no entry lies before it: what is damaged cannot be walked through.
+    let mut position = sound;
     if let Some(entry) = index.floor(from) {
         position = u64::from(entry.position).max(sound);
         if position == u64::from(entry.position) && from <= index.absolute(entry.relative_last) {
@@ -99,7 +100,7 @@ fn find_first(segment: &Segment, from: Offset, sound: u64, readable: u64, chunk:
             return Some(Ok(First { start, end: None }));
         }
     } else if from == segment.base && !segment.sparse {
-        return Some(Ok(First { start: Boundary { offset: from, position }, end: None }));
+        return Some(Ok(First { start: Boundary { offset: from, position: 0 }, end: None }));
     }
     // Where an earlier step has got to.
     let reached = chunk.filter(|(base, _, _)| *base == segment.base).map_or(position, |(_, at, _)| (*at).max(position));

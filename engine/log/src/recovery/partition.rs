@@ -25,7 +25,7 @@ use crate::segment::check::Unchecked;
 use crate::segment::index::SegmentIndex;
 use crate::segment::{Segment, file_name};
 use crate::state::trail;
-use crate::state::{DurablePoint, PartitionState, STATE_FILE_NAME};
+use crate::state::{COPY_BYTES, DurablePoint, PartitionState, STATE_FILE_NAME};
 use crate::store::{Durability, Durable, LogConfig};
 use crate::{LeaderEpoch, Now, Offset};
 
@@ -138,9 +138,13 @@ fn start_with_first_segment(found: &Directory, state: &mut PartitionState) {
 
 /// After an unclean stop: make stable what is about to be believed.
 fn sync_doubtful(disk: &mut dyn Disk, found: &Directory, state: &PartitionState) -> Result<(), IoError> {
-    // The process may have died while it made the partition: what is there was perhaps never synced.
+    // The process may have died while it made the partition or recorded a D: what is there was perhaps never synced. Where a sync
+    // had failed, the pages are clean and not on disk, and only writing them again brings them there.
     for name in &found.small_files {
-        disk.sync(&format!("{}/{name}", found.name))?;
+        let path = format!("{}/{name}", found.name);
+        let content = disk.read(&path, 0, 2 * COPY_BYTES)?;
+        disk.write(&path, 0, &content)?;
+        disk.sync(&path)?;
     }
     disk.sync_directory(&found.name)?;
     if state.durability == Durability::Replicated {
