@@ -4,7 +4,7 @@
 
 use crate::interop;
 use crate::tally::{Outcome, Tally, libtest_counts};
-use crate::{bug_bank, crash, fs_shutdown, fuzz, images, perf, sim, tidy, workspace};
+use crate::{bug_bank, crash, fs_shutdown, full_disk, fuzz, images, perf, sim, tidy, workspace};
 use clap::Args;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ pub(crate) fn run(_options: &Options) -> Outcome<Tally> {
     section(&mut tally, "bug bank", || bug_bank::run(&bug_bank::Options::of_the_shard(2)));
     section(&mut tally, "crash images", || images::run(&images::Options::of(4000, false)));
     section(&mut tally, "mutated files", || images::mutated::run(&images::mutated::Options::of(20_000)));
-    section(&mut tally, "fuzz", || fuzz::smoke(20));
+    section(&mut tally, "fuzz", || fuzz::run(&fuzz::Options::smoke(20)));
     let through_the_wire = ["test", "--package", "flumen-server", "--test", "wire", "--test", "librdkafka", "--no-fail-fast"];
     section(&mut tally, "through the wire, two shards", || {
         libtest("through the wire", cargo(&through_the_wire).env("FLUMEN_TEST_SHARDS", "2"))
@@ -42,6 +42,7 @@ pub(crate) fn run(_options: &Options) -> Outcome<Tally> {
         section(&mut tally, &format!("crash, shards: {shards}"), || crash::run(&crash::Options::of(4, shards, false)));
     }
     section(&mut tally, "power loss on ext4 and xfs", || fs_shutdown::run(&fs_shutdown::Options::of(3)));
+    section(&mut tally, "full disks, ext4 and xfs", || full_disk::run(&full_disk::Options::of(4)));
     section(&mut tally, "crash, control", || crash::run(&crash::Options::of(5, 1, true)));
     println!("ci took {:.0} s", started.elapsed().as_secs_f64());
     Ok(tally)

@@ -7,14 +7,14 @@
 //! lose: otherwise nothing was cut off.
 
 use crate::broker::{Broker, Flumen};
+use crate::crash::Random;
 use crate::crash::load::{self, Ledger, Promise};
 use crate::crash::shift::{Shift, work_and_end};
 use crate::crash::verify::{Extent, Loss, verify};
-use crate::crash::{self, Random, fresh_seed};
-use crate::loop_disk::{self, FileSystem, LoopDisk};
+use crate::loop_disk::{DiskOptions, FileSystem, LoopDisk};
 use crate::tally::{Outcome, Tally};
 use crate::workspace;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -46,78 +46,43 @@ pub(crate) struct Options {
     /// Rounds of the control on each file system, at most: the first that loses is enough.
     #[arg(long, default_value_t = CONTROL_ROUNDS)]
     control_rounds: u32,
-    /// Only this file system.
-    #[arg(long, value_enum)]
-    file_system: Option<FileSystem>,
     /// Shards of the broker.
     #[arg(long, default_value_t = 2)]
     shards: u16,
-    /// What makes the run repeat; shown when not given.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Use the release build of the broker.
-    #[arg(long)]
-    release: bool,
-    /// Already inside a mount namespace of our own.
-    #[arg(long, hide = true)]
-    isolated: bool,
+    #[command(flatten)]
+    disk: DiskOptions,
 }
 
 impl Options {
     /// So many rounds on each file system.
     pub(crate) fn of(rounds: u32) -> Self {
-        Self { rounds, control_rounds: CONTROL_ROUNDS, file_system: None, shards: 2, seed: None, release: false, isolated: false }
-    }
-
-    /// The command line that says the same.
-    fn arguments(&self, seed: u64) -> Vec<String> {
-        let mut arguments = vec!["fs-shutdown".to_owned()];
-        let numbers = [
-            ("--rounds", u64::from(self.rounds)),
-            ("--control-rounds", u64::from(self.control_rounds)),
-            ("--shards", u64::from(self.shards)),
-            ("--seed", seed),
-        ];
-        arguments.extend(numbers.into_iter().flat_map(|(name, value)| [name.to_owned(), value.to_string()]));
-        if let Some(value) = self.file_system.and_then(|file_system| file_system.to_possible_value()) {
-            arguments.extend(["--file-system".to_owned(), value.get_name().to_owned()]);
-        }
-        arguments.extend(self.release.then(|| "--release".to_owned()));
-        arguments
+        Self { rounds, control_rounds: CONTROL_ROUNDS, shards: 2, disk: DiskOptions::default() }
     }
 }
 
 pub(crate) fn run(options: &Options) -> Outcome<Tally> {
-    let seed = options.seed.unwrap_or_else(fresh_seed);
-    if !options.isolated {
-        loop_disk::require_tools()?;
-        crash::built(options.release)?;
-        return loop_disk::in_namespace(&options.arguments(seed));
-    }
-    println!("fs-shutdown: seed {seed}, {} rounds and {} of the control", options.rounds, options.control_rounds);
-    let mut tally = Tally::default();
-    for file_system in FileSystem::value_variants().iter().copied() {
-        if options.file_system.is_none_or(|only| only == file_system) {
-            let name = file_system.name();
-            let mut run = Run {
-                binary: crate::interop::binary(options.release),
-                shards: options.shards,
-                file_system,
-                random: Random::new(seed),
-                totals: Totals::default(),
-            };
-            run.survive(options.rounds, &mut tally);
-            tally.check(&format!("{name}: one of two log directories dies and the other goes on"), || run.one_of_two());
-            if options.control_rounds > 0 {
-                tally.check(&format!("{name}: the control loses"), || run.lose(options.control_rounds));
-            }
-            let Totals { rounds, acknowledged, second_losses, control_rounds, control_losses } = run.totals;
-            println!(
-                "fs-shutdown: {name}: {rounds} rounds, {second_losses} of them with a second loss of power during recovery, {acknowledged} records acknowledged; the control lost in {control_losses} of {control_rounds}"
-            );
+    let Options { rounds, control_rounds, shards, ref disk } = *options;
+    let numbers = [("--rounds", rounds.into()), ("--control-rounds", control_rounds.into()), ("--shards", shards.into())];
+    disk.run("fs-shutdown", &numbers, |file_system, seed, tally| {
+        let name = file_system.name();
+        let mut run = Run {
+            binary: crate::interop::binary(disk.release),
+            shards,
+            file_system,
+            random: Random::new(seed),
+            totals: Totals::default(),
+        };
+        run.survive(rounds, tally);
+        tally.check(&format!("{name}: one of two log directories dies and the other goes on"), || run.one_of_two());
+        if control_rounds > 0 {
+            tally.check(&format!("{name}: the control loses"), || run.lose(control_rounds));
         }
-    }
-    Ok(tally)
+        let Totals { rounds, acknowledged, second_losses, control_rounds, control_losses } = run.totals;
+        println!(
+            "fs-shutdown: {name}: {rounds} rounds, {second_losses} of them with a second loss of power during recovery, {acknowledged} records acknowledged; the control lost in {control_losses} of {control_rounds}"
+        );
+        Ok(())
+    })
 }
 
 #[derive(Default)]

@@ -8,15 +8,15 @@
 //! is killed on a full disk, started there, and given room.
 
 use crate::broker::{Broker, Flumen};
+use crate::crash::Random;
 use crate::crash::load::{self, Ledger, Promise};
-use crate::crash::shift::Shift;
+use crate::crash::shift::{Refusal, Shift};
 use crate::crash::verify::{Extent, verify};
 use crate::crash::wire::Connection;
-use crate::crash::{self, Random, fresh_seed};
-use crate::loop_disk::{self, FileSystem, LoopDisk};
+use crate::loop_disk::{DiskOptions, FileSystem, LoopDisk};
 use crate::tally::{Outcome, Tally};
 use crate::workspace;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use flumen_protocol::create_topics::{CreatableTopic, CreateTopicsRequest};
 use flumen_protocol::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
 use flumen_protocol::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
@@ -26,8 +26,9 @@ use std::time::{Duration, Instant};
 
 /// The image's size.
 const IMAGE_BYTES: u64 = 1 << 30;
-/// What the broker keeps in reserve here.
-const FLOOR_BYTES: u64 = 32 << 20;
+/// What the broker keeps in reserve here. It looks at the room once a second: half of this is more than the producers can write until
+/// then.
+const FLOOR_BYTES: u64 = 160 << 20;
 /// Its journal.
 const JOURNAL_BYTES: u64 = 64 << 20;
 /// What the producers have to use up themselves, in the cycles where they do.
@@ -48,49 +49,24 @@ pub(crate) struct Options {
     /// How many times the disk fills up, on each file system.
     #[arg(long, default_value_t = 8)]
     cycles: u32,
-    /// Only this file system.
-    #[arg(long, value_enum)]
-    file_system: Option<FileSystem>,
-    /// What makes the run repeat; shown when not given.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Use the release build of the broker.
-    #[arg(long)]
-    release: bool,
-    /// Already inside a mount namespace of our own.
-    #[arg(long, hide = true)]
-    isolated: bool,
+    #[command(flatten)]
+    disk: DiskOptions,
 }
 
 impl Options {
-    fn arguments(&self, seed: u64) -> Vec<String> {
-        let mut arguments = vec!["full-disk".to_owned(), "--cycles".to_owned(), self.cycles.to_string()];
-        arguments.extend(["--seed".to_owned(), seed.to_string()]);
-        if let Some(value) = self.file_system.and_then(|file_system| file_system.to_possible_value()) {
-            arguments.extend(["--file-system".to_owned(), value.get_name().to_owned()]);
-        }
-        arguments.extend(self.release.then(|| "--release".to_owned()));
-        arguments
+    /// So many cycles on each file system.
+    pub(crate) fn of(cycles: u32) -> Self {
+        Self { cycles, disk: DiskOptions::default() }
     }
 }
 
 pub(crate) fn run(options: &Options) -> Outcome<Tally> {
-    let seed = options.seed.unwrap_or_else(fresh_seed);
-    if !options.isolated {
-        loop_disk::require_tools()?;
-        crash::built(options.release)?;
-        return loop_disk::in_namespace(&options.arguments(seed));
-    }
-    println!("full-disk: seed {seed}, {} cycles", options.cycles);
-    let mut tally = Tally::default();
-    for file_system in FileSystem::value_variants().iter().copied() {
-        if options.file_system.is_some_and(|only| only != file_system) {
-            continue;
-        }
+    let cycles = options.cycles;
+    options.disk.run("full-disk", &[("--cycles", cycles.into())], |file_system, seed, tally| {
         let name = file_system.name();
-        let mut site = Site::make(file_system, options.release, seed)?;
+        let mut site = Site::make(file_system, options.disk.release, seed)?;
         let mut cycle = 0;
-        while cycle < options.cycles {
+        while cycle < cycles {
             let fullness = Fullness::of(cycle);
             let started = Instant::now();
             match site.cycle(fullness, cycle) {
@@ -109,11 +85,11 @@ pub(crate) fn run(options: &Options) -> Outcome<Tally> {
             "full-disk: {name}: {cycle} cycles, {} records acknowledged, {refusals} producers refused and {unanswered} left waiting, all taken later",
             acknowledged + ledger.acknowledged(),
         );
-        if cycle == options.cycles {
+        if cycle == cycles {
             tally.check(&format!("{name}: killed and started on a full disk"), || site.finish());
         }
-    }
-    Ok(tally)
+        Ok(())
+    })
 }
 
 /// What is left for the broker.
@@ -214,7 +190,10 @@ impl Site {
         if matches!(fullness, Fullness::Nothing) {
             std::thread::sleep(FULL_FOR);
         } else {
-            wait(REFUSED_WITHIN, "every producer to be refused", || shift.refused() == count)?;
+            wait(REFUSED_WITHIN, "every producer to be refused", || shift.refused() == count).map_err(|error| {
+                let free_bytes = self.disk.free_bytes().unwrap_or_default();
+                format!("{error}: {} of {count} were, with {free_bytes} bytes free", shift.refused())
+            })?;
         }
         self.change_metadata(&address, fullness, number)?;
         let deletes = matches!(fullness, Fullness::UsedUpAndDeleted);
@@ -222,8 +201,13 @@ impl Site {
             self.disk.free()?;
         }
         let refusals = shift.end(&mut self.ledger)?;
-        if let Some(refusal) = refusals.iter().find(|refusal| !refusal.is_retriable()) {
-            return Err(format!("refused for good: {refusal}").into());
+        // What was taken before the last block went may run out of time; whatever comes on a full disk is told that it is one.
+        let is_due = |refusal: &Refusal| match fullness {
+            Fullness::Nothing => refusal.is_retriable(),
+            _ => refusal.code == ErrorCode::KafkaStorageError,
+        };
+        if let Some(refusal) = refusals.iter().find(|refusal| !is_due(refusal)) {
+            return Err(format!("refused otherwise than for want of space: {refusal}").into());
         }
         self.refusals += refusals.len();
         self.unanswered += count - refusals.len();

@@ -1,10 +1,11 @@
-//! Fuzz targets as smoke: every `fuzz/` directory's targets, each for a little while, on top of its checked-in corpus.
+//! `cargo xtask fuzz`: every `fuzz/` directory's targets, each for a little while, on top of its checked-in corpus.
 //!
 //! Built on the stable compiler with coverage counters and without a sanitizer. A target that finds something leaves its input
 //! under `target/fuzz/`, to be put into the corpus that `cargo test` replays.
 
 use crate::tally::{Outcome, Tally};
 use crate::workspace;
+use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,21 +14,41 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Cdebug-assertions=on";
 
-/// Runs every target for so many seconds.
-pub(crate) fn smoke(seconds: u64) -> Outcome<Tally> {
+#[derive(Args)]
+pub(crate) struct Options {
+    /// How long each target runs.
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+    /// Only this target; may be said several times.
+    #[arg(long)]
+    target: Vec<String>,
+}
+
+/// The targets that have been through long runs; the others find things still, in themselves or in the code.
+const IN_SMOKE: [&str; 3] = ["decode_request", "decode_response", "validate_batch"];
+
+impl Options {
+    /// The smoke, each of its targets for so many seconds.
+    pub(crate) fn smoke(seconds: u64) -> Self {
+        Self { seconds, target: IN_SMOKE.map(str::to_owned).into() }
+    }
+}
+
+pub(crate) fn run(options: &Options) -> Outcome<Tally> {
+    let seconds = options.seconds;
     let mut tally = Tally::default();
     let mut list = workspace::command("git");
     list.args(["ls-files", "--", "*/fuzz/Cargo.toml"]);
     for manifest in workspace::succeed(&mut list, Duration::from_secs(60))?.lines() {
         let home = workspace::root().join(manifest).parent().ok_or("a manifest lies in a directory")?.to_owned();
         let mut names = targets(&home)?;
-        names.retain(|name| IN_SMOKE.contains(&name.as_str()));
+        names.retain(|name| options.target.is_empty() || options.target.contains(name));
         if names.is_empty() {
             continue;
         }
         let target = workspace::target().join("fuzz");
         let mut build = workspace::cargo();
-        build.args(["build", "--quiet", "--release", "--manifest-path", manifest, "--target", TRIPLE]);
+        build.args(["build", "--quiet", "--release", "--locked", "--manifest-path", manifest, "--target", TRIPLE]);
         build.env("RUSTFLAGS", FLAGS).env("CARGO_TARGET_DIR", &target);
         workspace::succeed(&mut build, Duration::from_secs(1800))?;
         for name in names {
@@ -39,9 +60,6 @@ pub(crate) fn smoke(seconds: u64) -> Outcome<Tally> {
     }
     Ok(tally)
 }
-
-/// The targets that have been through long runs; the others find things still, in themselves or in the code.
-const IN_SMOKE: [&str; 3] = ["decode_request", "decode_response", "validate_batch"];
 
 /// A named target keeps the coverage flags from the build scripts.
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";

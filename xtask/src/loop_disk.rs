@@ -3,9 +3,10 @@
 //! All of it happens in a mount namespace of the command's own, in which it runs itself again: whatever becomes of it, no mount
 //! is left behind, and a loop device goes with its mount. Needs root.
 
+use crate::crash::{self, fresh_seed};
 use crate::tally::{Outcome, Tally, last_counts};
 use crate::workspace;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,8 +38,61 @@ impl FileSystem {
     }
 }
 
+/// What every command on such file systems can be told.
+#[derive(Args, Default)]
+pub(crate) struct DiskOptions {
+    /// Only this file system.
+    #[arg(long, value_enum)]
+    file_system: Option<FileSystem>,
+    /// What makes the run repeat; shown when not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Use the release build of the broker.
+    #[arg(long)]
+    pub(crate) release: bool,
+    /// Already inside a mount namespace of our own.
+    #[arg(long, hide = true)]
+    isolated: bool,
+}
+
+impl DiskOptions {
+    /// Runs the command of this name, with these numbers as its own options, in a mount namespace: there, `each` with the seed, on
+    /// every file system that is asked for.
+    pub(crate) fn run(
+        &self,
+        command: &str,
+        numbers: &[(&str, u64)],
+        mut each: impl FnMut(FileSystem, u64, &mut Tally) -> Outcome<()>,
+    ) -> Outcome<Tally> {
+        let seed = self.seed.unwrap_or_else(fresh_seed);
+        let mut arguments = vec![command.to_owned()];
+        for (name, number) in numbers.iter().chain(&[("--seed", seed)]) {
+            arguments.extend([(*name).to_owned(), number.to_string()]);
+        }
+        if !self.isolated {
+            require_tools()?;
+            crash::built(self.release)?;
+            return in_namespace(&[arguments, self.arguments()].concat());
+        }
+        println!("{}", arguments.join(" "));
+        let mut tally = Tally::default();
+        for file_system in FileSystem::value_variants().iter().copied() {
+            if self.file_system.is_none_or(|only| only == file_system) {
+                each(file_system, seed, &mut tally)?;
+            }
+        }
+        Ok(tally)
+    }
+
+    /// The rest of the command line that says the same.
+    fn arguments(&self) -> Vec<String> {
+        let only = self.file_system.iter().flat_map(|only| ["--file-system".to_owned(), only.name().to_owned()]);
+        only.chain(self.release.then(|| "--release".to_owned())).collect()
+    }
+}
+
 /// Installs the tools that are missing.
-pub(crate) fn require_tools() -> Outcome<()> {
+fn require_tools() -> Outcome<()> {
     if workspace::has("mkfs.xfs") && workspace::has("xfs_io") && workspace::has("mkfs.ext4") {
         return Ok(());
     }
@@ -50,7 +104,7 @@ pub(crate) fn require_tools() -> Outcome<()> {
 }
 
 /// Runs this command again, with these arguments, in a mount namespace of its own, and returns its counts.
-pub(crate) fn in_namespace(arguments: &[String]) -> Outcome<Tally> {
+fn in_namespace(arguments: &[String]) -> Outcome<Tally> {
     if !rustix::process::geteuid().is_root() {
         return Err("mounting an image takes root".into());
     }

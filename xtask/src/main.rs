@@ -1,5 +1,5 @@
 //! The project's own automation:
-//! `cargo xtask tidy|bug-bank|ci|crash|crash-images|fs-shutdown|full-disk|mutated-files|interop|perf|sim`.
+//! `cargo xtask tidy|bug-bank|ci|crash|crash-images|fs-shutdown|full-disk|fuzz|mutated-files|interop|perf|sim`.
 //!
 //! Every command says what it did and ends with one line, `N passed, N failed`; it exits non-zero when anything failed, could not
 //! be had, or did too little work to mean something. It does not change sources: only `interop --relist` and `perf --record` write,
@@ -46,6 +46,8 @@ enum Task {
     FsShutdown(fs_shutdown::Options),
     /// Fill the disk under load and free it again: nothing acknowledged may be lost, and nobody has to help.
     FullDisk(full_disk::Options),
+    /// Every fuzz target for a little while.
+    Fuzz(fuzz::Options),
     /// What a power failure could leave of real stores' files, recovered: nothing acknowledged may be lost.
     CrashImages(images::Options),
     /// Files of real stores damaged, one at a time: what is served must not change.
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Task::Crash(options) => crash::run(&options),
         Task::FsShutdown(options) => fs_shutdown::run(&options),
         Task::FullDisk(options) => full_disk::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::CrashImages(options) => images::run(&options),
         Task::MutatedFiles(options) => images::mutated::run(&options),
         Task::Interop(options) => interop::run(&options),

@@ -7,6 +7,7 @@
 use crate::frame::{self, Kind};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// The name of the log.
@@ -31,12 +32,11 @@ pub(crate) struct FrameFile {
 impl FrameFile {
     /// Goes on with a file of which `frames` frames and `whole_bytes` bytes are good; the rest is cut off.
     pub(crate) fn resume(path: &Path, frames: usize, whole_bytes: usize) -> io::Result<Self> {
-        let mut file = OpenOptions::new().append(true).open(path)?;
+        let file = OpenOptions::new().write(true).open(path)?;
         let whole_bytes = u64::try_from(whole_bytes).map_err(io::Error::other)?;
         if file.metadata()?.len() > whole_bytes {
             file.set_len(whole_bytes)?;
         }
-        file.flush()?;
         // Even what reads back well may never have reached the disk.
         file.sync_all()?;
         let sequence = u64::try_from(frames).map_err(io::Error::other)?;
@@ -60,13 +60,14 @@ impl FrameFile {
     }
 
     /// Writes behind what is there. Where the disk is full the reserve goes, and what was written of the frame, and it is written
-    /// once more: a write refused for want of space is no failed one.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// once more: a write refused for want of space is no failed one. The place is named each time, for a write that was refused
+    /// half way has moved the file's own.
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let whole_bytes = self.file.metadata()?.len();
-        match self.file.write_all(bytes) {
+        match self.file.write_all_at(bytes, whole_bytes) {
             Err(fault) if is_full(&fault) && give_up_reserve(&self.directory) => {
                 self.file.set_len(whole_bytes)?;
-                self.file.write_all(bytes)
+                self.file.write_all_at(bytes, whole_bytes)
             }
             written => written,
         }
@@ -144,5 +145,35 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
         Ok(bytes) => Ok(Some(bytes)),
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(fault) => Err(fault),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Seek;
+
+    /// A disk that is full takes the first part of a frame; once that is cut off, the next one follows the last whole one, in a
+    /// file that was made as in one that was found.
+    #[test]
+    fn a_frame_follows_the_last_whole_one_wherever_a_refused_write_ended() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(LOG);
+        let refused = |file: &mut FrameFile| {
+            let whole_bytes = file.file.seek(io::SeekFrom::End(0)).unwrap();
+            file.file.write_all(b"half of a frame").unwrap();
+            file.file.set_len(whole_bytes).unwrap();
+        };
+        let mut made = FrameFile::replace(home.path(), LOG, &[(Kind::Opening, Vec::new())]).unwrap();
+        refused(&mut made);
+        made.append(Kind::Vote, b"one").unwrap();
+        let whole_bytes = usize::try_from(made.file.metadata().unwrap().len()).unwrap();
+        let mut found = FrameFile::resume(&path, 2, whole_bytes).unwrap();
+        found.append(Kind::Vote, b"two").unwrap();
+        refused(&mut found);
+        found.append(Kind::Vote, b"three").unwrap();
+        let bytes = read(&path).unwrap().unwrap();
+        let scan = frame::scan(&bytes).unwrap();
+        assert_eq!((scan.frames.len(), scan.whole_bytes), (4, bytes.len()));
     }
 }

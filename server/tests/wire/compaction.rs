@@ -7,6 +7,7 @@ use crate::harness::broker::{Broker, external};
 use crate::harness::client::{Client, Topic, until};
 use flumen_log::compression::Codec;
 
+const DELETE_HORIZON: i16 = 1 << 6;
 /// Every batch gets a segment of its own, and whatever is dirty is cleaned.
 const EAGER: [(&str, &str); 3] = [("cleanup.policy", "compact"), ("segment.ms", "1"), ("min.cleanable.dirty.ratio", "0")];
 const DAY_MS: i64 = 86_400_000;
@@ -126,6 +127,45 @@ fn d02_the_last_record_of_each_key_stays_at_its_offset() {
     check(&mut Client::to(&broker));
     let broker = broker.stop().0.start();
     check(&mut Client::to(&broker));
+}
+
+#[test]
+fn d02_a_tombstone_stays_until_the_horizon_that_its_batch_names() {
+    let (_broker, mut client) = compacting();
+    let topic = eager(&mut client, "tombstones", &[("delete.retention.ms", "86400000")]);
+    let mut writer = Writer::new();
+    writer.append(&mut client, &topic, &[("gone", Some("value"))]);
+    let tombstone = writer.append(&mut client, &topic, &[("kept", Some("value")), ("gone", None)]);
+    let time = writer.time;
+    let active = writer.seal(&mut client, &topic);
+    let batches = until_left(&mut client, &topic, &[tombstone, tombstone + 1, active]);
+    let batch = batches.iter().find(|batch| batch.base_offset == tombstone).unwrap();
+    assert_ne!(batch.attributes & DELETE_HORIZON, 0, "the bit that says so");
+    let horizon = batch.base_timestamp;
+    assert!((horizon - now_ms() - DAY_MS).abs() < 60_000, "a day from the cleaning: {horizon}");
+    assert!(batch.records.iter().all(|record| horizon + record.timestamp_delta == time), "records keep their time");
+    assert_eq!(batch.max_timestamp, Some(time));
+    // More cleanings change neither. What sealed the log before stays: its successor is in the active segment, which no pass sees.
+    let newer = writer.append(&mut client, &topic, &[("kept", Some("newer"))]);
+    let (sealed, active) = (active, writer.seal(&mut client, &topic));
+    let batches = until_left(&mut client, &topic, &[tombstone + 1, sealed, newer, active]);
+    let batch = batches.iter().find(|batch| batch.base_offset == tombstone).unwrap();
+    assert_eq!((batch.base_timestamp, batch.records[0].value.as_ref()), (horizon, None));
+}
+
+#[test]
+fn d02_a_tombstone_goes_when_its_horizon_has_passed() {
+    let (_broker, mut client) = compacting();
+    let topic = eager(&mut client, "forgotten", &[("delete.retention.ms", "1")]);
+    let mut writer = Writer::new();
+    writer.append(&mut client, &topic, &[("gone", Some("value"))]);
+    let tombstone = writer.append(&mut client, &topic, &[("gone", None)]);
+    let sealed = writer.seal(&mut client, &topic);
+    until_left(&mut client, &topic, &[tombstone, sealed]);
+    // What sealed the log stays: its successor is in the active segment, which no pass sees.
+    let active = writer.seal(&mut client, &topic);
+    let batches = until_left(&mut client, &topic, &[sealed, active]);
+    assert!(batches.iter().all(|batch| batch.base_offset > tombstone || batch.records.is_empty()));
 }
 
 #[test]

@@ -157,7 +157,8 @@ impl Run {
         load::prepare(&address)?;
         let delay = Duration::from_millis(self.random.within(KILL_AFTER_MS));
         let workers = self.ledger.enlist(&mut self.random, &address)?;
-        if let Some(refusal) = shift::work_and_end(broker, workers, (WORK_FLOOR, delay), &mut self.ledger, Broker::kill)?.first() {
+        if let Some(refusal) = shift::work_and_end(broker, workers, (WORK_FLOOR, delay), &mut self.ledger, Broker::kill)?.first()
+        {
             return Err(refusal.to_string().into());
         }
         let started = Instant::now();
