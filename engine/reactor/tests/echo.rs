@@ -82,7 +82,7 @@ fn a_frame_that_comes_byte_by_byte() {
 
 #[test]
 fn large_frames_of_every_size_around_the_limits() {
-    let shards = one(|_| {});
+    let shards = one(|settings| settings.receive_piece_bytes = 256 << 10);
     let mut client = TcpStream::connect(shards.address).unwrap();
     let mut writer = client.try_clone().unwrap();
     let sizes = [
