@@ -139,11 +139,16 @@ impl Control {
         (0..shards).map(ShardId)
     }
 
+    /// The last index that every shard has applied.
+    fn everywhere(&self) -> u64 {
+        self.applied.iter().min().copied().unwrap_or_default()
+    }
+
     /// Wait until every shard has applied what it starts from.
     pub(super) async fn until_applied(&mut self) {
         loop {
             self.read_mail();
-            if self.applied.iter().all(|applied| *applied >= self.sent_index) {
+            if self.everywhere() >= self.sent_index {
                 return;
             }
             sleep(&mut self.postbox, &self.readable).await;
@@ -304,7 +309,7 @@ impl Control {
 
     /// A new topic may have the name of one that was just deleted, and other owners: it waits until that one is gone everywhere.
     fn send_held(&mut self) {
-        let everywhere = self.applied.iter().min().copied().unwrap_or_default();
+        let everywhere = self.everywhere();
         while let Some(change) = self.held.pop_front() {
             if !change.delta.topics_created.is_empty() && everywhere < self.deleted_index {
                 self.held.push_front(change);
@@ -318,8 +323,7 @@ impl Control {
 
     /// Record that deleted topics are gone from the disks, once they are. What is in a log directory that is not there is not gone.
     fn forget_deleted(&mut self) {
-        let everywhere = self.applied.iter().min().copied().unwrap_or_default();
-        if self.leaving.is_empty() || everywhere < self.deleted_index || !self.here.homes.is_complete() {
+        if self.leaving.is_empty() || self.everywhere() < self.deleted_index || !self.here.homes.is_complete() {
             return;
         }
         let Here { broker, broker_epoch, .. } = self.here;
@@ -341,7 +345,7 @@ impl Control {
 
     /// Answer the decisions that every shard has caught up with.
     fn send_decisions(&mut self) {
-        let everywhere = self.applied.iter().min().copied().unwrap_or_default();
+        let everywhere = self.everywhere();
         while self.waiting.front().is_some_and(|(index, _)| *index <= everywhere) {
             if let Some((_, decided)) = self.waiting.pop_front() {
                 let mail = Mail::Proposed { origin: decided.origin, result: Box::new(decided.result) };

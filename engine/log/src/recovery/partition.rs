@@ -138,13 +138,11 @@ fn start_with_first_segment(found: &Directory, state: &mut PartitionState) {
 
 /// After an unclean stop: make stable what is about to be believed.
 fn sync_doubtful(disk: &mut dyn Disk, found: &Directory, state: &PartitionState) -> Result<(), IoError> {
-    // The process may have died while it made the partition or recorded a D: what is there was perhaps never synced. Where a sync
-    // had failed, the pages are clean and not on disk, and only writing them again brings them there.
+    // The process may have died while it made the partition or recorded a D: what is there was perhaps never synced.
     for name in &found.small_files {
         let path = format!("{}/{name}", found.name);
         let content = disk.read(&path, 0, 2 * COPY_BYTES)?;
-        disk.write(&path, 0, &content)?;
-        disk.sync(&path)?;
+        make_stable(disk, &path, &content)?;
     }
     disk.sync_directory(&found.name)?;
     if state.durability == Durability::Replicated {
@@ -232,12 +230,10 @@ pub(super) fn rewrite(disk: &mut dyn Disk, path: &str, content: &[u8]) -> Result
     disk.truncate(path, content.len() as u64)
 }
 
-/// A snapshot that counts: after an unclean stop what reads back may never have been on disk.
-fn make_stable(disk: &mut dyn Disk, context: &Context<'_>, path: &str, content: &[u8]) -> Result<(), IoError> {
-    if context.clean {
-        return Ok(());
-    }
-    rewrite(disk, path, content)?;
+/// What reads back after an unclean stop may never have been on disk: a failed sync leaves pages clean that were never there, and
+/// only writing them again brings them to it.
+fn make_stable(disk: &mut dyn Disk, path: &str, content: &[u8]) -> Result<(), IoError> {
+    disk.write(path, 0, content)?;
     disk.sync(path)
 }
 
@@ -272,7 +268,9 @@ fn read_producers(
         if let Some(read) = usable(&bytes).filter(|(stamped, _)| stamped == offset) {
             best = Some(read);
             stable = Some(*offset);
-            make_stable(disk, context, &name, &bytes)?;
+            if !context.clean {
+                make_stable(disk, &name, &bytes)?;
+            }
         }
     }
     for offset in snapshots.iter().filter(|offset| **offset > end && !mutants::is(Mutant::B44)) {

@@ -55,9 +55,8 @@ pub(crate) struct Files {
     /// Operations to be started again.
     again: Vec<(Request, OperationId)>,
     aside: Aside,
-    /// Writes to be done on the spot, as soon as the ring has its work, and their bytes.
+    /// Writes to be done on the spot, as soon as the ring has its work.
     spot: Vec<SpotWrite>,
-    spot_bytes: usize,
     /// Files are cut through the ring.
     truncate_by_ring: bool,
 }
@@ -72,7 +71,6 @@ impl Files {
             again: Vec::new(),
             aside: Aside::new(bell),
             spot: Vec::new(),
-            spot_bytes: 0,
             truncate_by_ring,
         }
     }
@@ -87,7 +85,6 @@ impl Files {
         let Operation { id, kind } = operation;
         let request = match kind {
             FileOperation::Write { file, offset, data, mode: WriteMode::Inline } => {
-                self.spot_bytes += data.len();
                 return self.spot.push(SpotWrite { id, file, offset, data });
             }
             FileOperation::Truncate { file, length } if !self.truncate_by_ring => {
@@ -108,13 +105,12 @@ impl Files {
     }
 
     /// Bytes that [`Files::write_on_the_spot`] would write.
-    pub(crate) const fn spot_bytes(&self) -> usize {
-        self.spot_bytes
+    pub(crate) fn spot_bytes(&self) -> usize {
+        self.spot.iter().map(|write| write.data.len()).sum()
     }
 
     /// Do what is to be done on this thread.
     pub(crate) fn write_on_the_spot(&mut self) {
-        self.spot_bytes = 0;
         for SpotWrite { id, file, offset, data } in self.spot.drain(..) {
             let result = inline::write(sys::borrow(file), offset, &data).map(|bytes| Outcome::Written { bytes });
             self.done.push_back(Completion { id, result, buffer: aligned(data) });
