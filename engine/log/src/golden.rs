@@ -39,7 +39,7 @@ fn frame() -> AlignedBuffer {
 #[test]
 fn a_journal_frame() {
     let frame = frame();
-    let bytes = frame.as_slice();
+    let bytes = frame.own();
     assert_eq!(bytes.len(), 4096);
     assert_eq!(
         hex(&bytes[..119]),
@@ -69,7 +69,7 @@ fn a_journal_frame() {
 #[test]
 fn a_frame_reads_back_and_any_flipped_bit_is_noticed() {
     let frame = frame();
-    let whole = Bytes::copy_from_slice(frame.as_slice());
+    let whole = Bytes::copy_from_slice(frame.own());
     let read = Frame::parse(&whole, &ID).expect("as written");
     assert_eq!((read.position.sequence, read.completed_through, read.padded_bytes), (9, 8, 4096));
     assert_eq!(read.entries[0].batches, &b"batches"[..]);

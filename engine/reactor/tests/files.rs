@@ -215,7 +215,7 @@ fn durable_writes_past_the_page_cache_give_their_buffer_back() {
             ),
             ask(close, |(result, buffer)| {
                 assert!(matches!(result, Ok(Outcome::Written { bytes }) if bytes == 3 * BLOCK_BYTES as u64), "{result:?}");
-                assert_eq!(buffer.unwrap().as_slice()[0], 7);
+                assert_eq!(buffer.unwrap().own()[0], 7);
             }),
             end(done),
         ],

@@ -335,7 +335,7 @@ impl Default for SimDisk {
 fn flatten(data: &WriteData) -> Vec<u8> {
     match data {
         WriteData::Gathered(parts) => parts.iter().flat_map(|part| part.iter().copied()).collect(),
-        WriteData::Aligned(buffer) => buffer.as_slice().to_vec(),
+        WriteData::Aligned(buffer) => buffer.copy_from(0),
     }
 }
 

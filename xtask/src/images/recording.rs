@@ -127,7 +127,7 @@ pub(super) fn deed(operation: &FileOperation) -> Deed {
         FileOperation::Write { file, offset, data, .. } => {
             let bytes = match data {
                 WriteData::Gathered(parts) => parts.concat().into(),
-                WriteData::Aligned(buffer) => Bytes::copy_from_slice(buffer.as_slice()),
+                WriteData::Aligned(buffer) => buffer.copy_from(0).into(),
             };
             Deed::Write(Target::Handle(file.0), *offset, bytes)
         }

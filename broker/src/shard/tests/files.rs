@@ -61,7 +61,7 @@ impl Files {
                 let bytes = match data {
                     WriteData::Gathered(parts) => parts.concat(),
                     WriteData::Aligned(buffer) => {
-                        let bytes = buffer.as_slice().to_vec();
+                        let bytes = buffer.copy_from(0);
                         *used = Some(buffer);
                         bytes
                     }

@@ -77,6 +77,6 @@ fn make(stopped: bool) -> Files {
     let mut frame = FrameBuilder::new(AlignedBuffer::default());
     frame.put(partition, LeaderEpoch(2), Offset::ZERO, Offset(i64::from(BATCHES)), &[b"no batch"]);
     let frame = frame.finish(b"flumenQuarantine", JournalPosition { generation: 1, sequence: 900 }, 0);
-    files.push(("quarantine/entries-00000000000000000001.frames".to_owned(), frame.as_slice().to_vec()));
+    files.push(("quarantine/entries-00000000000000000001.frames".to_owned(), frame.copy_from(0)));
     files
 }

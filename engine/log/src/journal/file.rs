@@ -5,15 +5,19 @@
 
 use alloc::{string::String, vec::Vec};
 
-use super::{JournalId, frame::FRAME_HEADER_BYTES};
+use super::{
+    JournalId,
+    frame::{ENTRY_OVERHEAD_BYTES, FRAME_HEADER_BYTES},
+};
 use crate::ShardId;
 use crate::codec::Fields;
 use crate::io::BLOCK_BYTES;
 
 /// Where journals live, relative to the data directory.
 pub const JOURNAL_DIRECTORY: &str = "journal";
-/// What a file spends besides the batches of a frame that fills it alone: its header block, and the frame's and entry's headers.
-pub const FILE_OVERHEAD_BYTES: u64 = (BLOCK_BYTES + FRAME_HEADER_BYTES + super::frame::ENTRY_HEADER_BYTES) as u64;
+/// What a file spends at most besides the batches of a frame that fills it alone: its header block, the frame's and entry's
+/// headers and the gap before the batches.
+pub const FILE_OVERHEAD_BYTES: u64 = (BLOCK_BYTES + FRAME_HEADER_BYTES + ENTRY_OVERHEAD_BYTES) as u64;
 
 const FILE_MAGIC: [u8; 8] = *b"flumenJ1";
 const HEADER_BYTES: usize = 64;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::JournalPosition;
 use crate::batch::StampedBatch;
-use crate::batch::header::CRC_START_BYTES;
+use crate::batch::header::{BATCH_OVERHEAD_BYTES, CRC_START_BYTES};
 use crate::checksum::{self, COMBINE_BYTES_MIN};
 use crate::codec::Fields;
 use crate::io::{AlignedBuffer, BLOCK_BYTES};
@@ -19,6 +19,8 @@ use crate::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
 pub(super) const FRAME_HEADER_BYTES: usize = 64;
 /// Bytes of an entry before its batches.
 pub(super) const ENTRY_HEADER_BYTES: usize = 48;
+/// The most an entry takes besides its batches: they may lie less than a block behind its header.
+pub(super) const ENTRY_OVERHEAD_BYTES: usize = ENTRY_HEADER_BYTES + BLOCK_BYTES - 1;
 /// What every frame starts with.
 pub(super) const FRAME_MAGIC: [u8; 8] = *b"flumenJF";
 
@@ -58,14 +60,18 @@ pub struct Frame {
 
 /// Fills a buffer with one frame.
 ///
-/// A large batch was summed up when it came in, and its CRC is part of the frame's: its bytes are copied and not looked at again.
+/// A large batch was summed up when it came in, and its CRC is part of the frame's: its bytes are not looked at again, and not
+/// copied either, but for what does not fill a block of the memory they lie in.
 #[derive(Debug)]
 pub struct FrameBuilder {
     buffer: AlignedBuffer,
     entries: u32,
-    /// The CRC of the entries so far up to `summed_bytes`.
+    /// The CRC of the entries so far, as far as they are summed up.
     sum: u32,
+    /// How many of the buffer's own bytes are part of it. What is shared is part of it from the start.
     summed_bytes: usize,
+    /// Bytes in `sum`.
+    summed_total: usize,
 }
 
 impl FrameBuilder {
@@ -74,29 +80,67 @@ impl FrameBuilder {
     pub fn new(mut buffer: AlignedBuffer) -> Self {
         buffer.clear();
         buffer.put(&[0; FRAME_HEADER_BYTES]);
-        Self { buffer, entries: 0, sum: 0, summed_bytes: FRAME_HEADER_BYTES }
+        Self { buffer, entries: 0, sum: 0, summed_bytes: FRAME_HEADER_BYTES, summed_total: 0 }
     }
 
     /// Add an append.
     pub fn put_batch(&mut self, partition: TopicPartition, segment_base: Offset, batch: &StampedBatch) {
         let header = batch.header();
-        self.put(partition, header.partition_leader_epoch, segment_base, header.base_offset, &batch.pieces());
-        if batch.total_bytes() >= COMBINE_BYTES_MIN {
-            let summed = batch.total_bytes() - CRC_START_BYTES;
-            self.sum_up_to(self.buffer.len() - summed);
-            self.sum = checksum::combine(self.sum, header.crc, summed);
-            self.summed_bytes = self.buffer.len();
+        let epoch = header.partition_leader_epoch;
+        if batch.total_bytes() < COMBINE_BYTES_MIN {
+            return self.put(partition, epoch, segment_base, header.base_offset, &batch.pieces());
         }
+        let gap = gap_before(self.buffer.len(), batch);
+        self.put_header(partition, epoch, segment_base, header.base_offset, batch.total_bytes(), gap);
+        self.buffer.put(&[0; BLOCK_BYTES][..gap]);
+        let (unsummed, summed) = batch.header_bytes().split_at(CRC_START_BYTES);
+        self.buffer.put(unsummed);
+        self.sum_up();
+        self.buffer.put(summed);
+        self.buffer.put_shared(batch.body());
+        let summed_bytes = batch.total_bytes() - CRC_START_BYTES;
+        self.sum = checksum::combine(self.sum, header.crc, summed_bytes);
+        self.summed_bytes = self.buffer.own().len();
+        self.summed_total += summed_bytes;
     }
 
-    fn sum_up_to(&mut self, end: usize) {
-        self.sum = crc32c::crc32c_append(self.sum, &self.buffer.as_slice()[self.summed_bytes..end]);
-        self.summed_bytes = end;
+    /// What header and entries would take, without padding, if this batch were added.
+    #[must_use]
+    pub fn bytes_with(&self, batch: &StampedBatch) -> usize {
+        end_with(self.buffer.len(), batch)
+    }
+
+    /// What header and entry would take, without padding, if this batch were the only one.
+    #[must_use]
+    pub fn bytes_alone(batch: &StampedBatch) -> usize {
+        end_with(FRAME_HEADER_BYTES, batch)
+    }
+
+    /// Sum up what was put since.
+    fn sum_up(&mut self) {
+        let rest = &self.buffer.own()[self.summed_bytes..];
+        self.sum = crc32c::crc32c_append(self.sum, rest);
+        self.summed_bytes += rest.len();
+        self.summed_total += rest.len();
     }
 
     /// Add an append whose batches lie in `pieces`.
     pub fn put(&mut self, partition: TopicPartition, epoch: LeaderEpoch, segment_base: Offset, base: Offset, pieces: &[&[u8]]) {
-        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        self.put_header(partition, epoch, segment_base, base, pieces.iter().map(|piece| piece.len()).sum(), 0);
+        for piece in pieces {
+            self.buffer.put(piece);
+        }
+    }
+
+    fn put_header(
+        &mut self,
+        partition: TopicPartition,
+        epoch: LeaderEpoch,
+        segment_base: Offset,
+        base: Offset,
+        length: usize,
+        gap: usize,
+    ) {
         let mut header = [0; ENTRY_HEADER_BYTES];
         header[..16].copy_from_slice(&partition.topic.0);
         header[16..20].copy_from_slice(&partition.partition.0.to_be_bytes());
@@ -104,24 +148,16 @@ impl FrameBuilder {
         header[24..32].copy_from_slice(&segment_base.0.to_be_bytes());
         header[32..40].copy_from_slice(&base.0.to_be_bytes());
         header[40..44].copy_from_slice(&frame_length(length).to_be_bytes());
+        header[44..48].copy_from_slice(&frame_length(gap).to_be_bytes());
         self.buffer.put(&header);
-        for piece in pieces {
-            self.buffer.put(piece);
-        }
         self.entries += 1;
-    }
-
-    /// What the frame would take on disk if it ended here.
-    #[must_use]
-    pub const fn padded_bytes(&self) -> usize {
-        self.buffer.len().next_multiple_of(BLOCK_BYTES)
     }
 
     /// Write the header and the padding; the buffer is ready to be written.
     #[must_use]
     pub fn finish(mut self, id: &JournalId, position: JournalPosition, completed_through: u64) -> AlignedBuffer {
         let length = self.buffer.len();
-        let header = &mut self.buffer.as_mut_slice()[..FRAME_HEADER_BYTES];
+        let header = &mut self.buffer.own_mut()[..FRAME_HEADER_BYTES];
         header[..8].copy_from_slice(&FRAME_MAGIC);
         header[LENGTH_AT..16].copy_from_slice(&frame_length(length).to_be_bytes());
         header[16..32].copy_from_slice(id);
@@ -129,17 +165,27 @@ impl FrameBuilder {
         header[40..48].copy_from_slice(&position.sequence.to_be_bytes());
         header[48..56].copy_from_slice(&completed_through.to_be_bytes());
         header[56..60].copy_from_slice(&self.entries.to_be_bytes());
-        let checksum = if self.summed_bytes == FRAME_HEADER_BYTES {
-            crc32c::crc32c(&self.buffer.as_slice()[LENGTH_AT..])
+        let checksum = if self.summed_total == 0 {
+            crc32c::crc32c(&self.buffer.own()[LENGTH_AT..])
         } else {
-            self.sum_up_to(length);
-            let header = crc32c::crc32c(&self.buffer.as_slice()[LENGTH_AT..FRAME_HEADER_BYTES]);
-            checksum::combine(header, self.sum, length - FRAME_HEADER_BYTES)
+            self.sum_up();
+            let header = crc32c::crc32c(&self.buffer.own()[LENGTH_AT..FRAME_HEADER_BYTES]);
+            checksum::combine(header, self.sum, self.summed_total)
         };
-        self.buffer.as_mut_slice()[CHECKSUM_AT..LENGTH_AT].copy_from_slice(&checksum.to_be_bytes());
+        self.buffer.own_mut()[CHECKSUM_AT..LENGTH_AT].copy_from_slice(&checksum.to_be_bytes());
         self.buffer.pad();
         self.buffer
     }
+}
+
+/// Bytes between the header of a batch's entry, which starts at a position of its frame, and the batch.
+fn gap_before(position: usize, batch: &StampedBatch) -> usize {
+    AlignedBuffer::gap_before(position + ENTRY_HEADER_BYTES + BATCH_OVERHEAD_BYTES, batch.body())
+}
+
+/// Where a batch's entry ends that starts at a position of its frame.
+fn end_with(position: usize, batch: &StampedBatch) -> usize {
+    position + ENTRY_HEADER_BYTES + gap_before(position, batch) + batch.total_bytes()
 }
 
 /// A length that was checked when the append was taken.
@@ -191,8 +237,10 @@ fn parse_entries(body: &Bytes, count: u32) -> Option<Vec<JournalEntry>> {
         let epoch = LeaderEpoch(fields.i32()?);
         let segment_base = Offset(fields.i64()?);
         let base_offset = Offset(fields.i64()?);
-        let start = at + ENTRY_HEADER_BYTES;
-        let end = start.checked_add(usize::try_from(fields.u32()?).ok()?)?;
+        let length = usize::try_from(fields.u32()?).ok()?;
+        let gap = usize::try_from(fields.u32()?).ok().filter(|gap| *gap < BLOCK_BYTES)?;
+        let start = at + ENTRY_HEADER_BYTES + gap;
+        let end = start.checked_add(length)?;
         body.get(start..end)?;
         entries.push(JournalEntry { partition, epoch, segment_base, base_offset, batches: body.slice(start..end) });
         at = end;
@@ -208,7 +256,7 @@ mod tests {
     use crate::{PartitionIndex, Timestamp, TopicId};
 
     #[test]
-    fn batches_that_are_not_summed_again_give_the_same_frame() {
+    fn batches_that_are_not_summed_again_nor_copied_give_the_same_entries() {
         let batch = |bytes: usize| {
             let mut builder = BatchBuilder::new();
             builder.append(Timestamp(7), None, Some(&alloc::vec![bytes as u8; bytes]), &[]);
@@ -216,7 +264,7 @@ mod tests {
             batch.stamp(Offset(40), LeaderEpoch(3))
         };
         let partition = TopicPartition { topic: TopicId([9; 16]), partition: PartitionIndex(1) };
-        for sizes in [&[10][..], &[10, 300_000], &[300_000, 10], &[400_000, 300_000, 10, 300_001]] {
+        for sizes in [&[10][..], &[10, 300_000], &[300_000, 10], &[400_000, 40_000, 300_000, 10, 300_001]] {
             let (mut by_batch, mut by_bytes) =
                 (FrameBuilder::new(AlignedBuffer::default()), FrameBuilder::new(AlignedBuffer::default()));
             for size in sizes {
@@ -225,9 +273,12 @@ mod tests {
                 by_bytes.put(partition, LeaderEpoch(3), Offset(5), Offset(40), &batch.pieces());
             }
             let position = JournalPosition { generation: 2, sequence: 8 };
-            let by_batch = by_batch.finish(&[1; 16], position, 6);
-            assert!(by_batch.as_slice() == by_bytes.finish(&[1; 16], position, 6).as_slice(), "{sizes:?}");
-            assert!(Frame::parse(&Bytes::copy_from_slice(by_batch.as_slice()), &[1; 16]).is_some());
+            let [by_batch, by_bytes] = [by_batch, by_bytes].map(|builder| {
+                let frame = builder.finish(&[1; 16], position, 6);
+                assert_eq!(frame.len() % BLOCK_BYTES, 0);
+                Frame::parse(&frame.copy_from(0).into(), &[1; 16]).expect("a whole frame")
+            });
+            assert!(by_batch.entries == by_bytes.entries, "{sizes:?}");
         }
     }
 }

@@ -196,15 +196,13 @@ impl Journal {
         let room = self.ring.room().unwrap_or_default();
         let mut builder = FrameBuilder::new(self.spare.pop().unwrap_or_default());
         let mut ends = Vec::new();
-        let mut bytes = super::frame::FRAME_HEADER_BYTES as u64;
         while let Some(append) = self.queue.front() {
-            let with = bytes + (super::frame::ENTRY_HEADER_BYTES + append.batch.total_bytes()) as u64;
+            let with = builder.bytes_with(&append.batch) as u64;
             let full = with > self.frame_bytes || with.next_multiple_of(BLOCK_BYTES as u64) > room;
             if full && !ends.is_empty() {
                 break;
             }
             let Some(append) = self.queue.pop_front() else { break };
-            bytes = with;
             self.queue_bytes -= append.batch.total_bytes();
             let end = append.batch.header().next_offset();
             builder.put_batch(append.partition, append.segment_base, &append.batch);
@@ -239,17 +237,18 @@ impl Journal {
             let file = flight.place.handle;
             if flight.written < flight.length {
                 let skip = usize::try_from(taken).unwrap_or(usize::MAX);
-                let rest = buffer.as_ref().and_then(|buffer| buffer.as_slice().get(skip..)).unwrap_or_default();
                 let mut data = AlignedBuffer::default();
-                data.put(rest);
+                data.put(&buffer.map(|buffer| buffer.copy_from(skip)).unwrap_or_default());
                 let offset = flight.place.offset + flight.written;
                 let write = FileOperation::Write { file, offset, data: WriteData::Aligned(data), mode: WriteMode::Queued };
                 flight.done = mutants::is(Mutant::B19);
                 return JournalProgress::Continued(io.ask(owner, write));
             }
-            if let Some(buffer) = buffer
+            if let Some(mut buffer) = buffer
                 && self.spare.len() < SPARE_BUFFERS
             {
+                // What it shares is given back at once.
+                buffer.clear();
                 self.spare.push(buffer);
             }
             if !flight.place.durable_writes {
@@ -418,6 +417,5 @@ fn file_bytes_for(batch_bytes: usize) -> u64 {
 
 /// What a frame with this append alone takes.
 fn single_frame_bytes(append: &QueuedAppend) -> u64 {
-    let bytes = super::frame::FRAME_HEADER_BYTES + super::frame::ENTRY_HEADER_BYTES + append.batch.total_bytes();
-    bytes.next_multiple_of(BLOCK_BYTES) as u64
+    FrameBuilder::bytes_alone(&append.batch).next_multiple_of(BLOCK_BYTES) as u64
 }

@@ -264,7 +264,7 @@ impl Journals {
                 disk.write(&path, 0, &[])?;
                 disk.truncate(&path, 0)?;
             }
-            disk.write(&path, at, buffer.as_slice())?;
+            disk.write(&path, at, buffer.own())?;
             at += buffer.len() as u64;
             kept += 1;
         }

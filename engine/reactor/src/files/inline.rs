@@ -11,12 +11,14 @@ use crate::sys::MAX_VECTORS;
 /// One write, perhaps short.
 pub(super) fn write(file: BorrowedFd<'_>, offset: u64, data: &WriteData) -> Result<u64, IoError> {
     let written = match data {
-        WriteData::Aligned(buffer) => again(|| pwrite(file, buffer.as_slice(), offset)),
         WriteData::Gathered(parts) if parts.len() == 1 => again(|| pwrite(file, &parts[0], offset)),
-        WriteData::Gathered(parts) => {
-            let slices: Vec<IoSlice<'_>> = parts.iter().take(MAX_VECTORS).map(|part| IoSlice::new(part)).collect();
-            again(|| pwritev(file, &slices, offset))
-        }
+        WriteData::Gathered(parts) => vectored(file, offset, parts.iter().map(|part| &**part)),
+        WriteData::Aligned(buffer) => vectored(file, offset, buffer.pieces()),
     };
     written.map(|bytes| bytes as u64)
+}
+
+fn vectored<'a>(file: BorrowedFd<'_>, offset: u64, pieces: impl Iterator<Item = &'a [u8]>) -> Result<usize, IoError> {
+    let slices: Vec<IoSlice<'_>> = pieces.take(MAX_VECTORS).map(IoSlice::new).collect();
+    again(|| pwritev(file, &slices, offset))
 }

@@ -186,22 +186,24 @@ impl Request {
 }
 
 fn write(file: types::Fd, offset: u64, data: &WriteData, vectors: &mut Vec<libc::iovec>) -> squeue::Entry {
-    let one = |bytes: &[u8]| opcode::Write::new(file, bytes.as_ptr(), move_bytes(bytes.len())).offset(offset).build();
     match data {
-        WriteData::Aligned(buffer) => one(buffer.as_slice()),
-        WriteData::Gathered(parts) => match parts.as_slice() {
-            [] => one(&[]),
-            [part] => one(part),
-            parts => {
-                // What is beyond the kernel's bounds is a short write, told as such.
-                vectors.extend(
-                    parts
-                        .iter()
-                        .take(MAX_VECTORS)
-                        .map(|part| libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() }),
-                );
-                opcode::Writev::new(file, vectors.as_ptr(), vectors.len() as u32).offset(offset).build()
-            }
-        },
+        WriteData::Aligned(buffer) => write_pieces(file, offset, buffer.pieces(), vectors),
+        WriteData::Gathered(parts) => write_pieces(file, offset, parts.iter().map(|part| &**part), vectors),
     }
+}
+
+fn write_pieces<'a>(
+    file: types::Fd,
+    offset: u64,
+    mut pieces: impl Iterator<Item = &'a [u8]>,
+    vectors: &mut Vec<libc::iovec>,
+) -> squeue::Entry {
+    let first = pieces.next().unwrap_or_default();
+    let Some(second) = pieces.next() else {
+        return opcode::Write::new(file, first.as_ptr(), move_bytes(first.len())).offset(offset).build();
+    };
+    // What is beyond the kernel's bounds is a short write, told as such.
+    let pieces = [first, second].into_iter().chain(pieces).take(MAX_VECTORS);
+    vectors.extend(pieces.map(|piece| libc::iovec { iov_base: piece.as_ptr().cast_mut().cast(), iov_len: piece.len() }));
+    opcode::Writev::new(file, vectors.as_ptr(), vectors.len() as u32).offset(offset).build()
 }
