@@ -34,7 +34,7 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) fn new(number: u8, random: &mut Random) -> Self {
         let config = LogConfig {
-            segment_bytes: 17_000 + u32::try_from(random.below(40_000)).unwrap_or_default(),
+            segment_bytes: 17_000 + u32::try_from(random.below(80_000)).unwrap_or_default(),
             index_interval_bytes: INDEX_INTERVAL_BYTES,
             retention_bytes: if random.one_in(3) { 40_000 } else { -1 },
             retention_ms: -1,
@@ -205,8 +205,12 @@ impl Load {
 
     fn append(&mut self, lane: usize, store: usize, slot: PartitionSlot) {
         let records = 1 + self.random.below(3);
-        let bytes_max = if self.random.one_in(6) { 5000 } else { 700 };
-        let bytes = self.random.index(bytes_max);
+        let bytes = match self.random.below(48) {
+            // Large enough to be written from where it lies.
+            0 => 64_000 + self.random.index(20_000),
+            1..=8 => self.random.index(5000),
+            _ => self.random.index(700),
+        };
         let fill = u8::try_from(self.random.below(256)).unwrap_or_default();
         let found = &self.lanes[lane];
         let batch = batch(found, records, bytes, fill, self.now);
@@ -222,6 +226,7 @@ impl Load {
                 self.lanes[lane].next_sequence += i32::try_from(records).unwrap_or_default();
             }
             Err(AppendError::NotReady | AppendError::NoSpace | AppendError::JournalGrows) => {}
+            Err(AppendError::TooLarge { bytes_max }) if (bytes_max as usize) < bytes => {}
             Err(error) => self.faults.push(format!("{partition:?}: append refused: {error:?}")),
         }
     }
