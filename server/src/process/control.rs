@@ -190,6 +190,11 @@ impl Control {
             }
         }
         threads.join();
+        // What the shards said last: a log directory may have failed while they stopped.
+        self.read_mail();
+        if let Some(failure) = self.failed {
+            return Err(failure.into());
+        }
         eprintln!("flumen: stopped");
         Ok(())
     }
