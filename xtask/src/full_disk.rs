@@ -26,8 +26,8 @@ use std::time::{Duration, Instant};
 
 /// The image's size.
 const IMAGE_BYTES: u64 = 1 << 30;
-/// What the broker keeps in reserve here. It looks at the room once a second: half of this is more than the producers can write until
-/// then.
+/// What the broker keeps in reserve here. It looks at the room whenever an eighth of this is written: half of it is more than the
+/// producers can write until then.
 const FLOOR_BYTES: u64 = 160 << 20;
 /// Its journal.
 const JOURNAL_BYTES: u64 = 64 << 20;

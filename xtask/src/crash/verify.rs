@@ -11,6 +11,12 @@ use flumen_protocol::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, Li
 use flumen_protocol::{ErrorCode, Records, Request, Response, Text};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::{Duration, Instant};
+
+/// How long what is acknowledged may take to be seen by readers.
+const FOLLOWS_WITHIN: Duration = Duration::from_secs(5);
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Something acknowledged is not there, or not as it was.
 #[derive(Debug)]
@@ -41,7 +47,8 @@ pub(crate) fn verify(address: &str, ledger: &mut Ledger, extent: Extent) -> Outc
             let place = (kind.topic, partition);
             let begin = if extent == Extent::All { &ledger.starts } else { &ledger.seen };
             let start = begin.get(&place).copied().unwrap_or_default();
-            let end = end_offset(&mut connection, place)?;
+            let due = ledger.acknowledged.get(&place).and_then(BTreeMap::last_key_value).map_or(0, |(last, _)| last + 1);
+            let end = end_offset_from(&mut connection, place, due)?;
             let found = read(&mut connection, place, start, end)?;
             compare(place, start, &found, ledger)?;
             ledger.seen.insert(place, end);
@@ -84,6 +91,19 @@ fn compare(place: Place, start: i64, found: &BTreeMap<i64, Identity>, ledger: &m
         }
     }
     Ok(())
+}
+
+/// The end offset, once it has followed what is acknowledged: acks=1 is acknowledged before it is synced, and seen after. If it
+/// does not follow, what it is: then something is missing.
+fn end_offset_from(connection: &mut Connection, place: Place, due: i64) -> Outcome<i64> {
+    let deadline = Instant::now() + FOLLOWS_WITHIN;
+    loop {
+        let end = end_offset(connection, place)?;
+        if end >= due || Instant::now() > deadline {
+            return Ok(end);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
 }
 
 fn end_offset(connection: &mut Connection, (topic, partition_index): Place) -> Outcome<i64> {

@@ -1,8 +1,8 @@
 //! Free space: no append is taken below the floor, and what the disk refused for want of room is asked for again once there is some.
 //!
-//! Invariants: what is taken between two looks is never more than the last look left; a refused write has changed nothing, so
-//! asking again is no retry of something that may be half done. A sync that fails for want of space fails the directory like
-//! any other.
+//! Invariants: what is taken between two looks is never more than the last look left, and little beside the floor, in case that
+//! somebody else takes room, too; a refused write has changed nothing, so asking again is no retry of something that may be half
+//! done. A sync that fails for want of space fails the directory like any other.
 
 use alloc::collections::BTreeSet;
 
@@ -13,6 +13,11 @@ use crate::Offset;
 use crate::io::{FileOperation, Io, IoError};
 use crate::journal::JournalFileName;
 use crate::partition::Life;
+
+/// So many times as much as the shards take together before one looks again is the floor.
+const LOOKS_A_FLOOR: u64 = 8;
+/// With a low floor one does not look after less than this.
+const UNSEEN_BYTES_MIN: u64 = 16 << 20;
 
 /// The file system of the log directory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +45,8 @@ pub(super) struct Room {
     space: Option<Space>,
     /// Bytes of batches that may still be taken.
     left_bytes: u64,
+    /// Bytes of batches that may be taken before the next look.
+    unseen_bytes: u64,
     refused: BTreeSet<Refused>,
     /// The journal found no room to grow.
     journal_waits: bool,
@@ -48,13 +55,15 @@ pub(super) struct Room {
 impl Room {
     pub(super) const fn new() -> Self {
         // The first look comes with the first tick.
-        Self { space: None, left_bytes: u64::MAX, refused: BTreeSet::new(), journal_waits: false }
+        Self { space: None, left_bytes: u64::MAX, unseen_bytes: u64::MAX, refused: BTreeSet::new(), journal_waits: false }
     }
 
-    /// An append was taken. Whether it was the last for which there is room, as far as is known.
+    /// An append was taken. Whether it is time to look, because it was the last for which there is room, as far as is known, or
+    /// much was taken since.
     pub(super) const fn take(&mut self, bytes: usize) -> bool {
         self.left_bytes = self.left_bytes.saturating_sub(bytes as u64);
-        self.left_bytes == 0
+        self.unseen_bytes = self.unseen_bytes.saturating_sub(bytes as u64);
+        self.left_bytes == 0 || self.unseen_bytes == 0
     }
 
     /// Whether what is written is written.
@@ -83,6 +92,8 @@ impl Store {
 
     /// Ask what is free.
     pub(super) fn look_at_space(&mut self, io: &mut Io) {
+        let shards = u64::from(self.settings.shards.max(1));
+        self.room.unseen_bytes = (self.settings.free_space_floor_bytes / shards / LOOKS_A_FLOOR).max(UNSEEN_BYTES_MIN);
         self.operations.ask(FileOperation::FreeSpace, Pending::FreeSpace, io);
     }
 
