@@ -16,6 +16,11 @@ pub struct Limits {
     /// Requests other than Produce and Fetch, with their answers, that one turn of a shard deals with, in bytes; one may go
     /// over it.
     pub control_bytes_per_turn: usize,
+    /// Records that one turn of a shard decompresses, in bytes as they come out; one batch may go over it.
+    pub unpacked_bytes_per_turn: usize,
+    /// What an answer may hold of things the request did not bring, where it can be large, in bytes: what would go over it is
+    /// refused instead.
+    pub reply_bytes: usize,
     /// Connections of one shard.
     pub connections: usize,
     /// A frame or a reply that makes no progress for so long closes its connection.
@@ -62,6 +67,8 @@ impl Limits {
             pipeline_depth: 64,
             connection_bytes: share / 4,
             control_bytes_per_turn: 64 * 1024,
+            unpacked_bytes_per_turn: 16 * 1024 * 1024,
+            reply_bytes: (share / 4).min(32 * 1024 * 1024),
             connections: 4096,
             stalled_ms: 30_000,
             frame_bytes_per_ms: 1000,

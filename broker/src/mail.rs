@@ -284,7 +284,7 @@ pub enum Question {
     /// OffsetCommit, at the coordinator's partition of `__consumer_offsets`.
     CommitOffsets { coordinator: TopicPartition, commit: Box<CommitOffsets> },
     /// OffsetFetch, at the coordinator's partition of `__consumer_offsets`.
-    FetchOffsets { coordinator: TopicPartition, group: String, wanted: Option<Vec<(String, i32)>> },
+    FetchOffsets { coordinator: TopicPartition, group: String, wanted: Option<alloc::collections::BTreeSet<(String, i32)>> },
 }
 
 /// Which offset ListOffsets asks for.

@@ -131,7 +131,7 @@ impl LogDirectories {
         }
         let metadata_lock = match metadata_number {
             Some(_) => None,
-            None => Some(DataDirectory::open(Path::new(&metadata_home), LOCK_PATIENCE)?),
+            None => Some(open_patiently(Path::new(&metadata_home))?),
         };
         let metadata = Path::new(&metadata_home).join(METADATA);
         Ok(Self { online, offline, missing, metadata, metadata_number, _metadata_lock: metadata_lock })
@@ -173,9 +173,20 @@ fn look(path: &Path) -> Seen {
     }
 }
 
+/// Open a directory, and say so if another process has to let it go first.
+fn open_patiently(path: &Path) -> Result<DataDirectory, LockError> {
+    match DataDirectory::open(path, Duration::ZERO) {
+        Err(held @ LockError::Held { .. }) => {
+            eprintln!("flumen: {held}: waiting up to {} s for it to end", LOCK_PATIENCE.as_secs());
+            DataDirectory::open(path, LOCK_PATIENCE)
+        }
+        result => result,
+    }
+}
+
 /// Lock a directory. One that another process has ends the start; one that fails is offline.
 fn lock(path: &str) -> Result<Result<DataDirectory, String>, Refusal> {
-    match DataDirectory::open(Path::new(path), LOCK_PATIENCE) {
+    match open_patiently(Path::new(path)) {
         Ok(directory) => Ok(Ok(directory)),
         Err(held @ LockError::Held { .. }) => Err(held.into()),
         Err(error) => Ok(Err(error.to_string())),

@@ -47,6 +47,9 @@ pub fn run(arguments: StartArguments) -> ExitCode {
     }
 }
 
+/// Settings that somebody could rely on for protection.
+const PROTECTIONS: &[&str] = &["ssl.", "sasl.", "authorizer.", "super.users", "listener.name.", "principal."];
+
 fn start(flags: &ConfigFlags) -> Result<(), Refusal> {
     let config = ServerConfig::load(flags)?;
     let features = kernel::probe()?;
@@ -115,6 +118,9 @@ fn announce(config: &ServerConfig, directories: &LogDirectories, cores: &[Option
     eprintln!("flumen: {features}");
     for online in &directories.online {
         announce_recovery(&online.path, &online.recovery.report);
+    }
+    for name in config.fixed.keys().filter(|name| PROTECTIONS.iter().any(|prefix| name.starts_with(prefix))) {
+        eprintln!("flumen: {name} has no effect yet: nothing is encrypted, and nobody is asked who they are");
     }
     for (path, why) in &directories.offline {
         eprintln!("flumen: log directory {path} is offline: {why}");

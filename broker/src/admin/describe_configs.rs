@@ -1,10 +1,14 @@
 //! DescribeConfigs: settings with their values, sources, synonyms and documentation (A04).
+//!
+//! A few bytes can ask for a great deal: the resources are described one by one, so that the shard can see to others between
+//! them, each only once, and no more of them than an answer may hold.
 
 use super::AdminContext;
 use super::answers::Fault;
 use super::config_resource::{self, ResourceKind};
 use alloc::collections::BTreeSet;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use flumen_controller::configs::{
     ConfigEntry, ConfigSynonym, ConfigType, describe_broker, describe_broker_default, describe_topic,
@@ -17,9 +21,88 @@ use flumen_protocol::describe_configs::{
 };
 use flumen_protocol::{ErrorCode, Text};
 
-pub(super) fn answer(request: &DescribeConfigsRequest, context: &AdminContext<'_>) -> DescribeConfigsResponse {
-    let describe = |resource| describe(resource, request, context);
-    DescribeConfigsResponse { throttle_time_ms: 0, results: request.resources.iter().map(describe).collect() }
+/// About what anything takes beside its strings.
+const ENTRY_BYTES: usize = 16;
+
+/// A DescribeConfigs on its way to its answer.
+#[derive(Debug)]
+pub struct ConfigDescription {
+    request: DescribeConfigsRequest,
+    results: Vec<DescribeConfigsResult>,
+    described: BTreeSet<Resource>,
+    /// What the answer may still hold.
+    room_bytes: usize,
+}
+
+/// What a resource's name and type come to.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Resource {
+    Named(i8, Text),
+    Broker(BrokerId),
+}
+
+impl ConfigDescription {
+    /// Nothing is described yet. The answer may hold so many bytes.
+    #[must_use]
+    pub fn new(request: DescribeConfigsRequest, reply_bytes: usize) -> Self {
+        Self { request, results: Vec::new(), described: BTreeSet::new(), room_bytes: reply_bytes }
+    }
+
+    /// Describe the next resource: the bytes that took, or `None` if all are described.
+    pub fn next(&mut self, context: &AdminContext<'_>) -> Option<usize> {
+        let resource = self.request.resources.get(self.results.len())?;
+        let refuse = |message: String| refused(resource, (ErrorCode::InvalidRequest, message.into()));
+        let result = if !self.described.insert(Resource::of(resource)) {
+            refuse(format!("The resource '{}' is named more than once.", resource.resource_name))
+        } else if self.room_bytes == 0 {
+            refuse("The answer would be too large: ask for fewer resources at once.".into())
+        } else {
+            describe(resource, &self.request, context)
+        };
+        let bytes = size(&result);
+        self.room_bytes = self.room_bytes.saturating_sub(bytes);
+        self.results.push(result);
+        Some(bytes)
+    }
+
+    /// The answer.
+    #[must_use]
+    pub fn into_response(self) -> DescribeConfigsResponse {
+        DescribeConfigsResponse { throttle_time_ms: 0, results: self.results }
+    }
+}
+
+impl Resource {
+    fn of(resource: &DescribeConfigsResource) -> Self {
+        match (ResourceKind::of(resource.resource_type), resource.resource_name.parse()) {
+            (ResourceKind::Broker, Ok(id)) => Self::Broker(BrokerId(id)),
+            _ => Self::Named(resource.resource_type, resource.resource_name.clone()),
+        }
+    }
+}
+
+/// About what a result takes in the answer.
+fn size(result: &DescribeConfigsResult) -> usize {
+    let text = |text: &Option<Text>| text.as_deref().map_or(0, str::len);
+    let synonym = |synonym: &DescribeConfigsSynonym| ENTRY_BYTES + synonym.name.len() + text(&synonym.value);
+    let entry = |entry: &DescribeConfigsResourceResult| {
+        let synonyms: usize = entry.synonyms.iter().map(synonym).sum();
+        ENTRY_BYTES + entry.name.len() + text(&entry.value) + text(&entry.documentation) + synonyms
+    };
+    let entries: usize = result.configs.iter().map(entry).sum();
+    ENTRY_BYTES + result.resource_name.len() + text(&result.error_message) + entries
+}
+
+fn refused(resource: &DescribeConfigsResource, (error_code, message): Fault) -> DescribeConfigsResult {
+    DescribeConfigsResult { error_code, error_message: Some(message), ..named(resource) }
+}
+
+fn named(resource: &DescribeConfigsResource) -> DescribeConfigsResult {
+    DescribeConfigsResult {
+        resource_type: resource.resource_type,
+        resource_name: resource.resource_name.clone(),
+        ..DescribeConfigsResult::default()
+    }
 }
 
 fn describe(
@@ -27,20 +110,15 @@ fn describe(
     request: &DescribeConfigsRequest,
     context: &AdminContext<'_>,
 ) -> DescribeConfigsResult {
-    let result = DescribeConfigsResult {
-        resource_type: resource.resource_type,
-        resource_name: resource.resource_name.clone(),
-        ..DescribeConfigsResult::default()
-    };
     match entries(resource, context) {
         Ok(entries) => {
             // No keys named is all of them, as is an empty list.
-            let named = resource.configuration_keys.as_ref().filter(|keys| !keys.is_empty());
-            let named = named.map(|keys| keys.iter().map(Text::as_str).collect::<BTreeSet<_>>());
-            let wanted = entries.into_iter().filter(|entry| named.as_ref().is_none_or(|keys| keys.contains(&*entry.name)));
-            DescribeConfigsResult { configs: wanted.map(|entry| told(entry, request)).collect(), ..result }
+            let keys = resource.configuration_keys.as_ref().filter(|keys| !keys.is_empty());
+            let keys = keys.map(|keys| keys.iter().map(Text::as_str).collect::<BTreeSet<_>>());
+            let wanted = entries.into_iter().filter(|entry| keys.as_ref().is_none_or(|keys| keys.contains(&*entry.name)));
+            DescribeConfigsResult { configs: wanted.map(|entry| told(entry, request)).collect(), ..named(resource) }
         }
-        Err((error_code, message)) => DescribeConfigsResult { error_code, error_message: Some(message), ..result },
+        Err(fault) => refused(resource, fault),
     }
 }
 

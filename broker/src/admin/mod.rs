@@ -24,6 +24,7 @@ mod settings;
 mod tests;
 
 pub use api_versions::unsupported_version;
+pub use describe_configs::ConfigDescription;
 pub use find_coordinator::coordinator_partition;
 pub use init_producer_id::refuse_producer_id;
 pub use settings::BrokerSettings;
@@ -93,7 +94,6 @@ pub fn handle(request: &Request, version: i16, context: AdminContext<'_>) -> Opt
         Request::CreateTopics(request) => create_topics::handle(request, &mut context),
         Request::DeleteTopics(request) => delete_topics::handle(request, version, &context),
         Request::CreatePartitions(request) => create_partitions::handle(request),
-        Request::DescribeConfigs(request) => Step::Reply(describe_configs::answer(request, &context).into()),
         Request::AlterConfigs(request) => alter_configs::handle_replacing(request, &context),
         Request::IncrementalAlterConfigs(request) => alter_configs::handle_incremental(request, &context),
         _ => return None,

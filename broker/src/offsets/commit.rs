@@ -133,6 +133,12 @@ impl Shard {
             self.answer_question(turn, place.0, place.1, Answer::Refused { error: ErrorCode::InvalidCommitOffsetSize });
             return;
         };
+        let max_bytes = self.metadata.by_name(OFFSETS_TOPIC).map_or(0, |topic| topic.config.max_message_bytes as usize);
+        if batch.total_bytes() > max_bytes {
+            // As Kafka answers it.
+            self.answer_question(turn, place.0, place.1, Answer::Refused { error: ErrorCode::UnknownServerError });
+            return;
+        }
         self.coordinators.uncommitted.insert(place, uncommitted);
         self.append_for_question(turn, partition, batch, deadline, place);
     }

@@ -1,6 +1,10 @@
 //! OffsetFetch (kafka.md O03): what groups have committed. A partition without a commit is no error.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 use flumen_log::TopicPartition;
 use flumen_protocol::{
     ErrorCode, Text, Uuid,
@@ -24,6 +28,8 @@ const BY_ID_VERSION: i16 = 10;
 /// The first version with an error for the whole group.
 const GROUP_ERROR_VERSION: i16 = 2;
 
+/// About what a partition takes beside names and metadata.
+const PARTITION_BYTES: usize = 32;
 const NO_COMMIT: i64 = -1;
 const NO_EPOCH: i32 = -1;
 
@@ -33,10 +39,15 @@ impl Shard {
             request.groups = alloc::vec![single_group(&mut request)];
         }
         let by_id = way.version >= BY_ID_VERSION;
+        let mut named = BTreeSet::new();
         let questions: Vec<Routed> = request
             .groups
             .iter()
             .map(|group| {
+                // What it has committed is told once.
+                if !named.insert(&group.group_id) {
+                    return Err(ErrorCode::InvalidRequest);
+                }
                 let (coordinator, owner) = self.coordinator_of(&group.group_id)?;
                 let wanted = group.topics.as_ref().map(|topics| self.wanted(topics, by_id));
                 Ok((owner, Question::FetchOffsets { coordinator, group: group.group_id.as_str().into(), wanted }))
@@ -46,8 +57,8 @@ impl Shard {
         self.ask(turn, way, Asked::FetchOffsets(request), questions, deadline);
     }
 
-    fn wanted(&self, topics: &[OffsetFetchRequestTopics], by_id: bool) -> Vec<(String, i32)> {
-        let mut wanted = Vec::new();
+    fn wanted(&self, topics: &[OffsetFetchRequestTopics], by_id: bool) -> BTreeSet<(String, i32)> {
+        let mut wanted = BTreeSet::new();
         for topic in topics {
             let Some(name) = self.name_of(topic, by_id) else { continue };
             wanted.extend(topic.partition_indexes.iter().map(|partition| (name.clone(), *partition)));
@@ -64,7 +75,12 @@ impl Shard {
     }
 
     /// At the coordinator: what a group has committed.
-    pub(crate) fn committed_offsets(&self, partition: TopicPartition, group: &str, wanted: Option<Vec<(String, i32)>>) -> Answer {
+    pub(crate) fn committed_offsets(
+        &self,
+        partition: TopicPartition,
+        group: &str,
+        wanted: Option<BTreeSet<(String, i32)>>,
+    ) -> Answer {
         let coordinator = match self.coordinators.ready(partition) {
             Ok(coordinator) => coordinator,
             Err(error) => return Answer::Refused { error },
@@ -90,11 +106,12 @@ impl Shard {
         answers: &mut dyn Iterator<Item = Answer>,
     ) -> OffsetFetchResponse {
         let by_id = version >= BY_ID_VERSION;
+        let mut room = Room { bytes: self.settings.limits.reply_bytes };
         let groups = request.groups.into_iter();
         let mut groups: Vec<OffsetFetchResponseGroup> = groups
             .map(|group| {
                 let answer = crate::query::next_answer(answers);
-                self.group_response(group, by_id, version, answer)
+                self.group_response(group, by_id, version, answer, &mut room)
             })
             .collect();
         if version >= GROUPS_VERSION {
@@ -114,6 +131,7 @@ impl Shard {
         by_id: bool,
         version: i16,
         answer: Answer,
+        room: &mut Room,
     ) -> OffsetFetchResponseGroup {
         let mut response = OffsetFetchResponseGroup { group_id: group.group_id.clone(), ..OffsetFetchResponseGroup::default() };
         let offsets = match answer {
@@ -130,10 +148,17 @@ impl Shard {
                 return response;
             }
         };
-        response.topics = match group.topics {
-            Some(topics) => topics.into_iter().map(|topic| self.topic_response(topic, by_id, &offsets)).collect(),
-            None => self.all_topics(offsets, by_id),
+        let Some(topics) = group.topics else {
+            // All of them or none: what is left out would pass for not committed.
+            if offsets.iter().all(|offset| room.takes(offset)) {
+                response.topics = self.all_topics(offsets, by_id);
+            } else {
+                response.error_code = ErrorCode::UnknownServerError;
+            }
+            return response;
         };
+        let offsets = offsets.iter().map(|offset| ((offset.topic.as_str(), offset.partition), offset)).collect();
+        response.topics = topics.into_iter().map(|topic| self.topic_response(topic, by_id, &offsets, room)).collect();
         response
     }
 
@@ -141,18 +166,18 @@ impl Shard {
         &self,
         topic: OffsetFetchRequestTopics,
         by_id: bool,
-        offsets: &[CommittedOffset],
+        offsets: &BTreeMap<(&str, i32), &CommittedOffset>,
+        room: &mut Room,
     ) -> OffsetFetchResponseTopics {
         let name = self.name_of(&topic, by_id);
         let partitions = topic
             .partition_indexes
             .iter()
             .map(|index| {
-                let found = name
-                    .as_deref()
-                    .and_then(|name| offsets.iter().find(|offset| offset.topic == name && offset.partition == *index));
+                let found = name.as_deref().and_then(|name| offsets.get(&(name, *index)));
                 match found {
-                    Some(offset) => partition_response(offset),
+                    Some(offset) if room.takes(offset) => partition_response(offset),
+                    Some(_) => no_commit(*index, ErrorCode::UnknownServerError),
                     None => {
                         let unknown = if name.is_none() { ErrorCode::UnknownTopicId } else { ErrorCode::None };
                         no_commit(*index, unknown)
@@ -180,6 +205,20 @@ impl Shard {
             }
         }
         topics
+    }
+}
+
+/// What a response may still hold of what was committed.
+struct Room {
+    bytes: usize,
+}
+
+impl Room {
+    fn takes(&mut self, offset: &CommittedOffset) -> bool {
+        let bytes = PARTITION_BYTES + offset.topic.len() + offset.metadata.len();
+        let fits = bytes <= self.bytes;
+        self.bytes = self.bytes.saturating_sub(bytes);
+        fits
     }
 }
 

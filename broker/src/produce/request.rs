@@ -41,6 +41,8 @@ pub(crate) struct ProduceGather {
     results: Vec<Option<ProduceResult>>,
     owners_outstanding: usize,
     acks: Option<Acks>,
+    /// What had to be decompressed.
+    unpacked_bytes: usize,
 }
 
 impl Shard {
@@ -60,10 +62,14 @@ impl Shard {
         } else {
             None
         };
-        let mut gather = ProduceGather { topics: Vec::new(), results: Vec::new(), owners_outstanding: 0, acks };
+        let mut gather =
+            ProduceGather { topics: Vec::new(), results: Vec::new(), owners_outstanding: 0, acks, unpacked_bytes: 0 };
         let mut per_owner = BTreeMap::<ShardId, Vec<ProduceEntry>>::new();
         for topic in request.topic_data {
             self.split_topic(turn, way.version, client, &mut gather, refusal.as_ref(), topic, &mut per_owner);
+        }
+        if gather.unpacked_bytes > 0 {
+            self.fairness.unpack(way.ticket.connection, gather.unpacked_bytes);
         }
         gather.owners_outstanding = per_owner.len();
         if per_owner.is_empty() {
@@ -119,7 +125,11 @@ impl Shard {
                     Some(Records::Inline(bytes)) => bytes,
                     Some(Records::Remote { .. }) | None => bytes::Bytes::new(),
                 };
-                let batch = RecordBatch::validate(bytes, rules).map_err(batch_refusal)?;
+                let validated = RecordBatch::validate(bytes, rules);
+                gather.unpacked_bytes += validated
+                    .as_ref()
+                    .map_or_else(|error| error.unpacked_bytes, flumen_log::batch::ValidatedBatch::unpacked_bytes);
+                let batch = validated.map_err(batch_refusal)?;
                 if batch.header().attributes.is_transactional() {
                     let message = "transactions are not supported by this broker yet".to_string();
                     return Err(ProduceResult::refused(ErrorCode::TransactionalIdAuthorizationFailed, message));

@@ -1,6 +1,6 @@
 //! DescribeProducers (KIP-664).
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec::Vec};
 use flumen_protocol::{
     ErrorCode, Text,
     describe_producers::{DescribeProducersRequest, DescribeProducersResponse, PartitionResponse, ProducerState, TopicResponse},
@@ -15,9 +15,15 @@ use crate::{
 impl Shard {
     pub(crate) fn start_describe_producers(&mut self, turn: &mut Turn<'_>, way: Return, request: DescribeProducersRequest) {
         let mut questions = Vec::<Routed>::new();
+        let mut named = BTreeSet::new();
         for topic in &request.topics {
             let found = self.metadata.by_name(&topic.name).ok_or(ErrorCode::UnknownTopicOrPartition);
             for partition in &topic.partition_indexes {
+                // Their producers are told once.
+                if !named.insert((&topic.name, *partition)) {
+                    questions.push(Err(ErrorCode::InvalidRequest));
+                    continue;
+                }
                 let routed = found.and_then(|found| self.metadata.led(found, *partition));
                 questions.push(routed.map(|(id, owner)| (owner, Question::Producers { partition: id })));
             }

@@ -84,6 +84,7 @@ impl Shard {
             Request::OffsetCommit(request) => self.start_offset_commit(turn, way, request),
             Request::OffsetFetch(request) => self.start_offset_fetch(turn, way, request),
             Request::InitProducerId(request) => self.start_init_producer_id(turn, way, &request),
+            Request::DescribeConfigs(request) => self.start_describe_configs(way, request),
             request => self.start_admin(turn, way, &request),
         }
     }
@@ -138,9 +139,13 @@ impl Shard {
 
     /// A request's result is this response.
     pub(crate) fn answer(&mut self, way: &Return, response: impl Into<Response>) {
-        let encoded = response.into().encode(way.version, way.correlation_id);
+        let Some(encoded) = response.into().encode_if_it_fits(way.version, way.correlation_id) else {
+            // Nothing that is true could be said about its size.
+            self.finish(way.ticket, way.overlap, Reply::Close);
+            return;
+        };
         if way.overlap == Overlap::Exclusive {
-            self.fairness.spend(encoded.bytes.len());
+            self.fairness.spend(way.ticket.connection, encoded.bytes.len());
         }
         debug_assert!(encoded.splits.is_empty(), "only a fetch leaves records out");
         self.finish(way.ticket, way.overlap, Reply::Send(vec![SendPart::Bytes(encoded.bytes)]));

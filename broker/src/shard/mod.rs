@@ -9,6 +9,7 @@
 mod audit;
 mod credits;
 mod damage;
+mod describing;
 mod directories;
 mod dispatch;
 #[cfg(control_early_ack)]
@@ -90,6 +91,7 @@ pub struct Shard {
     /// Connections with something to do: a reply to send, a request to start, bytes to read.
     pub(crate) busy: VecDeque<ConnectionId>,
     pub(crate) running: Map<Ticket, RunningRequest>,
+    describing: Map<ConnectionId, describing::Describing>,
     pub(crate) local: VecDeque<Mail>,
     pub(crate) timers: Timers,
     pub(crate) metadata: Metadata,
@@ -127,6 +129,7 @@ impl Shard {
             overdrawn: BTreeSet::new(),
             busy: VecDeque::new(),
             running: Map::default(),
+            describing: Map::default(),
             local: VecDeque::new(),
             timers: Timers::default(),
             metadata: Metadata::new(&settings),

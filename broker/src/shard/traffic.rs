@@ -68,6 +68,7 @@ impl Shard {
     pub(super) fn closed(&mut self, turn: &mut Turn<'_>, id: ConnectionId) {
         let Some(connection) = self.connections.remove(&id) else { return };
         self.budget.release(connection.held);
+        self.describing.remove(&id);
         self.uncredited.remove(&id);
         self.overdrawn.remove(&id);
         if connection.starved {
@@ -94,6 +95,7 @@ impl Shard {
 
     /// Let a connection get on: replies out, requests started, bytes read.
     pub(super) fn serve(&mut self, turn: &mut Turn<'_>, id: ConnectionId) {
+        self.describe_on(id);
         self.send_replies(turn, id);
         self.start_requests(turn, id);
         self.take_frames(turn, id);
@@ -193,7 +195,13 @@ impl Shard {
                 self.overdrawn.insert(id);
                 return;
             }
-            if class == Class::Control && !self.fairness.may_start(self.settings.limits.control_bytes_per_turn) {
+            let limits = &self.settings.limits;
+            let in_this_turn = match class {
+                Class::Control => self.fairness.may_start(limits.control_bytes_per_turn),
+                Class::Produce => self.fairness.may_unpack(limits.unpacked_bytes_per_turn),
+                Class::Fetch => true,
+            };
+            if !in_this_turn {
                 self.fairness.defer(id);
                 return;
             }
@@ -206,7 +214,7 @@ impl Shard {
             let sequence = connection.pipeline.start(overlap);
             connection.active.insert(sequence);
             if class == Class::Control {
-                self.fairness.spend(frame.bytes.len());
+                self.fairness.spend(id, frame.bytes.len());
             }
             self.dispatch(turn, Ticket { connection: id, sequence }, overlap, frame.bytes);
         }

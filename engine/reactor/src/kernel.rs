@@ -103,11 +103,18 @@ impl fmt::Display for KernelFeatures {
 pub fn probe() -> Result<KernelFeatures, KernelError> {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     check_release(&release)?;
-    let (ring, deferred_work) =
-        build(8).map_err(|error| diagnose(error.raw_os_error().unwrap_or_default(), sysctl(), &release))?;
+    let refused = |error: std::io::Error| diagnose(error.raw_os_error().unwrap_or_default(), sysctl(), &release);
+    let (ring, deferred_work) = build(8).map_err(refused)?;
+    // A profile may allow one of the three calls and not the others.
+    ring.submit().map_err(refused)?;
     let mut operations = Probe::new();
-    // Without the answer every extra counts as missing.
-    let _ = ring.submitter().register_probe(&mut operations);
+    match ring.submitter().register_probe(&mut operations) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS)) => {
+            return Err(refused(error));
+        }
+        // Without the answer every extra counts as missing.
+        _ => {}
+    }
     Ok(KernelFeatures {
         release,
         deferred_work,

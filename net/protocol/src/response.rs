@@ -40,6 +40,13 @@ impl Response {
         self.encode_noting(version, correlation_id).0
     }
 
+    /// Encodes the response as [`Response::encode`] does, unless its size is beyond what a frame can say.
+    #[must_use]
+    pub fn encode_if_it_fits(&self, version: i16, correlation_id: i32) -> Option<Encoded> {
+        let (encoded, _) = self.encode_noting(version, correlation_id);
+        (encoded.bytes.len() <= i32::MAX as usize).then_some(encoded)
+    }
+
     /// Encodes the response as a frame, if the version can carry all that it says.
     ///
     /// # Errors

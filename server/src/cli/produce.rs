@@ -119,7 +119,7 @@ pub async fn run(arguments: ProduceArguments) -> Result<(), Failure> {
     let is_quiet = arguments.output_format.is_empty();
     let is_interactive = io::stdin().is_terminal();
     let progress = Progress::start("Produced", None, is_quiet && !is_interactive);
-    let mut run = Run { arguments, producer, progress, sent: VecDeque::new(), taken: 0, failed: 0 };
+    let mut run = Run { arguments, producer, progress, sent: VecDeque::new(), taken: 0, failed: 0, reader_is_gone: false };
     let outcome = run.go(inputs).await;
     let Run { producer, progress, failed, .. } = run;
     progress.finish();
@@ -155,6 +155,7 @@ struct Run {
     sent: VecDeque<Sent>,
     taken: u64,
     failed: u64,
+    reader_is_gone: bool,
 }
 
 impl Run {
@@ -250,8 +251,12 @@ impl Run {
                 let printed = printed(&sent.record, &acknowledged, self.arguments.compression);
                 let mut line = Vec::new();
                 self.arguments.output_format.print(&printed, self.taken, &mut line);
-                if !line.is_empty() {
-                    output::write(&line)?;
+                if !line.is_empty() && !self.reader_is_gone {
+                    match output::write(&line).map_err(Failure::from) {
+                        // Whoever reads reports is not what records are produced for.
+                        Err(Failure::ReaderGone) => self.reader_is_gone = true,
+                        outcome => outcome?,
+                    }
                 }
                 self.taken += 1;
                 self.progress.add(1);

@@ -16,12 +16,31 @@ pub(super) fn read(path: &Path, text: &str, given: &mut Given) {
     match Document::parse(text) {
         Ok(document) => table(&place, "", document.as_table(), given),
         Err(error) => {
-            let problem = format!(
-                "not valid TOML: {}. A name that begins with another setting's name must stand in quotes.",
-                error.message().trim_end().trim_end_matches('.')
-            );
-            given.faults.push(Fault::new(&place.origin(error.span()), problem));
+            let message = error.message().trim_end().trim_end_matches('.');
+            let advice = advice(&place, message, error.span());
+            given.faults.push(Fault::new(&place.origin(error.span()), format!("not valid TOML: {message}{advice}.")));
         }
+    }
+}
+
+/// What to do about it, where that can be told.
+fn advice(place: &Place<'_>, message: &str, span: Option<Range<usize>>) -> String {
+    let at = span.map_or(0, |span| span.start).min(place.text.len());
+    let line_start = place.text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let line = place.text[line_start..].lines().next().unwrap_or_default();
+    let name = |line: &str| line.split('=').next().unwrap_or_default().trim().replace('"', "");
+    let wanted = name(line);
+    let earlier = || place.text[..line_start].lines().filter(|line| line.contains('=')).map(name);
+    if message.contains("integer") || message.contains("number") {
+        return ": a number has at most 64 bits".to_owned();
+    }
+    if earlier().any(|other| other == wanted) {
+        return format!(": {wanted} is set before, too; keep one of them");
+    }
+    let nested = |other: &str| wanted.starts_with(&format!("{other}.")) || other.starts_with(&format!("{wanted}."));
+    match earlier().find(|other| nested(other)) {
+        Some(other) => format!(": {other} is a setting, too; put the longer name in quotes"),
+        None => String::new(),
     }
 }
 

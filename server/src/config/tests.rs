@@ -121,7 +121,11 @@ fn a_wrong_value_is_told_with_its_place_and_the_rule() {
 fn what_is_no_toml_is_told_with_its_place() {
     assert!(refusal("num.partitions = \n").starts_with("server.toml:1:"), "{}", refusal("num.partitions = \n"));
     let both = refusal("max.connections = 5\nmax.connections.per.ip = 1\n");
-    assert!(both.starts_with("server.toml:2:") && both.contains("must stand in quotes"), "{both}");
+    assert!(both.starts_with("server.toml:2:") && both.contains("put the longer name in quotes"), "{both}");
+    let twice = refusal("num.partitions = 1\nnum.partitions = 2\n");
+    assert!(twice.starts_with("server.toml:2:") && twice.contains("num.partitions is set before"), "{twice}");
+    let large = refusal("num.partitions = 99999999999999999999\n");
+    assert!(large.starts_with("server.toml:1:") && large.contains("at most 64 bits"), "{large}");
     assert_eq!(from_file("max.connections = 5\n\"max.connections.per.ip\" = 1").number("max.connections.per.ip"), Some(1));
 }
 

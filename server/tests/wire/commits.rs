@@ -225,3 +225,33 @@ fn g17_a_transaction_coordinator_is_refused_for_good() {
     let response = Client::shared().ask(3, request);
     assert_eq!(response.error_code, ErrorCode::TransactionalIdAuthorizationFailed);
 }
+
+/// As Kafka: what one batch of the offsets topic cannot hold is refused, and a group named twice is told once.
+#[test]
+fn o02_a_commit_fits_a_batch_and_a_group_is_told_once() {
+    let mut client = Client::shared();
+    let group = group(&mut client);
+    let topic = client.topic_with("noted", 300, &[]);
+    let commit_all = |count: i32| {
+        let partitions = (0..count).map(|partition_index| OffsetCommitRequestPartition {
+            partition_index,
+            committed_offset: 5,
+            committed_leader_epoch: -1,
+            committed_metadata: Some("x".repeat(4000).into()),
+        });
+        let topics =
+            vec![OffsetCommitRequestTopic { partitions: partitions.collect(), ..commit_of(&group, &topic, 0).topics[0].clone() }];
+        OffsetCommitRequest { topics, ..commit_of(&group, &topic, 0) }
+    };
+    assert_eq!(commit(&mut client, 8, &commit_all(300)), ErrorCode::UnknownServerError);
+    assert_eq!(commit(&mut client, 8, &commit_all(200)), ErrorCode::None);
+    if external().is_none() {
+        let groups = vec![OffsetFetchRequestGroup { group_id: group.clone(), topics: None, ..Default::default() }; 1000];
+        let request = OffsetFetchRequest { groups, ..Default::default() };
+        let response = client.ask_until(8, &request, |response| !is_loading(response.groups[0].error_code));
+        assert_eq!(response.groups[0].topics[0].partitions.len(), 200);
+        assert!(
+            response.groups[1..].iter().all(|group| group.error_code == ErrorCode::InvalidRequest && group.topics.is_empty())
+        );
+    }
+}

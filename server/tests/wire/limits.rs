@@ -5,11 +5,13 @@ use crate::harness::batch::Batch;
 use crate::harness::broker::Broker;
 use crate::harness::client::{Client, FETCH, PRODUCE, Topic, fetch_request, only_partition, produce_request};
 use crate::harness::connection::Connection;
-use flumen_protocol::ErrorCode;
+use flumen_protocol::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
 use flumen_protocol::fetch::FetchRequest;
 use flumen_protocol::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use flumen_protocol::metadata::MetadataRequest;
 use flumen_protocol::produce::ProduceRequest;
+use flumen_protocol::{ErrorCode, Text};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What requests and replies may take in the brokers of these tests.
@@ -212,4 +214,72 @@ fn a_request_of_a_million_partitions_disturbs_nobody() {
     println!("frame of {} bytes: {grown} bytes more, slowest neighbour {:?}", frame.len(), neighbour.slowest);
     assert!(grown < IN_FLIGHT_BYTES + SLACK_BYTES, "{grown} bytes for a frame of {}", frame.len());
     assert_eq!(hostile.answer::<ListOffsetsRequest>(7, 1).topics[0].partitions.len(), 131_000);
+}
+
+/// A few bytes that name the same thing thousands of times: it is told once, and costs little.
+#[test]
+fn what_is_named_over_and_over_is_told_once() {
+    let Some(broker) = broker() else { return };
+    let mut neighbour = Neighbour::of(&broker);
+    let before = forget_peak(&broker);
+    let named = |name: &'static str| DescribeConfigsResource {
+        resource_type: 4,
+        resource_name: Text::from_static(name),
+        configuration_keys: None,
+    };
+    let resources: Vec<_> = (0..20_000).map(|number| named(if number % 2 == 0 { "1" } else { "001" })).collect();
+    let request = DescribeConfigsRequest { resources, include_synonyms: true, include_documentation: true };
+    let frame = Connection::encode(4, request, 7);
+    let mut hostile: Vec<Client> = (0..8).map(|_| Client::to(&broker)).collect();
+    for client in &mut hostile {
+        client.send_bytes(&frame);
+    }
+    for _ in 0..20 {
+        neighbour.round();
+    }
+    for client in &mut hostile {
+        let results = client.answer::<DescribeConfigsRequest>(4, 7).results;
+        assert_eq!((results.len(), results[0].error_code), (20_000, ErrorCode::None));
+        assert!(results[0].configs.len() > 100);
+        assert!(results[1..].iter().all(|result| result.error_code == ErrorCode::InvalidRequest && result.configs.is_empty()));
+    }
+    let grown = peak_bytes(&broker) - before;
+    println!("{grown} bytes more, slowest neighbour {:?}", neighbour.slowest);
+    assert!(grown < SLACK_BYTES, "{grown} bytes");
+}
+
+/// Clients that always have more requests waiting than a turn deals with, and one that comes new.
+#[test]
+fn who_comes_new_is_served_beside_those_who_always_want_more() {
+    let Some(broker) = broker() else { return };
+    Client::to(&broker).topic_with("wide", 1_000, &[]);
+    let stop = AtomicBool::new(false);
+    let ask = |number| Connection::encode(12, MetadataRequest { topics: None, ..MetadataRequest::default() }, number);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut client = Client::to(&broker);
+                (0..60).for_each(|number| client.send_bytes(&ask(number)));
+                for number in 0.. {
+                    assert_eq!(client.answer::<MetadataRequest>(12, number).error_code, ErrorCode::None);
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    client.send_bytes(&ask(number + 60));
+                }
+            });
+        }
+        let served = std::panic::catch_unwind(|| {
+            for _ in 0..5 {
+                let begun = Instant::now();
+                let mut neighbour = Neighbour::of(&broker);
+                assert!(begun.elapsed() < 5 * PATIENCE, "a new client had to wait for {:?}", begun.elapsed());
+                neighbour.round();
+            }
+        });
+        stop.store(true, Ordering::Relaxed);
+        if let Err(why) = served {
+            std::panic::resume_unwind(why);
+        }
+    });
 }

@@ -10,7 +10,7 @@ mod metadata;
 mod topics;
 mod versions;
 
-use super::{AdminContext, BrokerSettings, Step, finish, handle};
+use super::{AdminContext, BrokerSettings, ConfigDescription, Step, finish, handle};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -19,12 +19,15 @@ use flumen_controller::command::{Command, RegisterBroker};
 use flumen_controller::configs::KafkaConfigRules;
 use flumen_controller::{Endpoint, MetadataImage, StateMachine};
 use flumen_log::{BrokerId, TopicId};
-use flumen_protocol::{Request, Response, Text, create_topics};
+use flumen_protocol::{Request, Response, Text, create_topics, describe_configs};
 
 /// The listener requests come in on.
 const CLIENTS: u16 = 0;
 /// A second listener.
 const INNER: u16 = 1;
+
+/// What an answer may hold.
+const REPLY_BYTES: usize = 1 << 20;
 
 /// A cluster whose controller decides at once.
 struct World {
@@ -82,6 +85,9 @@ impl World {
     }
 
     fn step(&mut self, request: &Request, version: i16, listener: u16) -> Step {
+        if let Request::DescribeConfigs(request) = request {
+            return Step::Reply(self.describe(request.clone(), listener).into());
+        }
         let ids = &mut self.ids;
         let context = AdminContext {
             image: self.machine.image(),
@@ -93,6 +99,22 @@ impl World {
             },
         };
         handle(request, version, context).expect("a request about the cluster")
+    }
+
+    fn describe(
+        &self,
+        request: describe_configs::DescribeConfigsRequest,
+        listener: u16,
+    ) -> describe_configs::DescribeConfigsResponse {
+        let context = AdminContext {
+            image: self.machine.image(),
+            settings: &self.settings,
+            listener,
+            new_topic_id: &mut || unreachable!("nothing is made"),
+        };
+        let mut description = ConfigDescription::new(request, REPLY_BYTES);
+        while description.next(&context).is_some() {}
+        description.into_response()
     }
 
     /// The answer to a request. All that the controller was asked on the way is done.

@@ -6,6 +6,7 @@ use flumen_protocol::{
     ApiKey, ErrorCode, Response, Text,
     find_coordinator::FindCoordinatorRequest,
     offset_commit::{OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic},
+    offset_fetch::OffsetFetchRequest,
 };
 
 use super::{World, client::Line};
@@ -142,4 +143,24 @@ fn a_commit_on_its_way_goes_with_its_topic() {
     assert_eq!(world.known("topic").0, [0; 0]);
     let names: Vec<String> = world.carried.iter().map(|(.., name)| name.clone()).collect();
     assert_eq!(world.restarted().known("topic").0, [0; 0], "{names:?}");
+}
+
+#[test]
+fn g17_a_coordinator_that_still_reads_says_so() {
+    let mut world = old_and_new().restarted_half_read("topic");
+    let line = world.connect(0);
+    let fetch = OffsetFetchRequest { group_id: Text::from("group"), ..OffsetFetchRequest::default() };
+    let mut fetched = |world: &mut World| {
+        world.send(line, 7, fetch.clone());
+        world.settle();
+        match world.reply(line, ApiKey::OffsetFetch, 7) {
+            Some(Response::OffsetFetch(response)) => response.error_code,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(fetched(&mut world), ErrorCode::CoordinatorLoadInProgress);
+    world.send_commit(line, "topic", 3, 0);
+    assert_eq!(world.committed(line), Some(ErrorCode::CoordinatorLoadInProgress));
+    world.release();
+    assert_eq!(fetched(&mut world), ErrorCode::None);
 }

@@ -93,6 +93,8 @@ pub struct BatchError {
     pub message: String,
     /// The records at fault, where it is about records; at most [`BatchError::RECORD_ERRORS_LIMIT`].
     pub record_errors: Vec<RecordError>,
+    /// What was decompressed to find out, in bytes.
+    pub unpacked_bytes: usize,
 }
 
 impl BatchError {
@@ -101,7 +103,7 @@ impl BatchError {
 
     /// A refusal of the batch as a whole.
     pub(crate) fn new(kind: BatchErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), record_errors: Vec::new() }
+        Self { kind, message: message.into(), record_errors: Vec::new(), unpacked_bytes: 0 }
     }
 }
 

@@ -145,12 +145,14 @@ fn walk_and_fit(
     rules: &ValidationRules,
 ) -> Result<ValidatedBatch, BatchError> {
     let payload = if codec == Codec::None { body.clone() } else { decompress(codec, &body, rules)? };
-    let walked = walk(&header, &payload, rules)?;
+    let unpacked_bytes = if codec == Codec::None { 0 } else { payload.len() };
+    let walked = walk(&header, &payload, rules).map_err(|error| BatchError { unpacked_bytes, ..error })?;
     if walked.consecutive && target == codec {
-        return Ok(match rules.timestamp_type {
+        let batch = match rules.timestamp_type {
             TimestampType::CreateTime => patch(header, body, header.attributes.timestamp_type(), walked.max_timestamp),
             TimestampType::LogAppendTime => fit(header, body, rules),
-        });
+        };
+        return Ok(batch.unpacked(unpacked_bytes));
     }
     header.attributes = header.attributes.with_timestamp_type(rules.timestamp_type);
     header.max_timestamp = match rules.timestamp_type {
@@ -164,16 +166,16 @@ fn walk_and_fit(
     };
     let (header, body) = encode_body(header, payload, target, level)
         .map_err(|error| BatchError::new(BatchErrorKind::MessageTooLarge, format!("the batch cannot be encoded: {error}")))?;
-    Ok(ValidatedBatch::vouched(header, body))
+    Ok(ValidatedBatch::vouched(header, body).unpacked(unpacked_bytes))
 }
 
 fn decompress(codec: Codec, body: &[u8], rules: &ValidationRules) -> Result<Bytes, BatchError> {
     compression::decompress(codec, body, rules.decompressed_limit_bytes).map(Bytes::from).map_err(|error| {
-        let kind = match error {
-            CompressionError::TooLarge { .. } => BatchErrorKind::MessageTooLarge,
-            CompressionError::Invalid => BatchErrorKind::InvalidRecord,
+        let (kind, unpacked_bytes) = match error {
+            CompressionError::TooLarge { limit_bytes } => (BatchErrorKind::MessageTooLarge, limit_bytes),
+            CompressionError::Invalid => (BatchErrorKind::InvalidRecord, body.len()),
         };
-        BatchError::new(kind, format!("the batch cannot be decompressed: {error}"))
+        BatchError { unpacked_bytes, ..BatchError::new(kind, format!("the batch cannot be decompressed: {error}")) }
     })
 }
 
@@ -267,7 +269,7 @@ impl RecordFaults {
         let Some(first) = self.errors.first() else { return Ok(()) };
         let kind = if self.timestamp { BatchErrorKind::InvalidTimestamp } else { BatchErrorKind::InvalidRecord };
         let message = format!("{} records are refused; record {}: {}", self.count, first.batch_index, first.message);
-        Err(BatchError { kind, message, record_errors: self.errors })
+        Err(BatchError { kind, message, record_errors: self.errors, unpacked_bytes: 0 })
     }
 }
 

@@ -14,13 +14,26 @@ use crate::{LeaderEpoch, Offset, Timestamp};
 pub struct ValidatedBatch {
     header: BatchHeader,
     body: Bytes,
+    unpacked_bytes: usize,
 }
 
 impl ValidatedBatch {
     /// The caller vouches for both; the header's length is that of the body.
     pub(super) fn vouched(header: BatchHeader, body: Bytes) -> Self {
         debug_assert_eq!(header.total_bytes(), BATCH_OVERHEAD_BYTES + body.len());
-        Self { header, body }
+        Self { header, body, unpacked_bytes: 0 }
+    }
+
+    /// To find it valid, records had to be decompressed to so many bytes.
+    pub(super) const fn unpacked(mut self, bytes: usize) -> Self {
+        self.unpacked_bytes = bytes;
+        self
+    }
+
+    /// What its records came to when they were decompressed to be validated; zero if they were not.
+    #[must_use]
+    pub const fn unpacked_bytes(&self) -> usize {
+        self.unpacked_bytes
     }
 
     /// The header, patched where the rules asked for it.

@@ -31,7 +31,7 @@ pub(super) async fn run(connection: &ConnectionArguments, arguments: AddPartitio
     let admin = Admin::new(connection.cluster().await?);
     let mut totals = Vec::new();
     let mut outcomes = Vec::new();
-    for (name, outcome) in admin.describe_topics(&arguments.topics).await? {
+    for (name, outcome) in admin.describe_topics(&super::unique(&arguments.topics)).await? {
         match outcome {
             Ok(topic) if topic.is_internal && !arguments.force => {
                 let problem = String::from("it is the cluster's own; --force adds partitions all the same");

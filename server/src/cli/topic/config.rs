@@ -126,7 +126,7 @@ pub(super) async fn alter(connection: &ConnectionArguments, arguments: AlterArgu
     alterations.extend(deletions(arguments.delete));
     alterations.extend(with_values(AlterOperation::Append, arguments.append));
     alterations.extend(with_values(AlterOperation::Subtract, arguments.subtract));
-    change(connection, &arguments.topics, alterations, arguments.dry_run).await
+    change(connection, &super::unique(&arguments.topics), alterations, arguments.dry_run).await
 }
 
 fn with_values(operation: AlterOperation, settings: Vec<(String, String)>) -> Vec<ConfigAlteration> {
@@ -155,11 +155,12 @@ async fn change(
 
 async fn describe(connection: &ConnectionArguments, arguments: DescribeArguments) -> Result<(), Failure> {
     let admin = Admin::new(connection.cluster().await?);
-    let resources: Vec<Resource> = arguments.topics.iter().cloned().map(Resource::Topic).collect();
+    let topics = super::unique(&arguments.topics);
+    let resources: Vec<Resource> = topics.iter().cloned().map(Resource::Topic).collect();
     let mut described = Vec::new();
     let mut failed = Vec::new();
     let found = admin.describe_configs(&resources, arguments.docs).await?;
-    for (name, (_, outcome)) in arguments.topics.iter().zip(found) {
+    for (name, (_, outcome)) in topics.iter().zip(found) {
         match outcome {
             Ok(mut configs) => {
                 configs.retain(|config| arguments.keys.is_empty() || arguments.keys.contains(&config.name));
@@ -171,7 +172,7 @@ async fn describe(connection: &ConnectionArguments, arguments: DescribeArguments
     if !described.is_empty() {
         let as_text = || {
             let section = |(name, configs): &(String, Vec<_>)| {
-                let heading = if arguments.topics.len() > 1 { title(name) } else { String::new() };
+                let heading = if topics.len() > 1 { title(name) } else { String::new() };
                 format!("{heading}{}", if arguments.docs { documented(configs) } else { configs_as_text(configs) })
             };
             described.iter().map(section).collect::<Vec<_>>().join("\n")

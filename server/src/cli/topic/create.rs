@@ -56,7 +56,7 @@ pub(super) async fn run(connection: &ConnectionArguments, arguments: CreateArgum
         replication_factor: arguments.replicas,
         configs: arguments.configs.clone(),
     };
-    let wanted: Vec<NewTopic> = arguments.topics.iter().map(topic).collect();
+    let wanted: Vec<NewTopic> = super::unique(&arguments.topics).iter().map(topic).collect();
     let mut outcomes = admin.create_topics(&wanted, arguments.dry_run).await?;
     if arguments.if_not_exists {
         let exists = |problem: &flumen_client::Error| problem.code() == Some(flumen_client::ErrorCode::TopicAlreadyExists);

@@ -104,13 +104,24 @@ pub(super) async fn matching(
     internal: bool,
 ) -> Result<Vec<String>, Failure> {
     if !as_expressions {
-        return Ok(names.to_vec());
+        return Ok(unique(names));
     }
     let expressions = expressions(names)?;
     let topics = admin.list_topics().await?;
     let matches = |name: &str| expressions.iter().any(|expression| expression.is_match(name));
     let found = topics.into_iter().filter(|topic| (internal || !topic.is_internal) && matches(&topic.name));
     Ok(found.map(|topic| topic.name).collect())
+}
+
+/// Each name once, however often it was typed.
+pub(super) fn unique(names: &[String]) -> Vec<String> {
+    let mut unique = Vec::<String>::new();
+    for name in names {
+        if !unique.contains(name) {
+            unique.push(name.clone());
+        }
+    }
+    unique
 }
 
 /// The expressions, each for whole names.
