@@ -252,7 +252,7 @@ impl Run {
                 let mut line = Vec::new();
                 self.arguments.output_format.print(&printed, self.taken, &mut line);
                 if !line.is_empty() && !self.reader_is_gone {
-                    match output::write(&line).map_err(Failure::from) {
+                    match output::write(&line) {
                         // Whoever reads reports is not what records are produced for.
                         Err(Failure::ReaderGone) => self.reader_is_gone = true,
                         outcome => outcome?,
