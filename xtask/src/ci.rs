@@ -4,7 +4,7 @@
 
 use crate::interop;
 use crate::tally::{Outcome, Tally, libtest_counts};
-use crate::{bug_bank, crash, fs_shutdown, fuzz, images, perf, sim, tidy, workspace};
+use crate::{bug_bank, crash, fs_shutdown, full_disk, fuzz, images, perf, sim, tidy, workspace};
 use clap::Args;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -42,6 +42,7 @@ pub(crate) fn run(_options: &Options) -> Outcome<Tally> {
         section(&mut tally, &format!("crash, shards: {shards}"), || crash::run(&crash::Options::of(4, shards, false)));
     }
     section(&mut tally, "power loss on ext4 and xfs", || fs_shutdown::run(&fs_shutdown::Options::of(3)));
+    section(&mut tally, "full disk on ext4 and xfs", || full_disk::run(&full_disk::Options::of(4)));
     section(&mut tally, "crash, control", || crash::run(&crash::Options::of(5, 1, true)));
     println!("ci took {:.0} s", started.elapsed().as_secs_f64());
     Ok(tally)

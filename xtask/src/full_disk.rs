@@ -53,6 +53,13 @@ pub(crate) struct Options {
     disk: DiskOptions,
 }
 
+impl Options {
+    /// So many cycles on each file system.
+    pub(crate) fn of(cycles: u32) -> Self {
+        Self { cycles, disk: DiskOptions::default() }
+    }
+}
+
 pub(crate) fn run(options: &Options) -> Outcome<Tally> {
     let cycles = options.cycles;
     options.disk.run("full-disk", &[("--cycles", cycles.into())], |file_system, seed, tally| {

@@ -150,7 +150,7 @@ fn g17_a_coordinator_that_still_reads_says_so() {
     let mut world = old_and_new().restarted_half_read("topic");
     let line = world.connect(0);
     let fetch = OffsetFetchRequest { group_id: Text::from("group"), ..OffsetFetchRequest::default() };
-    let mut fetched = |world: &mut World| {
+    let fetched = |world: &mut World| {
         world.send(line, 7, fetch.clone());
         world.settle();
         match world.reply(line, ApiKey::OffsetFetch, 7) {
