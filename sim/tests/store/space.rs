@@ -1,6 +1,6 @@
 //! A disk that fills up: appends stop in time, what is refused all the same waits, and nobody has to help.
 
-use crate::bench::{Bench, batch_of, config, is_journal_write, partition};
+use crate::bench::{Bench, OPEN_FILES_MAX, batch_of, config, is_journal_write, partition};
 use flumen_log::Offset;
 use flumen_log::compression::Codec;
 use flumen_log::io::{Completion, FileOperation, IoError, OpenMode, Operation};
@@ -60,6 +60,24 @@ fn a_write_refused_for_want_of_space_is_done_when_there_is_some() {
     bench.fill(slot, 1);
     assert_eq!(ends(&bench, slot), (5, 5));
     assert!(!bench.read_all(slot).is_empty());
+}
+
+/// Nothing is in flight on a file whose write was refused; others are opened, and it must not be closed for them.
+#[test]
+fn a_file_with_a_refused_write_stays_open() {
+    let mut bench = Bench::new();
+    let slots: Vec<PartitionSlot> = (0..).take(2 * OPEN_FILES_MAX).map(|number| bench.create(number, config())).collect();
+    for slot in &slots {
+        bench.fill(*slot, 2);
+    }
+    bench.try_append(slots[0], batch_of(&[(1, 500)], Codec::None)).expect("taken");
+    assert!(settle_without_space(&mut bench) > 0, "something was refused");
+    for slot in &slots[1..] {
+        bench.locate(*slot, 0, 1000, true);
+        bench.end_turn();
+    }
+    bench.tick_after(2000);
+    assert_eq!(ends(&bench, slots[0]), (3, 3));
 }
 
 #[test]
