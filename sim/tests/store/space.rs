@@ -16,6 +16,11 @@ fn settle_without_space(bench: &mut Bench) -> usize {
         FileOperation::Rename { .. } => true,
         _ => false,
     };
+    settle_refusing(bench, takes_room)
+}
+
+/// Turn until nothing is outstanding; some operations are refused.
+fn settle_refusing(bench: &mut Bench, takes_room: impl Fn(&Operation) -> bool) -> usize {
     let mut refused = 0;
     loop {
         bench.store.end_turn(bench.now, &mut bench.io, &mut bench.outputs);
@@ -78,6 +83,22 @@ fn a_file_with_a_refused_write_stays_open() {
     }
     bench.tick_after(2000);
     assert_eq!(ends(&bench, slots[0]), (3, 3));
+}
+
+/// Without a journal nothing becomes durable, and there is none and no room for one: a stop ends all the same, and not in order.
+#[test]
+fn a_stop_ends_where_there_is_no_room_for_a_journal() {
+    let mut bench = Bench::new();
+    let makes_journal = |operation: &Operation| matches!(&operation.kind, FileOperation::Open { path, mode: OpenMode::CreateEmpty } if path.starts_with("journal/"));
+    bench.store.create(partition(0), "topic", config(), &mut bench.io);
+    assert!(settle_refusing(&mut bench, makes_journal) > 0, "something was refused");
+    let slot = bench.store.slot_of(partition(0)).expect("there");
+    bench.try_append(slot, batch_of(&[(1, 500)], Codec::None)).expect("taken");
+    settle_refusing(&mut bench, makes_journal);
+    assert_eq!(ends(&bench, slot), (1, 0));
+    bench.store.stop(bench.now, &mut bench.io);
+    settle_refusing(&mut bench, makes_journal);
+    assert!(bench.store.is_stopped() && bench.store.has_failed());
 }
 
 #[test]
