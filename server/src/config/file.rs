@@ -31,15 +31,13 @@ fn advice(place: &Place<'_>, message: &str, span: Option<Range<usize>>) -> Strin
     let name = |line: &str| line.split('=').next().unwrap_or_default().trim().replace('"', "");
     let wanted = name(line);
     let earlier = || place.text[..line_start].lines().filter(|line| line.contains('=')).map(name);
-    if message.contains("integer") || message.contains("number") {
-        return ": a number has at most 64 bits".to_owned();
-    }
     if earlier().any(|other| other == wanted) {
         return format!(": {wanted} is set before, too; keep one of them");
     }
     let nested = |other: &str| wanted.starts_with(&format!("{other}.")) || other.starts_with(&format!("{wanted}."));
     match earlier().find(|other| nested(other)) {
         Some(other) => format!(": {other} is a setting, too; put the longer name in quotes"),
+        None if message.contains("integer") => ": a number has at most 64 bits".to_owned(),
         None => String::new(),
     }
 }
