@@ -51,7 +51,7 @@ fn change(client: &mut Client, topic: &Topic, changes: &[(&str, i8, Option<&str>
     client.ask(1, request).responses[0].error_code
 }
 
-fn replace(client: &mut Client, topic: &Topic, configs: &[(&str, &str)], validate_only: bool) -> ErrorCode {
+pub fn replace(client: &mut Client, topic: &Topic, configs: &[(&str, &str)], validate_only: bool) -> ErrorCode {
     let config = |(name, value): &(&str, &str)| AlterableConfig { name: (*name).into(), value: Some((*value).into()) };
     let resource = AlterConfigsResource {
         resource_type: TOPIC,

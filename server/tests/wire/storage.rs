@@ -1,10 +1,9 @@
 //! Rules of storage that clients see: D01, D03–D08.
 
+use crate::configs::replace;
 use crate::harness::batch::{Batch, Record, now_ms};
 use crate::harness::broker::{Broker, files_ending};
-use crate::harness::client::{
-    Client, FETCH, PRODUCE, Topic, batches, fetch_request, only_data, only_partition, produce_request, until,
-};
+use crate::harness::client::{Client, FETCH, PRODUCE, Topic, batches, fetch_request, only_data, produce_request, until};
 use flumen_protocol::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
 use flumen_protocol::produce::ProduceRequest;
 use flumen_protocol::{ApiKey, ErrorCode, Response, decode_response};
@@ -110,16 +109,13 @@ fn d04_records_are_deleted_up_to_an_offset() {
     assert_eq!(client.delete_records(&topic, 7, 0).error_code, ErrorCode::UnknownTopicOrPartition);
 }
 
-/// The time a request gives is for replicas, of which there are none here.
+/// The time a request gives is meant for replicas, of which there are none here.
 #[test]
-fn d04_p13_without_time_to_wait_it_is_done_all_the_same() {
+fn d04_without_time_to_wait_it_is_done_all_the_same() {
     let mut client = Client::shared();
     let topic = client.topic("hurried");
     for (offset, timeout_ms) in (0..).zip([0, -1, 1]) {
-        let bytes = Batch::of(&["value"]).encode();
-        let request = ProduceRequest { timeout_ms, ..produce_request(&topic.name, &[(0, &bytes)]) };
-        let result = only_partition(client.ask(PRODUCE, request));
-        assert_eq!((result.error_code, result.base_offset), (ErrorCode::None, offset));
+        client.append(&topic, 0, &Batch::of(&["value"]));
         let partitions = vec![DeleteRecordsPartition { partition_index: 0, offset: -1 }];
         let topics = vec![DeleteRecordsTopic { name: topic.name.clone(), partitions }];
         let deleted = client.ask(2, DeleteRecordsRequest { topics, timeout_ms }).topics.remove(0).partitions.remove(0);
@@ -171,8 +167,8 @@ fn d05_a_time_in_the_future_does_not_break_retention() {
     let Some(broker) = sweeping() else { return };
     let mut client = Client::to(&broker);
     let (hour, now) = (3_600_000, now_ms());
-    let settings = [("retention.ms", "3600000"), ("segment.bytes", "1048576")];
-    let topic = client.topic_with("future", 1, &settings);
+    let kept = [("retention.ms", "-1"), ("segment.bytes", "1048576")];
+    let topic = client.topic_with("future", 1, &kept);
     let farther = client.produce(&topic, 0, &Batch::of(&["too far"]).at(now + 2 * hour));
     assert_eq!(farther.error_code, ErrorCode::InvalidTimestamp, "message.timestamp.after.max.ms is an hour");
     // Two batches a segment.
@@ -180,16 +176,19 @@ fn d05_a_time_in_the_future_does_not_break_retention() {
     for time in [now - DAY_MS, now - DAY_MS, now - DAY_MS, now + hour / 2, now - DAY_MS, now - DAY_MS, now] {
         client.append(&topic, 0, &batch(time));
     }
+    let settings = [("retention.ms", "3600000"), ("segment.bytes", "1048576")];
+    assert_eq!(replace(&mut client, &topic, &settings, false), ErrorCode::None);
     until("the old segment is gone", || (client.list_offset(&topic, 0, -2).offset == 2).then_some(()));
     let swept = client.topic_with("swept", 1, &settings);
     client.append(&swept, 0, &Batch::of(&["old"]).at(now - DAY_MS));
     until("a later sweep", || (client.list_offset(&swept, 0, -2).offset == 1).then_some(()));
     assert_eq!(client.list_offset(&topic, 0, -2).offset, 2, "what is not over keeps what came after it");
-    let limits = [("retention.bytes", "1600000"), ("segment.bytes", "1048576")];
-    let sized = client.topic_with("future-sized", 1, &limits);
+    let sized = client.topic_with("future-sized", 1, &kept);
     for time in [now + hour / 2, now, now, now, now] {
         client.append(&sized, 0, &batch(time));
     }
+    let limits = [("retention.bytes", "1400000"), ("segment.bytes", "1048576")];
+    assert_eq!(replace(&mut client, &sized, &limits, false), ErrorCode::None);
     until("it is large enough without", || (client.list_offset(&sized, 0, -2).offset == 2).then_some(()));
 }
 
