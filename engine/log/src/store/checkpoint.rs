@@ -174,7 +174,7 @@ impl Store {
         let trail = trail.map(|step| Step::Write(step.at, Bytes::from(step.bytes)));
         let open = Step::Open(log.path(STATE_FILE_NAME), OpenMode::ReadWrite);
         let end = [Step::Write(state.copy_offset(), content), Step::Sync(SyncScope::Data), Step::Close];
-        self.scripts.start([open].into_iter().chain(trail).chain(end), Then::StateRecorded { slot }, io);
+        self.scripts.start_first([open].into_iter().chain(trail).chain(end), Then::StateRecorded { slot }, io);
         if mutants::is(Mutant::B41) && !wants.removed {
             self.journal.release(slot, point.offset, point.position);
         }
