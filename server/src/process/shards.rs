@@ -52,7 +52,7 @@ pub(super) fn spawn(plan: Plan, limits: Limits, postboxes: Vec<ShardPostbox<Mail
     }
     for (((number, core), postbox), recovered) in (0u16..).zip(plan.cores).zip(postboxes).zip(recovered) {
         let shard = ShardId(number);
-        let settings = shard_settings::settings(&plan.config, shard, shards, limits.clone(), paths.clone());
+        let settings = shard_settings::settings(&plan.config, shard, shards, limits.clone(), plan.open_files, paths.clone());
         let reactor_settings =
             ReactorSettings { core, max_connections: limits.connections, accept_at_once: false, ..ReactorSettings::new(shard) };
         let listeners = sockets.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>();
