@@ -21,15 +21,18 @@ impl SimDisk {
         self.forget_process();
     }
 
-    /// The process dies: what was done stays in the page cache.
-    pub fn crash_process(&mut self, random: &mut Random) {
+    /// The process dies: what was done stays in the page cache, but pages on which a sync failed may be forgotten. Whether some
+    /// were.
+    pub fn crash_process(&mut self, random: &mut Random) -> bool {
         self.finish_some(self.faults.late_writes, random);
+        let mut forgotten = false;
         if random.one_in(2) {
             for file in self.files.values_mut() {
-                file.evict();
+                forgotten |= file.evict();
             }
         }
         self.forget_process();
+        forgotten
     }
 
     /// Whether a new process gets the lock: only when no operation of a dead one is left.
