@@ -13,6 +13,8 @@ use flumen_sim::disk::SimDisk;
 use flumen_sim::random::Random;
 
 pub(crate) const JOURNAL_FILE_BYTES: u64 = 256 << 10;
+/// Segment files kept open.
+pub(crate) const OPEN_FILES_MAX: usize = 6;
 
 pub(crate) struct Bench {
     pub(crate) disk: SimDisk,
@@ -75,6 +77,7 @@ impl Bench {
             journal_queue_bytes: 10_000,
             free_space_floor_bytes: 1 << 20,
             retention_check_ms: 1000,
+            open_files_max: OPEN_FILES_MAX,
             ..StoreSettings::of_shard(ShardId(0), 1)
         };
         let store = Store::new(settings, recovery.shards.remove(0), Owner(0));

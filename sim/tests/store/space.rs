@@ -1,6 +1,6 @@
 //! A disk that fills up: appends stop in time, what is refused all the same waits, and nobody has to help.
 
-use crate::bench::{Bench, batch_of, config, is_journal_write, partition};
+use crate::bench::{Bench, OPEN_FILES_MAX, batch_of, config, is_journal_write, partition};
 use flumen_log::Offset;
 use flumen_log::compression::Codec;
 use flumen_log::io::{Completion, FileOperation, IoError, OpenMode, Operation};
@@ -16,6 +16,11 @@ fn settle_without_space(bench: &mut Bench) -> usize {
         FileOperation::Rename { .. } => true,
         _ => false,
     };
+    settle_refusing(bench, takes_room)
+}
+
+/// Turn until nothing is outstanding; some operations are refused.
+fn settle_refusing(bench: &mut Bench, takes_room: impl Fn(&Operation) -> bool) -> usize {
     let mut refused = 0;
     loop {
         bench.store.end_turn(bench.now, &mut bench.io, &mut bench.outputs);
@@ -60,6 +65,40 @@ fn a_write_refused_for_want_of_space_is_done_when_there_is_some() {
     bench.fill(slot, 1);
     assert_eq!(ends(&bench, slot), (5, 5));
     assert!(!bench.read_all(slot).is_empty());
+}
+
+/// Nothing is in flight on a file whose write was refused; others are opened, and it must not be closed for them.
+#[test]
+fn a_file_with_a_refused_write_stays_open() {
+    let mut bench = Bench::new();
+    let slots: Vec<PartitionSlot> = (0..).take(2 * OPEN_FILES_MAX).map(|number| bench.create(number, config())).collect();
+    for slot in &slots {
+        bench.fill(*slot, 2);
+    }
+    bench.try_append(slots[0], batch_of(&[(1, 500)], Codec::None)).expect("taken");
+    assert!(settle_without_space(&mut bench) > 0, "something was refused");
+    for slot in &slots[1..] {
+        bench.locate(*slot, 0, 1000, true);
+        bench.end_turn();
+    }
+    bench.tick_after(2000);
+    assert_eq!(ends(&bench, slots[0]), (3, 3));
+}
+
+/// Without a journal nothing becomes durable, and there is none and no room for one: a stop ends all the same, and not in order.
+#[test]
+fn a_stop_ends_where_there_is_no_room_for_a_journal() {
+    let mut bench = Bench::new();
+    let makes_journal = |operation: &Operation| matches!(&operation.kind, FileOperation::Open { path, mode: OpenMode::CreateEmpty } if path.starts_with("journal/"));
+    bench.store.create(partition(0), "topic", config(), &mut bench.io);
+    assert!(settle_refusing(&mut bench, makes_journal) > 0, "something was refused");
+    let slot = bench.store.slot_of(partition(0)).expect("there");
+    bench.try_append(slot, batch_of(&[(1, 500)], Codec::None)).expect("taken");
+    settle_refusing(&mut bench, makes_journal);
+    assert_eq!(ends(&bench, slot), (1, 0));
+    bench.store.stop(bench.now, &mut bench.io);
+    settle_refusing(&mut bench, makes_journal);
+    assert!(bench.store.is_stopped() && bench.store.has_failed());
 }
 
 #[test]

@@ -226,7 +226,7 @@ impl Load {
                 self.lanes[lane].next_sequence += i32::try_from(records).unwrap_or_default();
             }
             Err(AppendError::NotReady | AppendError::NoSpace | AppendError::JournalGrows) => {}
-            Err(AppendError::TooLarge { bytes_max }) if bytes_max < bytes => {}
+            Err(AppendError::TooLarge { bytes_max }) if bytes_max < batch.total_bytes() => {}
             Err(error) => self.faults.push(format!("{partition:?}: append refused: {error:?}")),
         }
     }

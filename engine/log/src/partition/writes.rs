@@ -148,6 +148,11 @@ impl PartitionLog {
         Some(Rest { write, operation: write_operation(&file, found.position, found.pieces.clone()), file })
     }
 
+    /// Whether a segment has writes that are not done.
+    pub(crate) fn has_writes_to(&self, base: Offset) -> bool {
+        self.writes.iter().any(|write| write.segment_base == base)
+    }
+
     /// A write that was refused is not wanted any more.
     pub(crate) fn abandon_write(&mut self, write: u64) {
         if let Some(found) = self.writes.iter_mut().find(|candidate| candidate.id == write) {

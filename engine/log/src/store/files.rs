@@ -82,14 +82,16 @@ impl Store {
         while self.open.len() > self.settings.open_files_max && looks > 0 {
             looks -= 1;
             let Some((slot, base)) = self.open.pop_front() else { break };
-            let log = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut);
-            let Some(segment) = log.and_then(|log| log.segments.get_mut(&base)) else { continue };
+            let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { continue };
+            // One that was refused for want of space is asked for again, on the same file.
+            let is_written = log.has_writes_to(base);
+            let Some(segment) = log.segments.get_mut(&base) else { continue };
             if segment.dirty {
                 // It cannot be closed before it is synced, which a checkpoint does.
                 self.checkpoints_due.insert(slot);
             }
             let recently_used = core::mem::take(&mut segment.used);
-            if recently_used || !segment.may_close() {
+            if recently_used || is_written || !segment.may_close() {
                 self.open.push_back((slot, base));
                 continue;
             }

@@ -66,6 +66,11 @@ impl Room {
         self.left_bytes == 0 || self.unseen_bytes == 0
     }
 
+    /// Whether the journal needs a file for which there was no room.
+    pub(super) const fn journal_waits(&self) -> bool {
+        self.journal_waits
+    }
+
     /// Whether what is written is written.
     pub(super) fn holds_nothing_back(&self) -> bool {
         self.refused.is_empty()

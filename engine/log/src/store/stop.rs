@@ -54,6 +54,11 @@ impl Store {
         if self.failed.is_some() || !self.is_stopping() {
             return;
         }
+        let at_rest = self.operations.is_empty() && self.scripts.is_empty();
+        if self.stop == Stop::Draining && at_rest && self.room.journal_waits() && !self.is_drained() {
+            // Nothing is under way that could make room, and nobody looks for any now.
+            return self.fail(crate::io::IoError::NO_SPACE);
+        }
         if self.stop == Stop::Draining && self.is_drained() {
             let behind: Vec<PartitionSlot> = self.slots().into_iter().filter(|slot| self.is_behind(*slot)).collect();
             if behind.is_empty() {

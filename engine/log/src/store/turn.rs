@@ -186,8 +186,8 @@ impl Store {
         if self.journal_file_coming || (self.is_stopping() && self.journal.queue_bytes() == 0) {
             return;
         }
-        // The first one is needed to work at all.
-        if !self.has_space_for_journal() && self.journal.has_files() {
+        // The first one is needed to work at all, and what a stop has to bring to its end may use what is kept in reserve.
+        if !self.has_space_for_journal() && self.journal.has_files() && !self.is_stopping() {
             return;
         }
         let Some((name, file_bytes)) = self.journal.next_file(self.settings.journal_bytes_at_start) else { return };
