@@ -194,7 +194,11 @@ impl World {
     }
 
     fn rot_before_point(&mut self, index: usize) {
-        let Some(state) = self.state_of(index).filter(|state| !self.allowed.is_damaged(state.partition)) else { return };
+        // Outside the journal a D that was written and not synced may be lost, and then the damage lies past the one that counts,
+        // where it looks like a torn tail.
+        let is_journaled = |state: &PartitionState| state.durability == Durability::Journaled;
+        let state = self.state_of(index).filter(|state| is_journaled(state) && !self.allowed.is_damaged(state.partition));
+        let Some(state) = state else { return };
         let point = state.point;
         let below = |base: Offset, length: u64| if base == point.segment_base { point.segment_bytes } else { length };
         let segments = self.segments_of(index).into_iter().filter(|(base, _, _)| *base <= point.segment_base);
@@ -254,7 +258,8 @@ impl World {
     }
 
     fn rot_state(&mut self, index: usize) {
-        let Some(state) = self.state_of(index) else { return };
+        // One fault at a time: damage before D would lie past the older one.
+        let Some(state) = self.state_of(index).filter(|state| !self.allowed.is_damaged(state.partition)) else { return };
         let identity = self.models[index].identity;
         let path = format!("{}/{STATE_FILE_NAME}", self.models[index].directory());
         let newer = (state.counter % 2) * COPY_BYTES as u64;

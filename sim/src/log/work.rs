@@ -156,7 +156,7 @@ impl World {
     }
 
     pub(super) fn removed(&mut self, store: usize, partition: TopicPartition) {
-        if self.failed.contains(&store) {
+        if self.failed.contains(&store) || self.stores[store].0.has_failed() {
             // A store that failed has let go of the partition and touches no file any more: the next start finds out what is there.
             return;
         }

@@ -359,7 +359,6 @@ impl World {
         }
         if !done(self) {
             self.violation(alloc::format!("no progress: {what}"));
-            self.trace.note(format_args!("DUMP {:#?}", self.stores.iter().map(|(store, _)| store).collect::<Vec<_>>()));
         }
     }
 
