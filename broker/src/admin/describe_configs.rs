@@ -3,13 +3,14 @@
 //! A few bytes can ask for a great deal: the resources are described one by one, so that the shard can see to others between
 //! them, each only once, and no more of them than an answer may hold.
 
-use super::AdminContext;
+use super::BrokerSettings;
 use super::answers::Fault;
 use super::config_resource::{self, ResourceKind};
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use flumen_controller::MetadataImage;
 use flumen_controller::configs::{
     ConfigEntry, ConfigSynonym, ConfigType, describe_broker, describe_broker_default, describe_topic,
 };
@@ -20,6 +21,13 @@ use flumen_protocol::describe_configs::{
     DescribeConfigsResult, DescribeConfigsSynonym,
 };
 use flumen_protocol::{ErrorCode, Text};
+
+/// What is described.
+#[derive(Clone, Copy)]
+struct Cluster<'a> {
+    image: &'a MetadataImage,
+    settings: &'a BrokerSettings,
+}
 
 /// About what anything takes beside its strings.
 const ENTRY_BYTES: usize = 16;
@@ -49,7 +57,7 @@ impl ConfigDescription {
     }
 
     /// Describe the next resource: the bytes that took, or `None` if all are described.
-    pub fn next(&mut self, context: &AdminContext<'_>) -> Option<usize> {
+    pub fn next(&mut self, image: &MetadataImage, settings: &BrokerSettings) -> Option<usize> {
         let resource = self.request.resources.get(self.results.len())?;
         let refuse = |message: String| refused(resource, (ErrorCode::InvalidRequest, message.into()));
         let result = if !self.described.insert(Resource::of(resource)) {
@@ -57,7 +65,7 @@ impl ConfigDescription {
         } else if self.room_bytes == 0 {
             refuse("The answer would be too large: ask for fewer resources at once.".into())
         } else {
-            describe(resource, &self.request, context)
+            describe(resource, &self.request, Cluster { image, settings })
         };
         let bytes = size(&result);
         self.room_bytes = self.room_bytes.saturating_sub(bytes);
@@ -105,12 +113,8 @@ fn named(resource: &DescribeConfigsResource) -> DescribeConfigsResult {
     }
 }
 
-fn describe(
-    resource: &DescribeConfigsResource,
-    request: &DescribeConfigsRequest,
-    context: &AdminContext<'_>,
-) -> DescribeConfigsResult {
-    match entries(resource, context) {
+fn describe(resource: &DescribeConfigsResource, request: &DescribeConfigsRequest, cluster: Cluster<'_>) -> DescribeConfigsResult {
+    match entries(resource, cluster) {
         Ok(entries) => {
             // No keys named is all of them, as is an empty list.
             let keys = resource.configuration_keys.as_ref().filter(|keys| !keys.is_empty());
@@ -122,31 +126,31 @@ fn describe(
     }
 }
 
-fn entries(resource: &DescribeConfigsResource, context: &AdminContext<'_>) -> Result<Vec<ConfigEntry>, Fault> {
+fn entries(resource: &DescribeConfigsResource, cluster: Cluster<'_>) -> Result<Vec<ConfigEntry>, Fault> {
     let name = resource.resource_name.as_str();
     match ResourceKind::of(resource.resource_type) {
-        ResourceKind::Topic => topic(name, context),
-        ResourceKind::Broker => broker(name, context),
+        ResourceKind::Topic => topic(name, cluster),
+        ResourceKind::Broker => broker(name, cluster),
         ResourceKind::Unserved(what) => Err(config_resource::unserved(what)),
         ResourceKind::Unknown => Err(config_resource::unknown(resource.resource_type)),
     }
 }
 
-fn topic(name: &str, context: &AdminContext<'_>) -> Result<Vec<ConfigEntry>, Fault> {
+fn topic(name: &str, cluster: Cluster<'_>) -> Result<Vec<ConfigEntry>, Fault> {
     names::check(name).map_err(|refusal| (ErrorCode::InvalidTopicException, Text::from(refusal.message)))?;
-    if context.image.topic(name).is_none() {
+    if cluster.image.topic(name).is_none() {
         return Err((ErrorCode::UnknownTopicOrPartition, format!("The topic '{name}' does not exist.").into()));
     }
-    let overrides = context.image.topic_configs(name).map(AsRef::as_ref);
-    Ok(describe_topic(overrides, &context.settings.layers(context.image)))
+    let overrides = cluster.image.topic_configs(name).map(AsRef::as_ref);
+    Ok(describe_topic(overrides, &cluster.settings.layers(cluster.image)))
 }
 
-fn broker(name: &str, context: &AdminContext<'_>) -> Result<Vec<ConfigEntry>, Fault> {
-    let layers = context.settings.layers(context.image);
+fn broker(name: &str, cluster: Cluster<'_>) -> Result<Vec<ConfigEntry>, Fault> {
+    let layers = cluster.settings.layers(cluster.image);
     if name.is_empty() {
         return Ok(describe_broker_default(layers.dynamic_default));
     }
-    let own = context.settings.broker;
+    let own = cluster.settings.broker;
     match name.parse().map(BrokerId) {
         Ok(id) if id == own => Ok(describe_broker(&layers)),
         Ok(other) => {

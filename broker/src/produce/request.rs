@@ -41,8 +41,6 @@ pub(crate) struct ProduceGather {
     results: Vec<Option<ProduceResult>>,
     owners_outstanding: usize,
     acks: Option<Acks>,
-    /// What had to be decompressed.
-    unpacked_bytes: usize,
 }
 
 impl Shard {
@@ -62,14 +60,14 @@ impl Shard {
         } else {
             None
         };
-        let mut gather =
-            ProduceGather { topics: Vec::new(), results: Vec::new(), owners_outstanding: 0, acks, unpacked_bytes: 0 };
+        let mut gather = ProduceGather { topics: Vec::new(), results: Vec::new(), owners_outstanding: 0, acks };
         let mut per_owner = BTreeMap::<ShardId, Vec<ProduceEntry>>::new();
+        let mut unpacked_bytes = 0;
         for topic in request.topic_data {
-            self.split_topic(turn, way.version, client, &mut gather, refusal.as_ref(), topic, &mut per_owner);
+            unpacked_bytes += self.split_topic(turn, way.version, client, &mut gather, refusal.as_ref(), topic, &mut per_owner);
         }
-        if gather.unpacked_bytes > 0 {
-            self.fairness.unpack(way.ticket.connection, gather.unpacked_bytes);
+        if unpacked_bytes > 0 {
+            self.fairness.unpack(way.ticket.connection, unpacked_bytes);
         }
         gather.owners_outstanding = per_owner.len();
         if per_owner.is_empty() {
@@ -86,6 +84,7 @@ impl Shard {
         }
     }
 
+    /// Check a topic's batches and sort them by owner. What had to be decompressed, in bytes.
     #[expect(clippy::too_many_arguments, reason = "one step of start_produce, taken out for its length")]
     fn split_topic(
         &mut self,
@@ -96,7 +95,8 @@ impl Shard {
         refusal: Option<&ProduceResult>,
         data: TopicProduceData,
         per_owner: &mut BTreeMap<ShardId, Vec<ProduceEntry>>,
-    ) {
+    ) -> usize {
+        let mut unpacked_bytes = 0;
         let mut part =
             TopicPart { name: data.name, id: data.topic_id, partitions: Vec::with_capacity(data.partition_data.len()) };
         let topic = self.metadata.resolve(&part.name, part.id, version >= BY_ID_VERSION).cloned();
@@ -126,7 +126,7 @@ impl Shard {
                     Some(Records::Remote { .. }) | None => bytes::Bytes::new(),
                 };
                 let validated = RecordBatch::validate(bytes, rules);
-                gather.unpacked_bytes += validated
+                unpacked_bytes += validated
                     .as_ref()
                     .map_or_else(|error| error.unpacked_bytes, flumen_log::batch::ValidatedBatch::unpacked_bytes);
                 let batch = validated.map_err(batch_refusal)?;
@@ -142,6 +142,7 @@ impl Shard {
             }
         }
         gather.topics.push(part);
+        unpacked_bytes
     }
 
     /// An owner has answered.

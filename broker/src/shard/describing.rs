@@ -6,7 +6,7 @@ use flumen_log::io::ConnectionId;
 use flumen_protocol::describe_configs::DescribeConfigsRequest;
 
 use super::{Return, Shard};
-use crate::admin::{AdminContext, ConfigDescription};
+use crate::admin::ConfigDescription;
 
 /// A DescribeConfigs under way.
 #[derive(Debug)]
@@ -26,15 +26,8 @@ impl Shard {
     /// Describe as much as the turn has room for.
     pub(super) fn describe_on(&mut self, id: ConnectionId) {
         let Some(mut describing) = self.describing.remove(&id) else { return };
-        let random = &mut self.metadata.random;
-        let context = AdminContext {
-            image: &self.metadata.image,
-            settings: &self.settings.admin,
-            listener: self.connections.get(&id).map_or(0, |connection| connection.listener),
-            new_topic_id: &mut || random.topic_id(),
-        };
         while self.fairness.may_start(self.settings.limits.control_bytes_per_turn) {
-            let Some(bytes) = describing.description.next(&context) else {
+            let Some(bytes) = describing.description.next(&self.metadata.image, &self.settings.admin) else {
                 let Describing { way, description } = describing;
                 return self.answer(&way, description.into_response());
             };

@@ -25,23 +25,26 @@ pub(super) fn read(path: &Path, text: &str, given: &mut Given) {
 
 /// What to do about it, where that can be told.
 fn advice(place: &Place<'_>, message: &str, span: Option<Range<usize>>) -> String {
-    let at = span.map_or(0, |span| span.start).min(place.text.len());
-    let line_start = place.text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let before = place.before(span);
+    let line_start = line_start(before);
     let line = place.text[line_start..].lines().next().unwrap_or_default();
     let name = |line: &str| line.split('=').next().unwrap_or_default().trim().replace('"', "");
     let wanted = name(line);
-    let earlier = || place.text[..line_start].lines().filter(|line| line.contains('=')).map(name);
-    if message.contains("integer") || message.contains("number") {
-        return ": a number has at most 64 bits".to_owned();
-    }
+    let earlier = || before[..line_start].lines().filter(|line| line.contains('=')).map(name);
     if earlier().any(|other| other == wanted) {
         return format!(": {wanted} is set before, too; keep one of them");
     }
     let nested = |other: &str| wanted.starts_with(&format!("{other}.")) || other.starts_with(&format!("{wanted}."));
     match earlier().find(|other| nested(other)) {
         Some(other) => format!(": {other} is a setting, too; put the longer name in quotes"),
+        None if message.contains("integer") => ": a number has at most 64 bits".to_owned(),
         None => String::new(),
     }
+}
+
+/// Where the line begins that a text ends in.
+fn line_start(text: &str) -> usize {
+    text.rfind('\n').map_or(0, |end| end + 1)
 }
 
 /// A file, to tell places in it.
@@ -51,10 +54,15 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn origin(&self, span: Option<Range<usize>>) -> Origin {
+    /// What stands before it.
+    fn before(&self, span: Option<Range<usize>>) -> &str {
         let until = span.map_or(0, |span| span.start).min(self.text.len());
-        let before = self.text.get(..until).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        self.text.get(..until).unwrap_or_default()
+    }
+
+    fn origin(&self, span: Option<Range<usize>>) -> Origin {
+        let before = self.before(span);
+        let line_start = line_start(before);
         Origin::File {
             path: self.path.into(),
             line: before.matches('\n').count() + 1,

@@ -7,7 +7,7 @@
 //! beside those that go on.
 
 use super::payload::{Identity, Random};
-use super::shift::{Refusal, is_retriable};
+use super::shift::{Counts, Refusal, is_retriable};
 use super::wire::Connection;
 use crate::tally::Outcome;
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use flumen_protocol::init_producer_id::InitProducerIdRequest;
 use flumen_protocol::produce::{PartitionProduceData, PartitionProduceResponse, ProduceRequest, TopicProduceData};
 use flumen_protocol::{ApiKey, ErrorCode, Records, Request, Response, Text};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Partitions of every topic.
@@ -85,6 +85,8 @@ struct Open {
 pub(crate) struct Worker {
     id: u32,
     kind: Kind,
+    /// What is acknowledged to it is promised.
+    is_kept: bool,
     partition: i32,
     producer: ProducerInfo,
     next: u32,
@@ -170,6 +172,7 @@ impl Ledger {
             workers.push(Worker {
                 id: self.workers,
                 kind,
+                is_kept: kind.is_kept(self.promise),
                 partition: i32::try_from(random.within(0..u64::try_from(PARTITIONS)?))?,
                 producer,
                 next: 0,
@@ -284,7 +287,7 @@ impl Ledger {
 
 impl Worker {
     /// Produces until the connection ends, or it is told to stop, or is refused, which a healthy broker has no reason for.
-    pub(super) fn work(&mut self, address: &str, count: &AtomicUsize, stop: &AtomicBool) -> Option<Refusal> {
+    pub(super) fn work(&mut self, address: &str, counts: &Counts, stop: &AtomicBool) -> Option<Refusal> {
         let Ok(mut connection) = Connection::open(address) else { return None };
         loop {
             if stop.load(Ordering::Relaxed) {
@@ -298,7 +301,8 @@ impl Worker {
             }
             match self.answer(&mut connection) {
                 Ok(result) if result.error_code == ErrorCode::None => {
-                    count.fetch_add(1, Ordering::Relaxed);
+                    counts.acknowledged.fetch_add(1, Ordering::Relaxed);
+                    counts.promised.fetch_add(usize::from(self.is_kept), Ordering::Relaxed);
                 }
                 Ok(result) => {
                     let what = format!("{} {}", self.kind.topic, self.partition);

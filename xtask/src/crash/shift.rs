@@ -13,10 +13,17 @@ pub(super) fn is_retriable(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::KafkaStorageError | ErrorCode::RequestTimedOut)
 }
 
+/// Batches acknowledged, and of these those that must be there whatever comes.
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) acknowledged: AtomicUsize,
+    pub(super) promised: AtomicUsize,
+}
+
 /// Producers at work in the background.
 pub(crate) struct Shift {
     threads: Vec<std::thread::JoinHandle<(Worker, Option<Refusal>)>>,
-    count: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
     refused: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
 }
@@ -29,12 +36,12 @@ pub(crate) struct Refusal {
 
 impl Shift {
     pub(crate) fn begin(address: &str, workers: Vec<Worker>) -> Self {
-        let (count, refused, stop) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let (counts, refused, stop) = (Arc::<Counts>::default(), Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
         let start = |mut worker: Worker| {
-            let (address, count, refused) = (address.to_owned(), Arc::clone(&count), Arc::clone(&refused));
+            let (address, counts, refused) = (address.to_owned(), Arc::clone(&counts), Arc::clone(&refused));
             let stop = Arc::clone(&stop);
             std::thread::spawn(move || {
-                let refusal = worker.work(&address, &count, &stop);
+                let refusal = worker.work(&address, &counts, &stop);
                 if refusal.is_some() {
                     refused.fetch_add(1, Ordering::Relaxed);
                 }
@@ -42,12 +49,17 @@ impl Shift {
             })
         };
         let threads = workers.into_iter().map(start).collect();
-        Self { threads, count, refused, stop }
+        Self { threads, counts, refused, stop }
     }
 
     /// Batches acknowledged.
     pub(crate) fn acknowledged(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
+        self.counts.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// Those of them that must be there whatever comes.
+    fn promised(&self) -> usize {
+        self.counts.promised.load(Ordering::Relaxed)
     }
 
     /// Producers that were refused and have stopped.
@@ -81,7 +93,7 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// Lets the workers work, and ends the broker so much time after so many batches were acknowledged. The refusals.
+/// Lets the workers work, and ends the broker so much time after so many batches were acknowledged for good. The refusals.
 pub(crate) fn work_and_end(
     mut broker: Broker,
     workers: Vec<Worker>,
@@ -91,7 +103,7 @@ pub(crate) fn work_and_end(
 ) -> Outcome<Vec<Refusal>> {
     let shift = Shift::begin(&broker.address, workers);
     let deadline = Instant::now() + Duration::from_secs(30);
-    while shift.acknowledged() < batches && Instant::now() < deadline {
+    while shift.promised() < batches && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(1));
     }
     std::thread::sleep(delay);

@@ -86,7 +86,7 @@ impl World {
 
     fn step(&mut self, request: &Request, version: i16, listener: u16) -> Step {
         if let Request::DescribeConfigs(request) = request {
-            return Step::Reply(self.describe(request.clone(), listener).into());
+            return Step::Reply(self.describe(request.clone()).into());
         }
         let ids = &mut self.ids;
         let context = AdminContext {
@@ -101,19 +101,9 @@ impl World {
         handle(request, version, context).expect("a request about the cluster")
     }
 
-    fn describe(
-        &self,
-        request: describe_configs::DescribeConfigsRequest,
-        listener: u16,
-    ) -> describe_configs::DescribeConfigsResponse {
-        let context = AdminContext {
-            image: self.machine.image(),
-            settings: &self.settings,
-            listener,
-            new_topic_id: &mut || unreachable!("nothing is made"),
-        };
+    fn describe(&self, request: describe_configs::DescribeConfigsRequest) -> describe_configs::DescribeConfigsResponse {
         let mut description = ConfigDescription::new(request, REPLY_BYTES);
-        while description.next(&context).is_some() {}
+        while description.next(self.machine.image(), &self.settings).is_some() {}
         description.into_response()
     }
 

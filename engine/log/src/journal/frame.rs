@@ -70,8 +70,6 @@ pub struct FrameBuilder {
     sum: u32,
     /// How many of the buffer's own bytes are part of it. What is shared is part of it from the start.
     summed_bytes: usize,
-    /// Bytes in `sum`.
-    summed_total: usize,
 }
 
 impl FrameBuilder {
@@ -80,7 +78,7 @@ impl FrameBuilder {
     pub fn new(mut buffer: AlignedBuffer) -> Self {
         buffer.clear();
         buffer.put(&[0; FRAME_HEADER_BYTES]);
-        Self { buffer, entries: 0, sum: 0, summed_bytes: FRAME_HEADER_BYTES, summed_total: 0 }
+        Self { buffer, entries: 0, sum: 0, summed_bytes: FRAME_HEADER_BYTES }
     }
 
     /// Add an append.
@@ -98,10 +96,8 @@ impl FrameBuilder {
         self.sum_up();
         self.buffer.put(summed);
         self.buffer.put_shared(batch.body());
-        let summed_bytes = batch.total_bytes() - CRC_START_BYTES;
-        self.sum = checksum::combine(self.sum, header.crc, summed_bytes);
+        self.sum = checksum::combine(self.sum, header.crc, batch.total_bytes() - CRC_START_BYTES);
         self.summed_bytes = self.buffer.own().len();
-        self.summed_total += summed_bytes;
     }
 
     /// What header and entries would take, without padding, if this batch were added.
@@ -121,7 +117,6 @@ impl FrameBuilder {
         let rest = &self.buffer.own()[self.summed_bytes..];
         self.sum = crc32c::crc32c_append(self.sum, rest);
         self.summed_bytes += rest.len();
-        self.summed_total += rest.len();
     }
 
     /// Add an append whose batches lie in `pieces`.
@@ -165,12 +160,12 @@ impl FrameBuilder {
         header[40..48].copy_from_slice(&position.sequence.to_be_bytes());
         header[48..56].copy_from_slice(&completed_through.to_be_bytes());
         header[56..60].copy_from_slice(&self.entries.to_be_bytes());
-        let checksum = if self.summed_total == 0 {
+        let checksum = if self.summed_bytes == FRAME_HEADER_BYTES {
             crc32c::crc32c(&self.buffer.own()[LENGTH_AT..])
         } else {
             self.sum_up();
             let header = crc32c::crc32c(&self.buffer.own()[LENGTH_AT..FRAME_HEADER_BYTES]);
-            checksum::combine(header, self.sum, self.summed_total)
+            checksum::combine(header, self.sum, length - FRAME_HEADER_BYTES)
         };
         self.buffer.own_mut()[CHECKSUM_AT..LENGTH_AT].copy_from_slice(&checksum.to_be_bytes());
         self.buffer.pad();

@@ -48,7 +48,8 @@ impl Scrub {
     /// A part was read and checked.
     pub(super) fn done(&mut self, request: &ScrubRequest) {
         self.reading = None;
-        let bytes = request.next.saturating_sub(request.position);
+        // Where nothing was asked for, the segment has no more, and nothing was read.
+        let bytes = if request.asked { request.next.saturating_sub(request.position) } else { 0 };
         self.at.2 = request.next;
         self.scrubbed_bytes += bytes;
         let wait_ms = bytes.saturating_mul(1000).checked_div(self.bytes_per_second).unwrap_or_default();

@@ -8,7 +8,7 @@ use super::operations::Then;
 use super::script::{Step, write_file};
 use super::{PartitionSlot, Store};
 use crate::codec::Fields;
-use crate::io::{Io, OpenMode};
+use crate::io::{Io, IoError, OpenMode};
 use crate::segment::SegmentHandle;
 use crate::{Now, ShardId};
 
@@ -33,7 +33,7 @@ impl Store {
             self.stop = Stop::Draining;
             if !self.room.holds_nothing_back() {
                 // There is no waiting for space any more; what was acknowledged is in the journal.
-                self.fail(crate::io::IoError::NO_SPACE);
+                self.fail(IoError::NO_SPACE);
             }
             self.advance_stop(now, io);
         }
@@ -54,11 +54,6 @@ impl Store {
         if self.failed.is_some() || !self.is_stopping() {
             return;
         }
-        let at_rest = self.operations.is_empty() && self.scripts.is_empty();
-        if self.stop == Stop::Draining && at_rest && self.room.journal_waits() && !self.is_drained() {
-            // Nothing is under way that could make room, and nobody looks for any now.
-            return self.fail(crate::io::IoError::NO_SPACE);
-        }
         if self.stop == Stop::Draining && self.is_drained() {
             let behind: Vec<PartitionSlot> = self.slots().into_iter().filter(|slot| self.is_behind(*slot)).collect();
             if behind.is_empty() {
@@ -68,6 +63,8 @@ impl Store {
                 self.checkpoints_due.extend(behind);
                 self.start_checkpoints(io);
             }
+        } else if self.stop == Stop::Draining && self.is_stuck() {
+            return self.fail(IoError::NO_SPACE);
         }
         if self.stop == Stop::Caching && self.scripts.is_empty() {
             self.stop = Stop::Marking;
@@ -99,6 +96,11 @@ impl Store {
             && self.compactor.is_idle()
             && self.scripts.is_empty()
             && self.partitions.iter().flatten().all(quiet)
+    }
+
+    /// Whether the journal has no room, and nothing is under way that could make any: nobody looks for it now.
+    fn is_stuck(&self) -> bool {
+        self.room.journal_waits() && self.operations.is_empty() && self.scripts.is_empty()
     }
 
     fn is_behind(&self, slot: PartitionSlot) -> bool {
