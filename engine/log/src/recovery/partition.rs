@@ -53,6 +53,7 @@ pub(super) fn recover(
         // As if D were not known: the log is what can be read, up to the first bad batch.
         state.point.offset = state.point.segment_base;
         state.point.segment_bytes = 0;
+        state.point.epoch = LeaderEpoch::NONE;
     }
     let mut epochs = read_epochs(disk, found, &state)?;
     if !context.clean {
