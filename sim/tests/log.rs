@@ -4,26 +4,45 @@
 use flumen_sim::log::{Control, Work, run};
 
 const SEEDS: u64 = 1000;
+/// Seeds past those that once found something.
+const FOUND: [u64; 8] = [7_865, 9_671, 14_447, 15_124, 17_231, 25_434, 27_773, 33_743];
 
 /// D07: nothing durable is lost, nothing torn is served, whatever fails and whatever the moment of the crash.
 #[test]
 fn what_was_called_durable_survives_any_crash() {
     let mut total = Work::default();
-    let mut idle = 0;
-    for seed in 0..SEEDS {
+    let (mut valid, mut invalid) = (0, 0);
+    for seed in 0.. {
         let verdict = run(seed, Control::None);
         assert!(verdict.violations.is_empty(), "seed {seed}: {:#?}", verdict.violations);
-        idle += u64::from(!verdict.work.is_enough());
+        // A run that did too little proves nothing: the next seed takes its place.
+        if !verdict.work.is_enough() {
+            invalid += 1;
+            continue;
+        }
         total.add(&verdict.work);
+        valid += 1;
+        if valid == SEEDS {
+            break;
+        }
     }
     println!("{total:?}");
-    assert!(idle < SEEDS / 20, "{idle} runs did too little");
+    assert!(invalid < SEEDS / 100, "{invalid} runs did too little");
     assert!(total.replayed > SEEDS, "{total:?}");
     assert!(total.interrupted > SEEDS / 10 && total.stops > SEEDS / 10, "{total:?}");
-    assert!(total.removed > SEEDS / 20, "{total:?}");
-    assert!(total.starts_moved > SEEDS / 10, "{total:?}");
-    assert!(total.failed_directories > SEEDS / 20, "{total:?}");
+    assert!(total.removed > SEEDS / 4, "{total:?}");
+    assert!(total.starts_moved > SEEDS / 4, "{total:?}");
+    assert!(total.failed_directories > SEEDS / 4, "{total:?}");
     assert!(total.duplicates > SEEDS, "{total:?}");
+}
+
+/// Each of these once showed something: a fault of the machines, or of what is expected of them.
+#[test]
+fn seeds_that_once_found_something() {
+    for seed in FOUND {
+        let verdict = run(seed, Control::None);
+        assert!(verdict.violations.is_empty(), "seed {seed}: {:#?}", verdict.violations);
+    }
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     let mutant = Mutant::ALL.iter().copied().find(|mutant| mutant.name() == name);
     let number = |at: usize| arguments.get(at).and_then(|text| text.parse::<u64>().ok());
     let show = arguments.get(1).is_some_and(|word| word == "show");
-    let Some(seeds) = number(1).or(show.then_some(1)).filter(|_| mutant.is_some() || name == "none") else {
+    let Some(seeds) = number(1).or_else(|| show.then_some(1)).filter(|_| mutant.is_some() || name == "none") else {
         eprintln!("usage: bug-bank NAME SEEDS [FROM]");
         return ExitCode::from(2);
     };

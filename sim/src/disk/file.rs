@@ -129,6 +129,11 @@ impl SimFile {
         !lost.is_empty()
     }
 
+    /// Whether the disk has what reads see.
+    pub(super) fn is_stable(&self) -> bool {
+        self.cache == self.durable
+    }
+
     /// A bit rots, on disk and so in memory.
     pub(super) fn flip(&mut self, position: usize, bit: u8) {
         for image in [&mut self.cache, &mut self.durable] {

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use flumen_log::io::{DirectoryEntry, Disk, FileOperation, IoError};
 
+use super::file::SimFile;
 use super::names::Node;
 use super::{LateWrite, SimDisk, flatten, read, to_usize};
 use crate::random::Random;
@@ -67,6 +68,12 @@ impl SimDisk {
     pub fn peek(&self, path: &str) -> Option<&[u8]> {
         let node = self.node(path).ok()?;
         self.files.get(&node).map(|file| file.cache.as_slice())
+    }
+
+    /// Whether what is in a file is on stable storage too: no power failure takes it back.
+    #[must_use]
+    pub fn is_stable(&self, path: &str) -> bool {
+        self.node(path).ok().and_then(|node| self.files.get(&node)).is_some_and(SimFile::is_stable)
     }
 
     /// Of the writes outstanding some are done, some half, some not at all.

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use flumen_log::batch::BatchHeader;
 use flumen_log::io::{BLOCK_BYTES, Disk};
 use flumen_log::journal::{FileHeader, Frame, JOURNAL_DIRECTORY, JournalEntry, JournalFileName, JournalPosition};
-use flumen_log::recovery::RecoveryReport;
+use flumen_log::recovery::{Damage, RecoveryReport};
 use flumen_log::state::{COPY_BYTES, PartitionState, STATE_FILE_NAME};
 use flumen_log::store::Durability;
 use flumen_log::{Offset, ShardId, TopicPartition};
@@ -40,6 +40,9 @@ pub(super) struct Allowed {
     tails: BTreeSet<TopicPartition>,
     /// Logs whose older state may be believed.
     older: BTreeSet<TopicPartition>,
+    /// Where those started when the newest state went: the older one does not know that what lies before was deleted, and of the
+    /// segments' names some may be back, so that others are missed.
+    deleted: BTreeMap<TopicPartition, Offset>,
     corrupt_frames: bool,
     /// What was reported: a bad frame, and which logs have a gap for it.
     frame_reported: bool,
@@ -60,7 +63,7 @@ struct Suspect {
 impl Allowed {
     /// What may be found in every life from now on.
     pub(super) fn of_next_life(self) -> Self {
-        Self { damaged: self.damaged, ..Self::default() }
+        Self { damaged: self.damaged, deleted: self.deleted, ..Self::default() }
     }
 
     /// Whether something may be lost if it is reported.
@@ -75,12 +78,23 @@ impl Allowed {
 
     /// Whether the report says no more than what was done to the disk.
     pub(super) fn explains(&self, report: &RecoveryReport) -> bool {
-        let all_damaged = report.damaged.iter().all(|(partition, _)| self.damaged.contains(partition));
+        let was_deleted = |partition: &TopicPartition, damage: &Damage| match damage {
+            Damage::Missing { segment } => *segment < self.deleted_below(*partition),
+            Damage::Bytes { .. } => false,
+        };
+        let is_known =
+            |(partition, damage): &(TopicPartition, Damage)| self.is_damaged(*partition) || was_deleted(partition, damage);
+        let all_damaged = report.damaged.iter().all(is_known);
         // An older state does not say yet that the log was outside the journal for a while: then there is a gap in that.
         let may_be_suspect = |partition: &TopicPartition| self.suspects.contains_key(partition) || self.older.contains(partition);
         let all_suspect = report.suspect_tails.iter().all(may_be_suspect);
         let frames = report.corrupt_frames == 0 || self.corrupt_frames;
         frames && all_damaged && all_suspect && report.states_rebuilt.is_empty() && report.unclaimed_entries == 0
+    }
+
+    /// What this log has before this offset was deleted, though it may not know that any more.
+    pub(super) fn deleted_below(&self, partition: TopicPartition) -> Offset {
+        self.deleted.get(&partition).copied().unwrap_or(Offset::ZERO)
     }
 
     pub(super) fn note(&mut self, report: &RecoveryReport) {
@@ -117,6 +131,8 @@ struct Found {
     shard: ShardId,
     position: JournalPosition,
     completed_through: u64,
+    /// The first sequence that recovery looks for.
+    dead_below: u64,
     /// Whose batches it holds, from where to where at least.
     spans: Vec<(TopicPartition, Offset, Offset)>,
 }
@@ -170,10 +186,18 @@ impl World {
     fn rot_past_point(&mut self, index: usize) {
         let Some(state) = self.state_of(index).filter(|state| state.durability == Durability::Journaled) else { return };
         let identity = self.models[index].identity;
-        let journaled = self.frames().into_iter().flat_map(|frame| frame.spans);
-        let journaled = journaled.filter(|(partition, ..)| *partition == identity).map(|(.., end)| end).max();
-        if journaled.unwrap_or(state.point.offset) < self.models[index].end() {
-            // What the journal does not have is guarded by the batches' own checksums alone, which leave out their epochs.
+        let frames = self.frames();
+        if !frames.iter().all(|frame| self.disk.is_stable(&frame.path)) {
+            // What the journal has may still go with the power, and the log was durable without it.
+            return;
+        }
+        let spans = frames.into_iter().flat_map(|frame| frame.spans);
+        let spans: Vec<_> = spans.filter(|(partition, ..)| *partition == identity).collect();
+        let first = spans.iter().map(|(_, from, _)| *from).min().unwrap_or(state.point.offset);
+        let journaled = spans.iter().map(|(.., end)| *end).max().unwrap_or(state.point.offset);
+        if first > state.point.offset || journaled < self.models[index].end() {
+            // What the journal does not have is guarded by the batches' own checksums alone, which leave out their epochs; and where
+            // one is bad the log ends, as where it is torn.
             return;
         }
         let point = state.point;
@@ -272,6 +296,7 @@ impl World {
         let position = newer + self.random.below(256);
         if older_is_there {
             self.allowed.older.insert(identity);
+            self.allowed.deleted.insert(identity, self.models[index].log_start);
             self.turn("rot in a state", path, position);
         }
     }
@@ -298,14 +323,15 @@ impl World {
     }
 }
 
-/// Those of each shard up to where its journal ends: at the first that is missing, unless a later one says that it was written.
+/// Those of each shard up to where its journal ends: at the first that is missing.
 fn read_by_recovery(mut frames: Vec<Found>) -> Vec<Found> {
     frames.sort_by_key(|frame| (frame.shard, frame.position));
     let mut read: Vec<Found> = Vec::new();
     let mut ended = None;
     for frame in frames {
         let before = read.last().filter(|before| before.shard == frame.shard);
-        let follows = before.is_none_or(|before| before.position.sequence + 1 == frame.position.sequence);
+        let expected = before.map_or(frame.dead_below, |before| before.position.sequence + 1);
+        let follows = frame.position.sequence == expected;
         if ended == Some(frame.shard) {
             continue;
         }
@@ -334,7 +360,7 @@ fn frames_of(name: JournalFileName, header: &FileHeader, content: &Bytes, dead_b
         let (position, completed_through) = (frame.position, frame.completed_through);
         if position.sequence >= dead_below {
             let shard = name.shard;
-            found.push(Found { path: name.path(), at: at as u64, bytes, shard, position, completed_through, spans });
+            found.push(Found { path: name.path(), at: at as u64, bytes, shard, position, completed_through, dead_below, spans });
         }
         at += frame.padded_bytes;
     }

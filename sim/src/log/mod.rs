@@ -12,6 +12,7 @@ mod oracle;
 mod start;
 mod swarm;
 mod trace;
+mod watched;
 mod work;
 mod world;
 

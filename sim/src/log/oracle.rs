@@ -77,7 +77,9 @@ impl World {
     pub(super) fn check_duplicates(&mut self, index: usize) {
         let Some((store, slot)) = self.place(index) else { return };
         let epoch = LeaderEpoch(self.models[index].epoch.0 + 1);
-        for batch in self.models[index].remembered(self.swarm.producers) {
+        let from = self.allowed.deleted_below(self.models[index].identity);
+        let remembered = self.models[index].remembered(self.swarm.producers);
+        for batch in remembered.into_iter().filter(|batch| batch.base >= from) {
             let records = u64::try_from(batch.next.0 - batch.base.0).unwrap_or_default();
             let recipe = Recipe { producer: batch.producer, records, bytes: 10, fill: 0 };
             let again = self.models[index].make_batch(recipe, self.now.wall);
@@ -139,9 +141,11 @@ impl World {
                 if self.failed.contains(&store) {
                     return;
                 }
-                if matches!(located, Located::Corrupt) && self.allowed.is_damaged(self.models[index].identity) {
+                let identity = self.models[index].identity;
+                let was_deleted = from < self.allowed.deleted_below(identity);
+                if matches!(located, Located::Corrupt) && (was_deleted || self.allowed.is_damaged(identity)) {
                     let Some(batch) = self.models[index].batches.iter().find(|batch| batch.next > from) else { break };
-                    (from, kept_back) = (batch.next, kept_back + batch.bytes.len());
+                    (from, kept_back) = (batch.next, kept_back + if was_deleted { 0 } else { batch.bytes.len() });
                     continue;
                 }
                 // Retention may have moved the start meanwhile.

@@ -7,6 +7,7 @@ use flumen_log::recovery::{Recovery, RecoveryReport, RecoverySettings, recover};
 use flumen_log::store::{Store, StoreSettings};
 
 use super::Control;
+use super::watched::Watched;
 use super::world::World;
 
 /// Calls after which a recovery is cut off or refused something, at most.
@@ -22,6 +23,10 @@ impl World {
         while !self.disk.lock_is_free() && self.control != Control::IgnoredLock {
             self.trace.note(format_args!("a write of the dead process lands, or does not"));
             self.disk.land_late_write(&mut self.random);
+        }
+        // Not before: such a write can move a D past what has rotted.
+        if core::mem::take(&mut self.rot_due) {
+            self.rot_something();
         }
         self.shards = 1 + u16::try_from(self.random.below(self.swarm.shards_most)).unwrap_or_default();
         let Some(recovery) = self.recover() else { return };
@@ -67,7 +72,8 @@ impl World {
             self.disk.faults.calls_left = cut.then(|| self.random.below(CALLS));
             let error = if self.random.one_in(2) { IoError::NO_SPACE } else { IoError::INPUT_OUTPUT };
             self.disk.faults.changes_left = refused.then(|| (self.random.below(CALLS / 3), error));
-            let result = recover(&mut self.disk, self.shards, &settings, self.now);
+            let mut watched = Watched { disk: &mut self.disk, trace: &mut self.trace };
+            let result = recover(&mut watched, self.shards, &settings, self.now);
             self.disk.faults.calls_left = None;
             self.disk.faults.changes_left = None;
             match result {

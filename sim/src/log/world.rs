@@ -45,6 +45,8 @@ pub(super) struct World {
     pub(super) allowed: Allowed,
     /// Stores whose directory failed in this life.
     pub(super) failed: BTreeSet<usize>,
+    /// Something rots before the next start.
+    pub(super) rot_due: bool,
     failures_before: u64,
     refusals_before: u64,
     /// Space was short in this life.
@@ -84,6 +86,7 @@ impl World {
             tails_lost: false,
             allowed: Allowed::default(),
             failed: BTreeSet::new(),
+            rot_due: false,
             failures_before: 0,
             refusals_before: 0,
             was_full: false,
@@ -181,9 +184,7 @@ impl World {
         self.stores.clear();
         let power = self.random.below(10) < self.swarm.power;
         self.crash(power);
-        if self.swarm.rot > 0 && self.random.one_in(self.swarm.rot) {
-            self.rot_something();
-        }
+        self.rot_due = self.swarm.rot > 0 && self.random.one_in(self.swarm.rot);
     }
 
     /// The process dies, or the power fails.
@@ -319,7 +320,8 @@ impl World {
             }
             Output::RangeFaulty { slot, range } => {
                 let identity = machine.view(slot).map(|view| view.partition());
-                if !identity.is_some_and(|identity| self.allowed.is_damaged(identity)) {
+                let is_known = |identity| self.allowed.is_damaged(identity) || range.to <= self.allowed.deleted_below(identity);
+                if !identity.is_some_and(is_known) {
                     self.violation(alloc::format!("nothing was damaged, and this was found: {range:?}"));
                 }
             }
