@@ -1,19 +1,20 @@
 //! `cargo xtask sim`: simulated runs of the log that ships, over a disk that forgets and fails.
 //!
-//! `--seeds N [--from S]` runs many and ends with a line of totals; `SEED` shows one, a line for each of its steps. A run that
-//! violates a promise has failed; its seed repeats it. One seed in a hundred is run twice and must give the same trace. A run that
-//! did too little work is invalid: it is not counted, another seed takes its place, and where too many are invalid the whole has
-//! failed.
+//! `--seeds N [--from S]` runs many and ends with a line of totals; `SEED` shows one, a line for each of its steps, and says how to
+//! have it again. A run that violates a promise has failed; its seed repeats it. One seed in a hundred is run twice and must give
+//! the same trace. A run that did too little work is invalid: it is not counted, another seed takes its place, and where too many
+//! are invalid the whole has failed.
 
 use crate::sim_shard;
 use crate::tally::{Outcome, Tally};
 use clap::{Args, ValueEnum};
 use flumen_sim::log::{Control, Verdict, Work, run as simulate, run_told};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Of so many runs one may be invalid.
 const RUNS_PER_INVALID: u64 = 20;
@@ -54,11 +55,6 @@ impl Options {
     /// So many seeds nobody chose.
     pub(crate) const fn fresh(seeds: u64, jobs: u64) -> Self {
         Self { world: None, seed: None, seeds, from: None, jobs }
-    }
-
-    /// The same seeds every time.
-    pub(crate) const fn fixed(seeds: u64, jobs: u64) -> Self {
-        Self { world: Some(World::Log), seed: None, seeds, from: Some(0), jobs }
     }
 }
 
@@ -102,24 +98,24 @@ pub(crate) fn run(options: &Options) -> Outcome<Tally> {
             if enough { Ok(()) } else { Err(format!("only in {count} of {CONTROL_RUNS} runs").into()) }
         });
     }
-    print_totals(&totals, started);
+    let took = started.elapsed();
     if options.world.is_none() {
         tally.add(sim_shard::run(from, options.seeds)?);
     }
+    print_totals(&totals, took);
     Ok(tally)
 }
 
 /// Shows a run line by line.
 fn show(seed: u64, tally: &mut Tally) {
     let mut step = 0_u64;
-    let verdict = run_told(
-        seed,
-        Control::None,
-        Some(Box::new(move |line| {
-            step += 1;
-            println!("{step:6} {line}");
-        })),
-    );
+    let mut output = std::io::stdout();
+    let listener = move |line: &str| {
+        step += 1;
+        // A reader who has seen enough closes the pipe.
+        let _ = writeln!(output, "{step:6} {line}");
+    };
+    let verdict = run_told(seed, Control::None, Some(Box::new(listener)));
     println!("{:#?}", verdict.work);
     println!("faults: {:?}", verdict.faults);
     println!("trace {:016x}; again: cargo xtask sim {seed}", verdict.trace);
@@ -187,7 +183,7 @@ impl Totals {
     }
 }
 
-fn print_totals(totals: &Totals, started: Instant) {
+fn print_totals(totals: &Totals, took: Duration) {
     let work = &totals.work;
     println!("sim: work: {work:?}");
     let faults: Vec<String> = totals.faults.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
@@ -202,6 +198,6 @@ fn print_totals(totals: &Totals, started: Instant) {
         faults.join(", "),
         work.losses,
         totals.failures.len(),
-        started.elapsed().as_secs_f64()
+        took.as_secs_f64()
     );
 }
