@@ -40,8 +40,8 @@ pub(super) struct Allowed {
     tails: BTreeSet<TopicPartition>,
     /// Logs whose older state may be believed.
     older: BTreeSet<TopicPartition>,
-    /// Where those started when the newest state went: the older one does not know that what lies before was deleted, and of the
-    /// segments' names some may be back, so that others are missed.
+    /// The first segments of those when the newest state went: the older one does not know that those before were deleted, and of
+    /// their names some may be back, so that others are missed.
     deleted: BTreeMap<TopicPartition, Offset>,
     corrupt_frames: bool,
     /// What was reported: a bad frame, and which logs have a gap for it.
@@ -79,8 +79,7 @@ impl Allowed {
     /// Whether the report says no more than what was done to the disk.
     pub(super) fn explains(&self, report: &RecoveryReport) -> bool {
         let was_deleted = |partition: &TopicPartition, damage: &Damage| match damage {
-            Damage::Missing { segment } => *segment < self.deleted_below(*partition),
-            Damage::Bytes { .. } => false,
+            Damage::Missing { segment } | Damage::Bytes { segment, .. } => *segment < self.deleted_below(*partition),
         };
         let is_known =
             |(partition, damage): &(TopicPartition, Damage)| self.is_damaged(*partition) || was_deleted(partition, damage);
@@ -296,7 +295,9 @@ impl World {
         let position = newer + self.random.below(256);
         if older_is_there {
             self.allowed.older.insert(identity);
-            self.allowed.deleted.insert(identity, self.models[index].log_start);
+            let bases = self.segments_of(index).into_iter().map(|(base, _, _)| base);
+            let first = bases.filter(|base| *base <= state.log_start).max().unwrap_or(state.log_start);
+            self.allowed.deleted.insert(identity, first);
             self.turn("rot in a state", path, position);
         }
     }
