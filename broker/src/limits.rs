@@ -32,6 +32,9 @@ pub struct Limits {
     pub idle_ms: u64,
     /// A request that asks the controller for a change, and cannot say how long it waits, is answered after so long.
     pub decision_ms: u64,
+    /// A request waits at least so long for what it asked for, whatever less it says: its time is meant for other brokers, and
+    /// where there are none Kafka is done at once, while a sync of this broker's disk takes its time.
+    pub patience_ms: u64,
     /// A clean stop waits so long for requests under way and for their replies to leave.
     pub drain_ms: u64,
     /// A connection whose last reply has left at a stop is given so long to close on its own, so that the reply is not lost to
@@ -74,6 +77,7 @@ impl Limits {
             frame_bytes_per_ms: 1000,
             idle_ms: 600_000,
             decision_ms: 30_000,
+            patience_ms: 1000,
             drain_ms: 10_000,
             farewell_ms: 500,
             produce_credits: 1024,
@@ -84,6 +88,11 @@ impl Limits {
             fetch_bytes: 55 * 1024 * 1024,
             decompressed_bytes: 256 * 1024 * 1024,
         }
+    }
+
+    /// How long a request is waited on that says so many milliseconds.
+    pub(crate) fn wait_ms(&self, asked: i32) -> u64 {
+        u64::try_from(asked).unwrap_or_default().max(self.patience_ms)
     }
 
     /// Room a mailbox from one shard to another needs, so that nothing that was admitted can fail for want of it.

@@ -47,13 +47,20 @@ pub fn run(arguments: StartArguments) -> ExitCode {
     }
 }
 
+/// A broker that may open fewer files has not even started; what it serves takes more.
+const FILES_LEAST: u64 = 256;
+
 /// Settings that somebody could rely on for protection.
 const PROTECTIONS: &[&str] = &["ssl.", "sasl.", "authorizer.", "super.users", "listener.name.", "principal."];
 
 fn start(flags: &ConfigFlags) -> Result<(), Refusal> {
     let config = ServerConfig::load(flags)?;
     let features = kernel::probe()?;
-    file_limit::raise()?;
+    let files = file_limit::raise()?;
+    if files < FILES_LEAST {
+        let problem = format!("this process may open {files} files only; allow it {FILES_LEAST} or more");
+        return Err(format!("{problem} (ulimit -n, LimitNOFILE=)").into());
+    }
     memory::keep_freed(KEPT_BYTES);
     let cores = shard_cores(&config.placement, &cores::available()?)?;
     let shards = u16::try_from(cores.len())?;

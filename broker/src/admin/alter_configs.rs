@@ -11,7 +11,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use flumen_controller::command::{AlterConfigs, Command, ConfigChange, ConfigOperation, ResourceChange};
-use flumen_controller::{CommandResponse, ConfigResource, names};
+use flumen_controller::{CommandResponse, ConfigResource};
 use flumen_log::BrokerId;
 use flumen_protocol::alter_configs::{self, AlterConfigsRequest, AlterConfigsResponse};
 use flumen_protocol::incremental_alter_configs::{self, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
@@ -135,10 +135,7 @@ fn handle(flavour: Flavour, asked: Vec<Asked<'_>>, validate_only: bool, context:
 fn resource(resource_type: i8, name: &str, context: &AdminContext<'_>) -> Result<ConfigResource, Fault> {
     match ResourceKind::of(resource_type) {
         ResourceKind::Topic if name.is_empty() => Err(invalid("Default topic resources are not allowed.".into())),
-        ResourceKind::Topic => match names::check(name) {
-            Ok(()) => Ok(ConfigResource::Topic(name.into())),
-            Err(refusal) => Err((ErrorCode::InvalidTopicException, refusal.message.into())),
-        },
+        ResourceKind::Topic => Ok(ConfigResource::Topic(name.into())),
         ResourceKind::Broker => broker(name, context.settings.broker),
         ResourceKind::Unserved(what) => Err(config_resource::unserved(what)),
         ResourceKind::Unknown => Err(config_resource::unknown(resource_type)),

@@ -179,6 +179,7 @@ mod tests {
         let wanted = (0..partitions)
             .map(|partition| Wanted {
                 topic: TopicRef::Name("topic".into()),
+                name: None,
                 partition,
                 offset: Offset(0),
                 max_bytes: 1000,

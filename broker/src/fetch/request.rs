@@ -16,7 +16,7 @@ use super::{
 use crate::{
     connection::Reply,
     mail::{FetchEntry, FetchMail, FetchResult, FetchedMail, Mail, Ticket},
-    metadata::Metadata,
+    metadata::{Metadata, Topic},
     shard::{Class, Return, Running, Shard, Timer, Turn},
 };
 
@@ -38,7 +38,7 @@ impl Shard {
         let min_bytes = u64::try_from(request.min_bytes).unwrap_or_default().min(u64::from(max_bytes));
         let by_id = way.version >= BY_ID_VERSION;
         let replica = request.replica_id.max(request.replica_state.replica_id);
-        let session = session_request(request, by_id);
+        let session = session_request(request, by_id, &self.metadata);
         if replica >= 0 {
             // Replication does not use this API: whoever says it is a replica has no leave to read past the watermark.
             self.refuse_fetch(&way, ErrorCode::ClusterAuthorizationFailed);
@@ -81,7 +81,7 @@ impl Shard {
         let mut per_owner = BTreeMap::<ShardId, Vec<FetchEntry>>::new();
         let mut refused = Vec::new();
         for (index, wanted) in (0u32..).zip(&gather.wanted) {
-            let routed = self.metadata.resolve_ref(&wanted.topic).and_then(|topic| {
+            let routed = self.wanted_topic(wanted).and_then(|topic| {
                 if version < ZSTD_VERSION && matches!(topic.config.compression, CompressionType::Zstd(_)) {
                     return Err(ErrorCode::UnsupportedCompressionType);
                 }
@@ -104,6 +104,15 @@ impl Shard {
             gather.put(index, FetchResult::refused(error));
         }
         per_owner
+    }
+
+    /// The topic that is wanted. Of a session's topic that is gone, its name tells more than its id (F11).
+    fn wanted_topic(&self, wanted: &Wanted) -> Result<&Arc<Topic>, ErrorCode> {
+        self.metadata.resolve_ref(&wanted.topic).map_err(|error| match &wanted.name {
+            None => error,
+            Some(name) if self.metadata.by_name(name).is_some() => ErrorCode::InconsistentTopicId,
+            Some(_) => ErrorCode::UnknownTopicOrPartition,
+        })
     }
 
     fn refuse_fetch(&mut self, way: &Return, error: ErrorCode) {
@@ -261,13 +270,16 @@ fn put_partition(topics: &mut Vec<FetchableTopicResponse>, topic: &TopicRef, dat
 }
 
 /// The session part of a request, copied out of its frame.
-fn session_request(request: FetchRequest, by_id: bool) -> SessionRequest {
+fn session_request(request: FetchRequest, by_id: bool, metadata: &Metadata) -> SessionRequest {
     let reference = |name: &Text, id: Uuid| if by_id { TopicRef::Id(TopicId(id.0)) } else { TopicRef::Name(Arc::from(&**name)) };
     let mut wanted = Vec::new();
     for topic in &request.topics {
         let topic_ref = reference(&topic.topic, topic.topic_id);
+        let known = if by_id { metadata.resolve_ref(&topic_ref).ok() } else { None };
+        let name = known.map(|topic| Arc::clone(&topic.image.name));
         wanted.extend(topic.partitions.iter().map(|partition| Wanted {
             topic: topic_ref.clone(),
+            name: name.clone(),
             partition: partition.partition,
             offset: Offset(partition.fetch_offset),
             max_bytes: u32::try_from(partition.partition_max_bytes).unwrap_or_default(),

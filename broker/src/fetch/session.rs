@@ -35,6 +35,8 @@ pub(crate) enum TopicRef {
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     pub(crate) topic: TopicRef,
+    /// The name that the topic had when it was first asked for by its id.
+    pub(crate) name: Option<Arc<str>>,
     pub(crate) partition: i32,
     pub(crate) offset: Offset,
     pub(crate) max_bytes: u32,
@@ -71,7 +73,8 @@ impl Session {
     fn put(&mut self, wanted: Wanted) {
         let key = (wanted.topic.clone(), wanted.partition);
         if let Some(cached) = self.places.get(&key).and_then(|place| self.order.get_mut(place)) {
-            cached.wanted = wanted;
+            let name = cached.wanted.name.take();
+            cached.wanted = Wanted { name: name.or_else(|| wanted.name.clone()), ..wanted };
             return;
         }
         self.places.insert(key, self.next_place);
@@ -280,6 +283,7 @@ mod tests {
     fn wanted(partition: i32) -> Wanted {
         Wanted {
             topic: TopicRef::Name("topic".into()),
+            name: None,
             partition,
             offset: Offset(0),
             max_bytes: 1000,

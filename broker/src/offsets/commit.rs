@@ -158,6 +158,12 @@ impl Shard {
         self.answer_question(turn, group, index, answer);
     }
 
+    /// An append takes too long for whoever asked for it. It is under way all the same, and counts once it is committed.
+    pub(crate) fn coordinator_late(&mut self, turn: &mut Turn<'_>, group: u64, index: u32) {
+        let error = commit_error(ErrorCode::RequestTimedOut);
+        self.answer_question(turn, group, index, Answer::Refused { error });
+    }
+
     /// See to it that commits expire while there are coordinators here.
     pub(super) fn arm_offset_expiry(&mut self, turn: &Turn<'_>) {
         if !self.coordinators.expiry_armed {

@@ -2,7 +2,8 @@
 //!
 //! Coordinators append the same way, as a question's answer.
 //!
-//! Invariant: a group is answered once, when its last entry is decided or its time is up.
+//! Invariant: a group is answered once, when its last entry is decided or its time is up. A coordinator's is decided later than
+//! that, if need be: what is committed is what counts.
 
 use alloc::{boxed::Box, vec::Vec};
 use bytes::Bytes;
@@ -158,7 +159,9 @@ impl Shard {
             return Err(refused(ErrorCode::NotEnoughReplicas));
         }
         let store = self.directories.store_mut(place);
-        let appended = leader.append(store, place.slot, batch, origin, turn.now).map_err(|error| append_refusal(&error))?;
+        let appended = leader.append(store, place.slot, batch, origin, turn.now);
+        let log_start = self.directories.view(place).map(|view| view.log_start());
+        let appended = appended.map_err(|error| append_refusal(&error, log_start))?;
         let end = appended.last_offset.next();
         let view = self.directories.view(place).ok_or_else(|| refused(ErrorCode::KafkaStorageError))?;
         let result = ProduceResult {
@@ -202,6 +205,12 @@ impl Shard {
 
     /// Time is up (P13: 7, whatever was appended stays).
     pub(crate) fn append_deadline(&mut self, turn: &mut Turn<'_>, id: u64) {
+        if let Some(Origins::Question { group, index }) = self.appends.groups.get(&id).map(|group| &group.origin) {
+            // The coordinator has to know when it is committed, whoever asked for it is told that it is not yet.
+            let (question, index) = (*group, *index);
+            self.coordinator_late(turn, question, index);
+            return;
+        }
         let Some(mut group) = self.appends.groups.remove(&id) else { return };
         for (index, partition, _) in core::mem::take(&mut group.waiting) {
             if let Some(hosted) = self.partitions.get_mut(partition) {

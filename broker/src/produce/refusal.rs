@@ -2,6 +2,7 @@
 
 use alloc::string::ToString;
 use flumen_log::{
+    Offset,
     batch::{BatchError, BatchErrorKind},
     producer::ProducerError,
     store::AppendError,
@@ -24,8 +25,12 @@ pub(crate) fn batch_refusal(error: BatchError) -> ProduceResult {
     ProduceResult { record_errors, ..ProduceResult::refused(code, error.message) }
 }
 
-/// Why a batch was not appended.
-pub(crate) fn append_refusal(error: &AppendError) -> ProduceResult {
+/// Why a batch was not appended. Of a log that had to know its producers to refuse it, the answer says where it starts (P24).
+pub(crate) fn append_refusal(error: &AppendError, log_start: Option<Offset>) -> ProduceResult {
+    let refused = |code, message: &alloc::string::String| ProduceResult {
+        log_start: log_start.unwrap_or(Offset(-1)),
+        ..ProduceResult::refused(code, message.clone())
+    };
     match error {
         // The partition is on its way in or out: the client asks again and finds out which.
         AppendError::NotReady | AppendError::StaleEpoch => ProduceResult::refused(ErrorCode::NotLeaderOrFollower, None),
@@ -46,10 +51,8 @@ pub(crate) fn append_refusal(error: &AppendError) -> ProduceResult {
             alloc::format!("the batch is larger than {bytes_max} bytes, the most this log takes"),
         ),
         AppendError::Sequence(ProducerError::OutOfOrderSequence(message)) => {
-            ProduceResult::refused(ErrorCode::OutOfOrderSequenceNumber, message.clone())
+            refused(ErrorCode::OutOfOrderSequenceNumber, message)
         }
-        AppendError::Sequence(ProducerError::InvalidProducerEpoch(message)) => {
-            ProduceResult::refused(ErrorCode::InvalidProducerEpoch, message.clone())
-        }
+        AppendError::Sequence(ProducerError::InvalidProducerEpoch(message)) => refused(ErrorCode::InvalidProducerEpoch, message),
     }
 }

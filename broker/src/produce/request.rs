@@ -74,7 +74,7 @@ impl Shard {
             self.finish_produce(&way, gather);
             return;
         }
-        let deadline = turn.now.monotonic.after_ms(u64::try_from(request.timeout_ms).unwrap_or_default());
+        let deadline = turn.now.monotonic.after_ms(self.settings.limits.wait_ms(request.timeout_ms));
         self.running.insert(way.ticket, way.running(Running::Produce(gather)));
         for (owner, entries) in per_owner {
             self.credits.take(owner, Class::Produce);

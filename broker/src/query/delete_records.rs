@@ -36,8 +36,7 @@ impl Shard {
                 );
             }
         }
-        let timeout_ms = u64::try_from(request.timeout_ms).unwrap_or_default();
-        let deadline = turn.now.monotonic.after_ms(timeout_ms);
+        let deadline = turn.now.monotonic.after_ms(self.settings.limits.wait_ms(request.timeout_ms));
         self.ask(turn, way, Asked::DeleteRecords(request), questions, deadline);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: every question of a group has one answer, and the group is sent home once, at the latest at its deadline.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
 use flumen_log::{
     LeaderEpoch, Monotonic, Offset, ShardId, Timestamp, TopicPartition,
     store::{DeleteRecords, Located, LookupId, Store, TimestampLookup},
@@ -23,7 +23,7 @@ struct Group {
     from: ShardId,
     ticket: Ticket,
     answers: Vec<(u32, Answer)>,
-    waiting: Vec<u32>,
+    waiting: BTreeSet<u32>,
     deadline: Monotonic,
 }
 
@@ -197,7 +197,7 @@ impl Shard {
                 id,
                 epoch: entry.epoch(),
                 last_sequence: entry.last_sequence(),
-                last_timestamp: entry.last_timestamp(),
+                last_timestamp: entry.batches().last().map_or(Timestamp::NONE, |batch| batch.timestamp),
             })
             .collect();
         Answer::Producers { producers }
@@ -245,8 +245,9 @@ impl Shard {
     /// A question has its answer; the last one of a group sends it home.
     pub(crate) fn answer_question(&mut self, turn: &mut Turn<'_>, id: u64, index: u32, answer: Answer) {
         let Some(group) = self.questions.groups.get_mut(&id) else { return };
-        let Some(position) = group.waiting.iter().position(|waiting| *waiting == index) else { return };
-        group.waiting.swap_remove(position);
+        if !group.waiting.remove(&index) {
+            return;
+        }
         group.answers.push((index, answer));
         if group.waiting.is_empty() {
             self.send_answers(turn, id);

@@ -1,6 +1,7 @@
 //! DescribeProducers (KIP-664).
 
 use alloc::{collections::BTreeSet, vec::Vec};
+use flumen_controller::names;
 use flumen_protocol::{
     ErrorCode, Text,
     describe_producers::{DescribeProducersRequest, DescribeProducersResponse, PartitionResponse, ProducerState, TopicResponse},
@@ -17,7 +18,10 @@ impl Shard {
         let mut questions = Vec::<Routed>::new();
         let mut named = BTreeSet::new();
         for topic in &request.topics {
-            let found = self.metadata.by_name(&topic.name).ok_or(ErrorCode::UnknownTopicOrPartition);
+            let found = match names::check(&topic.name) {
+                Ok(()) => self.metadata.by_name(&topic.name).ok_or(ErrorCode::UnknownTopicOrPartition),
+                Err(_) => Err(ErrorCode::InvalidTopicException),
+            };
             for partition in &topic.partition_indexes {
                 // Their producers are told once.
                 if !named.insert((&topic.name, *partition)) {

@@ -5,6 +5,7 @@
 
 use crate::command::{AlterConfigs, ConfigChange, ConfigOperation, ResourceChange};
 use crate::image::ConfigResource;
+use crate::names;
 use crate::refusal::{Reason, Refusal};
 use crate::response::{CommandResponse, ConfigOutcome};
 use crate::rules::{ConfigRules, ConfigScope};
@@ -43,13 +44,16 @@ impl Draft<'_> {
     }
 
     fn alter(&mut self, resource: &ConfigResource, change: ConfigChange) -> Result<(), Refusal> {
-        self.check_exists(resource)?;
         let scope = resource.scope();
         let before = self.image.configs.get(resource).map(|values| (**values).clone()).unwrap_or_default();
         let after = match change {
             ConfigChange::Replace(values) => replaced(values)?,
             ConfigChange::Incremental(operations) => operated(self.rules, scope, &before, operations)?,
         };
+        // What is asked for is looked at before it is asked of whom, as Kafka does; a name that cannot be comes between.
+        if let ConfigResource::Topic(name) = resource {
+            names::check(name)?;
+        }
         if after.iter().any(|(key, value)| value.len() > MAX_VALUE_LENGTH && before.get(key) != Some(value)) {
             let message = format!(
                 "The configuration value cannot be added because it exceeds the maximum value size of \
@@ -58,6 +62,7 @@ impl Draft<'_> {
             return Err(Refusal::new(Reason::InvalidConfig, message));
         }
         self.rules.check(scope, &after)?;
+        self.check_exists(resource)?;
         if after == before {
             return Ok(());
         }
@@ -104,12 +109,12 @@ fn operated(
     before: &BTreeMap<String, String>,
     operations: Vec<(String, ConfigOperation)>,
 ) -> Result<BTreeMap<String, String>, Refusal> {
-    let mut after = before.clone();
     let mut seen = BTreeSet::new();
+    if operations.iter().any(|(key, _)| !seen.insert(key.as_str())) {
+        return Err(duplicate_key());
+    }
+    let mut after = before.clone();
     for (key, operation) in operations {
-        if !seen.insert(key.clone()) {
-            return Err(duplicate_key());
-        }
         let (items, verb) = match &operation {
             ConfigOperation::Set(value) => {
                 after.insert(key, value.clone());

@@ -179,7 +179,7 @@ impl Plan {
             found.into_iter().map(|(place, found)| Ok((place, found?.offset))).collect()
         };
         // Asked only where they are needed: with a fixed offset, no broker has to look for one.
-        let ends_needed = matches!(range.start, Start::Latest | Start::BeforeEnd(_) | Start::Since(_))
+        let ends_needed = matches!(range.start, Start::Latest | Start::AfterStart(_) | Start::BeforeEnd(_) | Start::Since(_))
             || matches!(range.stop, Stop::CurrentEnd | Stop::Until(_));
         let ends = if ends_needed { at(LATEST_TIMESTAMP).await? } else { BTreeMap::new() };
         let firsts = match range.start {
@@ -194,21 +194,7 @@ impl Plan {
         let span = |place: &Place| {
             let end = ends.get(place).copied().unwrap_or_default();
             let first = firsts.get(place).copied().unwrap_or_default();
-            let start = match range.start {
-                Start::Earliest => first,
-                Start::Latest => end,
-                Start::AfterStart(count) => first.saturating_add(count),
-                Start::BeforeEnd(count) => end.saturating_sub(count).max(first),
-                Start::At(offset) => offset,
-                // Nothing that new yet.
-                Start::Since(_) => {
-                    if first < 0 {
-                        end
-                    } else {
-                        first
-                    }
-                }
-            };
+            let start = range.start.offset(first, end);
             let stop = match range.stop {
                 Stop::Never => None,
                 Stop::CurrentEnd => Some(end),

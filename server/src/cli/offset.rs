@@ -25,6 +25,24 @@ pub enum Start {
     Since(i64),
 }
 
+impl Start {
+    /// The offset it is, where what it asked for is at `first`, or nowhere (−1), and the partition ends at `end`.
+    #[must_use]
+    pub fn offset(self, first: i64, end: i64) -> i64 {
+        match self {
+            Self::Earliest => first,
+            Self::Latest => end,
+            // As far as there are records: what comes next is read then.
+            Self::AfterStart(count) => first.saturating_add(count).min(end.max(first)),
+            Self::BeforeEnd(count) => end.saturating_sub(count).max(first),
+            Self::At(offset) => offset,
+            // Nothing that new yet.
+            Self::Since(_) if first < 0 => end,
+            Self::Since(_) => first,
+        }
+    }
+}
+
 /// Where reading ends in each partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stop {
@@ -184,6 +202,16 @@ mod tests {
             (Start::Since(VALENTINE), Stop::Until(VALENTINE + HOUR))
         );
         assert_eq!(parsed("@2022-02-14T01:00:00Z"), (Start::Since(VALENTINE + HOUR), Stop::Never));
+    }
+
+    #[test]
+    fn starts_lie_between_the_ends() {
+        assert_eq!(Start::AfterStart(3).offset(10, 20), 13);
+        assert_eq!(Start::AfterStart(30).offset(10, 20), 20);
+        assert_eq!(Start::BeforeEnd(3).offset(10, 20), 17);
+        assert_eq!(Start::BeforeEnd(30).offset(10, 20), 10);
+        assert_eq!((Start::Since(NOW).offset(12, 20), Start::Since(NOW).offset(-1, 20)), (12, 20));
+        assert_eq!((Start::Earliest.offset(10, 20), Start::Latest.offset(10, 20), Start::At(99).offset(0, 20)), (10, 20, 99));
     }
 
     #[test]

@@ -47,7 +47,7 @@ fn parse(list: &str) -> Option<Vec<usize>> {
     let mut cores = Vec::new();
     for part in list.split(',').map(str::trim) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last) = (first.trim().parse::<usize>().ok()?, last.trim().parse::<usize>().ok()?);
+        let (first, last) = (core(first)?, core(last)?);
         if first > last || last > CORE_MAX {
             return None;
         }
@@ -61,6 +61,12 @@ fn parse(list: &str) -> Option<Vec<usize>> {
     Some(cores)
 }
 
+/// A core's number: digits alone, where the number's own parser would take a sign.
+fn core(text: &str) -> Option<usize> {
+    let text = text.trim();
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,7 +75,7 @@ mod tests {
     fn lists_of_cores() {
         assert_eq!(parse("0-3,6"), Some(vec![0, 1, 2, 3, 6]));
         assert_eq!(parse(" 5 , 1 "), Some(vec![5, 1]));
-        for bad in ["", "a", "3-1", "1,1", "0-2,2", "-1", "1-", "99999"] {
+        for bad in ["", "a", "+1", "0-+1", "3-1", "1,1", "0-2,2", "-1", "1-", "99999"] {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

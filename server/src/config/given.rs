@@ -3,7 +3,7 @@
 //! Invariant: every name is a broker setting and every value keeps its rule, also one that a stronger place overrides.
 
 use super::origin::{Fault, Origin};
-use flumen_controller::configs::{ConfigMap, broker};
+use flumen_controller::configs::{ConfigMap, Problem, broker};
 use std::collections::BTreeMap;
 
 /// One setting as it was given.
@@ -23,11 +23,25 @@ pub(super) struct Given {
 impl Given {
     /// Takes one setting; what was given before in a weaker place is forgotten.
     pub(super) fn set(&mut self, name: &str, value: &str, origin: Origin) {
+        // One file may write one name in several ways, and means one of them.
+        if let Some(earlier @ Origin::File { .. }) = self.get(name).map(|setting| &setting.origin)
+            && matches!(origin, Origin::File { .. })
+        {
+            let problem = format!("{name} is set before, too, at {earlier}; keep one of them");
+            self.fault(&origin, problem);
+            return;
+        }
         match broker::validate(name, value) {
             Ok(value) => {
                 self.settings.insert(name.into(), Setting { value: value.canonical(), origin });
             }
-            Err(error) => self.faults.push(Fault::new(&origin, error.to_string())),
+            Err(error) => {
+                let advice = match error.problem {
+                    Problem::Unknown { nearest: None } => ": settings have Kafka's names, such as log.retention.ms",
+                    _ => "",
+                };
+                self.faults.push(Fault::new(&origin, format!("{error}{advice}")));
+            }
         }
     }
 

@@ -46,6 +46,7 @@ pub(super) fn read(given: &mut Given) -> Vec<Listener> {
         check_advertised(&bound, advertised, origin, given);
     }
     check_names(&bound, &listeners.origin, given);
+    check_apart(&bound, &listeners.origin, given);
     let allow_insecure = given.get("flumen.allow.insecure").is_some_and(|setting| setting.value == "true");
     let mut result = Vec::with_capacity(bound.len());
     for (name, bind) in bound {
@@ -109,6 +110,17 @@ fn check_advertised(
         if is_wildcard(&address.host) {
             let problem = format!("clients cannot connect to {}; name a host they can reach", written(name, address));
             given.fault(origin, problem);
+        }
+    }
+}
+
+/// No two listeners want one port of one address.
+fn check_apart(bound: &BTreeMap<String, Address>, origin: &Origin, given: &mut Given) {
+    let mut names = BTreeMap::new();
+    for (name, address) in bound.iter().filter(|(_, address)| address.port != 0) {
+        if let Some(other) = names.insert((&address.host, address.port), name) {
+            let problem = format!("listeners {other} and {name} both want port {} of {}", address.port, address.host);
+            given.fault(origin, format!("{problem}; give each its own"));
         }
     }
 }

@@ -85,7 +85,10 @@ fn file_then_variables_then_flags() {
 fn a_wrong_name_is_told_with_its_place_and_the_right_one() {
     let refused = refusal("# comment\n\n  log.retention.mss = 1000\n");
     assert_eq!(refused, "server.toml:3:17: Unknown configuration log.retention.mss: did you mean log.retention.ms?");
-    assert_eq!(refusal("retention = 1"), "server.toml:1:1: Unknown configuration retention");
+    assert_eq!(
+        refusal("retention = 1"),
+        "server.toml:1:1: Unknown configuration retention: settings have Kafka's names, such as log.retention.ms"
+    );
     assert!(refusal("[log]\nretention.ms = 1\nfoo = 2").starts_with("server.toml:3:1: Unknown configuration log.foo"));
 }
 
@@ -124,9 +127,21 @@ fn what_is_no_toml_is_told_with_its_place() {
     assert!(both.starts_with("server.toml:2:") && both.contains("put the longer name in quotes"), "{both}");
     let twice = refusal("num.partitions = 1\nnum.partitions = 2\n");
     assert!(twice.starts_with("server.toml:2:") && twice.contains("num.partitions is set before"), "{twice}");
+    let apart = refusal("log.retention.ms = 1\n\"log.retention.ms\" = 2\n");
+    assert_eq!(apart, "server.toml:2:22: log.retention.ms is set before, too, at server.toml:1:20; keep one of them");
     let large = refusal("num.partitions = 99999999999999999999\n");
     assert!(large.starts_with("server.toml:1:") && large.contains("at most 64 bits"), "{large}");
     assert_eq!(from_file("max.connections = 5\n\"max.connections.per.ip\" = 1").number("max.connections.per.ip"), Some(1));
+}
+
+#[test]
+fn two_listeners_of_one_port_are_told_apart_from_another_program() {
+    let refused =
+        refusal("listeners = \"PLAINTEXT://localhost:1,B://localhost:1\"\nlistener.security.protocol.map = \"B:PLAINTEXT\"\n");
+    assert!(refused.contains("listeners B and PLAINTEXT both want port 1 of localhost; give each its own"), "{refused}");
+    let free =
+        from_file("listeners = \"PLAINTEXT://localhost:0,B://localhost:0\"\nlistener.security.protocol.map = \"B:PLAINTEXT\"\n");
+    assert_eq!(free.listeners.len(), 2, "the kernel chooses each its own");
 }
 
 #[test]

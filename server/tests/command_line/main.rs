@@ -91,6 +91,20 @@ fn records_go_in_and_come_out_as_they_were() {
 }
 
 #[test]
+fn a_broker_that_may_open_hardly_a_file_says_so() {
+    let data = tempfile::tempdir().unwrap();
+    let start = format!(
+        "ulimit -n 20; exec {} start --listen 127.0.0.1:0 --data {}",
+        env!("CARGO_BIN_EXE_flumen"),
+        data.path().display()
+    );
+    let output = Command::new("sh").args(["-c", &start]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("may open 20 files only") && said.contains("ulimit -n"), "{said}");
+}
+
+#[test]
 fn what_cannot_be_done_is_said_and_has_an_exit_code() {
     let broker = Broker::start(&[("auto.create.topics.enable", "false")]);
     works(&broker, &["topic", "create", "there"], "");

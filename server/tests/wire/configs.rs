@@ -51,7 +51,7 @@ fn change(client: &mut Client, topic: &Topic, changes: &[(&str, i8, Option<&str>
     client.ask(1, request).responses[0].error_code
 }
 
-fn replace(client: &mut Client, topic: &Topic, configs: &[(&str, &str)], validate_only: bool) -> ErrorCode {
+pub fn replace(client: &mut Client, topic: &Topic, configs: &[(&str, &str)], validate_only: bool) -> ErrorCode {
     let config = |(name, value): &(&str, &str)| AlterableConfig { name: (*name).into(), value: Some((*value).into()) };
     let resource = AlterConfigsResource {
         resource_type: TOPIC,
@@ -147,6 +147,43 @@ fn a05_senseless_changes_are_refused() {
     let unknown = Topic { name: fresh("unknown"), id: Default::default() };
     assert_eq!(change(&mut client, &unknown, &[("retention.ms", SET, Some("1"))]), ErrorCode::UnknownTopicOrPartition);
     assert_eq!(entry(&mut client, &topic, "retention.ms").config_source, DEFAULT, "nothing was changed");
+}
+
+/// Where a request is wrong in two ways.
+#[test]
+fn a05_what_is_asked_for_is_judged_before_whom_it_is_asked_of() {
+    let mut client = Client::shared();
+    let topic = client.topic("judged");
+    let unknown = Topic { name: fresh("unknown"), id: Default::default() };
+    let illegal = Topic { name: "no/name".into(), id: Default::default() };
+    let append = [("retention.ms", APPEND, Some("5"))];
+    let bad_value = [("retention.ms", SET, Some("soon"))];
+    let good = [("retention.ms", SET, Some("5"))];
+    for (topic, change_of, expected) in [
+        (&unknown, &append, ErrorCode::InvalidConfig),
+        (&unknown, &bad_value, ErrorCode::InvalidConfig),
+        (&unknown, &good, ErrorCode::UnknownTopicOrPartition),
+        (&illegal, &append, ErrorCode::InvalidConfig),
+        (&illegal, &bad_value, ErrorCode::InvalidTopicException),
+        (&illegal, &good, ErrorCode::InvalidTopicException),
+    ] {
+        assert_eq!(change(&mut client, topic, change_of), expected, "{} {change_of:?}", topic.name);
+    }
+    let twice = [("retention.ms", APPEND, Some("1")), ("retention.ms", SET, Some("2"))];
+    assert_eq!(change(&mut client, &topic, &twice), ErrorCode::InvalidRequest);
+    assert_eq!(replace(&mut client, &unknown, &[("retention.ms", "soon")], false), ErrorCode::InvalidConfig);
+    assert_eq!(replace(&mut client, &unknown, &[("retention.ms", "5")], false), ErrorCode::UnknownTopicOrPartition);
+}
+
+#[test]
+fn a05_a_policy_named_twice_counts_once() {
+    let mut client = Client::shared();
+    let topic = client.topic("twice");
+    assert_eq!(change(&mut client, &topic, &[("cleanup.policy", SET, Some("compact,compact"))]), ErrorCode::None);
+    await_value(&mut client, &topic, "cleanup.policy", "compact");
+    assert_eq!(change(&mut client, &topic, &[("cleanup.policy", SET, Some("delete,compact,delete"))]), ErrorCode::None);
+    await_value(&mut client, &topic, "cleanup.policy", "delete,compact");
+    assert_eq!(change(&mut client, &topic, &[("cleanup.policy", SET, Some("compact,,delete"))]), ErrorCode::InvalidConfig);
 }
 
 #[test]

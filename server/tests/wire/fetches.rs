@@ -2,9 +2,11 @@
 
 use crate::harness::batch::Batch;
 use crate::harness::broker::{Broker, external};
-use crate::harness::client::{Client, FETCH, Topic, batches, fetch_request, fresh, only_data, record_bytes};
+use crate::harness::client::{Client, FETCH, Topic, batches, fetch_request, fresh, only_data, record_bytes, until};
 use crate::metadata::damaged_partition;
 use flumen_log::compression::Codec;
+use flumen_protocol::create_topics::{CreatableTopic, CreateTopicsRequest};
+use flumen_protocol::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
 use flumen_protocol::fetch::{FetchRequest, PartitionData};
 use flumen_protocol::{ErrorCode, Records, Uuid};
 
@@ -207,6 +209,46 @@ fn f11_from_version_13_on_topics_have_ids() {
     let response = client.ask(13, request.clone());
     assert_eq!(response.responses[0].partitions[0].error_code, ErrorCode::UnknownTopicId);
     assert_eq!(response.responses[0].topic_id, Uuid([7; 16]));
+}
+
+/// A session by ids knows its topics' names, too: a topic that is made again under one of them is another.
+#[test]
+fn f11_a_session_notices_that_its_topic_was_made_again() {
+    let mut client = Client::shared();
+    let topic = client.topic("again");
+    let mut request = FetchRequest { session_epoch: 0, ..fetch_request(&"".into(), &[(0, 0)]) };
+    request.topics[0].topic_id = topic.id;
+    let session_id = client.ask(13, request.clone()).session_id;
+    assert_ne!(session_id, 0);
+    let mut epochs = 1..;
+    // Kafka's brokers hear of a change some time after it was answered.
+    let mut await_error = |client: &mut Client, error: ErrorCode| {
+        until(&format!("{error:?}"), || {
+            let session_epoch = epochs.next().expect("there is always another");
+            let next = FetchRequest { session_id, session_epoch, topics: Vec::new(), ..request.clone() };
+            let response = client.ask(13, next);
+            let data = response.responses.first().map(|topic| topic.partitions[0].error_code);
+            (data == Some(error)).then_some(())
+        });
+    };
+    let topics = vec![DeleteTopicState { name: None, topic_id: topic.id }];
+    client.ask(6, DeleteTopicsRequest { topics, timeout_ms: 30_000, ..Default::default() });
+    await_error(&mut client, ErrorCode::UnknownTopicOrPartition);
+    client.ask_until(
+        7,
+        &CreateTopicsRequest {
+            topics: vec![CreatableTopic {
+                name: topic.name.clone(),
+                num_partitions: 1,
+                replication_factor: 1,
+                ..Default::default()
+            }],
+            timeout_ms: 30_000,
+            validate_only: false,
+        },
+        |response| response.topics[0].error_code == ErrorCode::None,
+    );
+    await_error(&mut client, ErrorCode::InconsistentTopicId);
 }
 
 #[test]

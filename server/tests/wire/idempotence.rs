@@ -109,13 +109,17 @@ fn p21_a_producer_can_be_described() {
     let topic = client.topic("described");
     let producer = client.producer_id();
     client.append(&topic, 0, &numbered(producer, 0));
-    client.append(&topic, 0, &numbered(producer, 1));
+    client.append(&topic, 0, &numbered(producer, 1).at(1_700_000_000_000));
     let topics = vec![TopicRequest { name: topic.name, partition_indexes: vec![0] }];
     let response = client.ask(0, DescribeProducersRequest { topics });
     let partition = &response.topics[0].partitions[0];
     assert_eq!(partition.error_code, ErrorCode::None);
     let found = &partition.active_producers[0];
     assert_eq!((found.producer_id, found.producer_epoch, found.last_sequence), (producer.0, i32::from(producer.1), 1));
+    assert_eq!(found.last_timestamp, 1_700_000_000_000, "the last batch's, not when it came");
+    let topics = vec![TopicRequest { name: "no/name".into(), partition_indexes: vec![0] }];
+    let illegal = client.ask(0, DescribeProducersRequest { topics });
+    assert_eq!(illegal.topics[0].partitions[0].error_code, ErrorCode::InvalidTopicException);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Rules of storage that clients see: D01, D03–D08.
 
+use crate::configs::replace;
 use crate::harness::batch::{Batch, Record, now_ms};
 use crate::harness::broker::{Broker, files_ending};
 use crate::harness::client::{Client, FETCH, PRODUCE, Topic, batches, fetch_request, only_data, produce_request, until};
+use flumen_protocol::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
 use flumen_protocol::produce::ProduceRequest;
 use flumen_protocol::{ApiKey, ErrorCode, Response, decode_response};
 use std::io::Write;
@@ -107,6 +109,20 @@ fn d04_records_are_deleted_up_to_an_offset() {
     assert_eq!(client.delete_records(&topic, 7, 0).error_code, ErrorCode::UnknownTopicOrPartition);
 }
 
+/// The time a request gives is meant for replicas, of which there are none here.
+#[test]
+fn d04_without_time_to_wait_it_is_done_all_the_same() {
+    let mut client = Client::shared();
+    let topic = client.topic("hurried");
+    for (offset, timeout_ms) in (0..).zip([0, -1, 1]) {
+        client.append(&topic, 0, &Batch::of(&["value"]));
+        let partitions = vec![DeleteRecordsPartition { partition_index: 0, offset: -1 }];
+        let topics = vec![DeleteRecordsTopic { name: topic.name.clone(), partitions }];
+        let deleted = client.ask(2, DeleteRecordsRequest { topics, timeout_ms }).topics.remove(0).partitions.remove(0);
+        assert_eq!((deleted.error_code, deleted.low_watermark), (ErrorCode::None, offset + 1));
+    }
+}
+
 #[test]
 fn d04_a_compacted_topic_keeps_its_records() {
     let mut client = Client::shared();
@@ -143,6 +159,37 @@ fn d05_a_time_in_the_future_confuses_nothing() {
     assert_eq!(find(now + 1_800_001), 2);
     assert_eq!(find(-3), 2);
     assert_eq!(client.read_values(&topic, 0), ["future", "present", "farther"]);
+}
+
+/// A segment with a record of the future stays until that future is past, and those before it go by their own times.
+#[test]
+fn d05_a_time_in_the_future_does_not_break_retention() {
+    let Some(broker) = sweeping() else { return };
+    let mut client = Client::to(&broker);
+    let (hour, now) = (3_600_000, now_ms());
+    let kept = [("retention.ms", "-1"), ("segment.bytes", "1048576")];
+    let topic = client.topic_with("future", 1, &kept);
+    let farther = client.produce(&topic, 0, &Batch::of(&["too far"]).at(now + 2 * hour));
+    assert_eq!(farther.error_code, ErrorCode::InvalidTimestamp, "message.timestamp.after.max.ms is an hour");
+    // Two batches a segment.
+    let batch = |time: i64| Batch::sized(500_000).at(time);
+    for time in [now - DAY_MS, now - DAY_MS, now - DAY_MS, now + hour / 2, now - DAY_MS, now - DAY_MS, now] {
+        client.append(&topic, 0, &batch(time));
+    }
+    let settings = [("retention.ms", "3600000"), ("segment.bytes", "1048576")];
+    assert_eq!(replace(&mut client, &topic, &settings, false), ErrorCode::None);
+    until("the old segment is gone", || (client.list_offset(&topic, 0, -2).offset == 2).then_some(()));
+    let swept = client.topic_with("swept", 1, &settings);
+    client.append(&swept, 0, &Batch::of(&["old"]).at(now - DAY_MS));
+    until("a later sweep", || (client.list_offset(&swept, 0, -2).offset == 1).then_some(()));
+    assert_eq!(client.list_offset(&topic, 0, -2).offset, 2, "what is not over keeps what came after it");
+    let sized = client.topic_with("future-sized", 1, &kept);
+    for time in [now + hour / 2, now, now, now, now] {
+        client.append(&sized, 0, &batch(time));
+    }
+    let limits = [("retention.bytes", "1400000"), ("segment.bytes", "1048576")];
+    assert_eq!(replace(&mut client, &sized, &limits, false), ErrorCode::None);
+    until("it is large enough without", || (client.list_offset(&sized, 0, -2).offset == 2).then_some(()));
 }
 
 #[test]

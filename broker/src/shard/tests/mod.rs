@@ -11,6 +11,7 @@ mod gathering;
 mod mailboxes;
 mod offsets;
 mod replicas;
+mod sessions;
 mod stops;
 
 use alloc::{
@@ -439,8 +440,8 @@ fn shard_settings(number: u16, shards: u16, limits: fn(&mut Limits)) -> Settings
         offsets: OffsetSettings {
             metadata_max_bytes: 4096,
             commit_timeout_ms: 5000,
-            retention_ms: 60_000,
-            retention_check_interval_ms: 1000,
+            retention_ms: offsets::RETENTION_MS as i64,
+            retention_check_interval_ms: offsets::CHECK_MS,
         },
         log_directories: Vec::from(["/data".into()]),
         log_directories_offline: Vec::new(),

@@ -6,15 +6,18 @@ use flumen_protocol::{
     ApiKey, ErrorCode, Response, Text,
     find_coordinator::FindCoordinatorRequest,
     offset_commit::{OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic},
-    offset_fetch::OffsetFetchRequest,
+    offset_fetch::{OffsetFetchRequest, OffsetFetchRequestTopic},
 };
 
 use super::{World, client::Line};
 
 const COMMIT: i16 = 8;
-/// How long a commit is kept, and well under it.
-const RETENTION_MS: u64 = 60_000;
-const SOME_MS: u64 = 50_000;
+/// How long a commit is kept, which is Kafka's default, and well under it.
+pub(super) const RETENTION_MS: u64 = 7 * DAY_MS;
+const SOME_MS: u64 = 6 * DAY_MS;
+const DAY_MS: u64 = 86_400_000;
+/// How often it is looked at what is over, which is Kafka's default too.
+pub(super) const CHECK_MS: u64 = 600_000;
 
 impl World {
     fn with_coordinator() -> (Self, Line) {
@@ -26,6 +29,12 @@ impl World {
         world.settle();
         assert!(world.reply(line, ApiKey::FindCoordinator, 4).is_some());
         (world, line)
+    }
+
+    /// So much later: the connections there were have been idle for too long.
+    fn after(&mut self, ms: u64) -> Line {
+        self.pass(ms);
+        self.connect(0)
     }
 
     fn send_commit(&mut self, line: Line, topic: &str, offset: i64, metadata_bytes: usize) {
@@ -56,6 +65,17 @@ impl World {
     fn commit(&mut self, line: Line, topic: &str, offset: i64, metadata_bytes: usize) {
         self.send_commit(line, topic, offset, metadata_bytes);
         assert_eq!(self.committed(line), Some(ErrorCode::None));
+    }
+
+    /// The offset committed for a topic, as a client is told.
+    fn fetched_offset(&mut self, line: Line, topic: &str) -> i64 {
+        let topics = vec![OffsetFetchRequestTopic { name: Text::from(topic), partition_indexes: vec![0] }];
+        self.send(line, 7, OffsetFetchRequest { group_id: Text::from("group"), topics: Some(topics), ..Default::default() });
+        self.settle();
+        match self.reply(line, ApiKey::OffsetFetch, 7) {
+            Some(Response::OffsetFetch(response)) => response.topics[0].partitions[0].committed_offset,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// What coordinators know of a topic, and whether one still reads.
@@ -92,7 +112,7 @@ fn old_and_new() -> World {
     for offset in 0..400 {
         world.commit(line, "other", offset, 4000);
     }
-    world.pass(SOME_MS);
+    let line = world.after(SOME_MS);
     world.commit(line, "topic", 2, 0);
     world
 }
@@ -100,7 +120,7 @@ fn old_and_new() -> World {
 #[test]
 fn o05_a_commit_does_not_expire_before_its_successor_is_read() {
     let mut world = old_and_new().restarted_half_read("topic");
-    world.pass(RETENTION_MS - SOME_MS + 1000);
+    world.pass(RETENTION_MS - SOME_MS + CHECK_MS);
     world.release();
     assert_eq!(world.known("topic"), (vec![2], false));
     let mut world = world.restarted();
@@ -113,14 +133,31 @@ fn o05_a_commit_does_not_expire_before_its_successor_is_read() {
 fn o05_a_commit_does_not_expire_while_its_successor_is_on_its_way() {
     let (mut world, line) = World::with_coordinator();
     world.commit(line, "topic", 1, 0);
-    world.pass(SOME_MS);
+    let line = world.after(SOME_MS);
     world.holds = is_journal_write;
     // It is answered, as failed, before it is committed; it is committed all the same.
     world.send_commit(line, "topic", 2, 0);
-    world.pass(RETENTION_MS - SOME_MS + 1000);
+    world.pass(RETENTION_MS - SOME_MS + CHECK_MS);
+    assert_eq!(world.committed(line), Some(ErrorCode::CoordinatorNotAvailable));
     world.release();
+    assert_eq!(world.known("topic"), (vec![2], false), "what is in the log is what is told");
     let world = world.restarted();
     assert_eq!(world.known("topic"), (vec![2], false));
+}
+
+#[test]
+fn o05_a_commit_expires_after_seven_days() {
+    let (mut world, line) = World::with_coordinator();
+    world.commit(line, "topic", 1, 0);
+    let line = world.after(SOME_MS);
+    world.commit(line, "other", 2, 0);
+    let line = world.after(RETENTION_MS - SOME_MS - CHECK_MS);
+    assert_eq!((world.fetched_offset(line, "topic"), world.fetched_offset(line, "other")), (1, 2));
+    let line = world.after(2 * CHECK_MS);
+    assert_eq!((world.fetched_offset(line, "topic"), world.fetched_offset(line, "other")), (-1, 2));
+    let mut world = world.restarted();
+    let line = world.connect(1);
+    assert_eq!((world.fetched_offset(line, "topic"), world.fetched_offset(line, "other")), (-1, 2));
 }
 
 #[test]

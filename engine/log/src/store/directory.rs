@@ -75,12 +75,16 @@ impl Store {
     /// Whether other partitions have a directory of this name: one that stays, and one that is on its way out.
     fn others_in(&self, directory: &str) -> (bool, bool) {
         let mut found = (false, false);
-        for (number, log) in (0..).zip(&self.partitions) {
-            let Some(log) = log.as_ref().filter(|log| log.directory == directory) else { continue };
+        for (slot, log) in self.logs_of(directory) {
             let leaving = matches!(log.life, Life::Blocked | Life::Removing | Life::Removed);
-            if leaving || self.removing.contains(&PartitionSlot(number)) { found.1 = true } else { found.0 = true }
+            if leaving || self.removing.contains(&slot) { found.1 = true } else { found.0 = true }
         }
         found
+    }
+
+    fn logs_of(&self, directory: &str) -> impl Iterator<Item = (PartitionSlot, &PartitionLog)> {
+        let slots = self.by_directory.get(directory).into_iter().flatten();
+        slots.filter_map(|slot| self.log(*slot).map(|log| (*slot, log)))
     }
 
     fn start_creation(&mut self, slot: PartitionSlot, io: &mut Io) {
@@ -252,13 +256,17 @@ impl Store {
 
     /// The slot means nothing from now on.
     fn forget(&mut self, slot: PartitionSlot) {
-        let entry = self.partitions.get_mut(slot.0 as usize).and_then(Option::take);
-        if let Some(log) = entry
-            && self.by_identity.get(&log.identity) == Some(&slot)
-        {
+        self.checkpoints_due.remove(&slot);
+        let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::take) else { return };
+        if self.by_identity.get(&log.identity) == Some(&slot) {
             self.by_identity.remove(&log.identity);
         }
-        self.checkpoints_due.remove(&slot);
+        if let Some(slots) = self.by_directory.get_mut(&log.directory) {
+            slots.retain(|other| *other != slot);
+            if slots.is_empty() {
+                self.by_directory.remove(&log.directory);
+            }
+        }
     }
 
     /// Make the partitions whose name has become free.
@@ -266,20 +274,18 @@ impl Store {
         if self.blocked == 0 {
             return;
         }
-        let logs = || self.partitions.iter().flatten();
-        let free = |log: &PartitionLog| {
-            log.life == Life::Blocked && !logs().any(|other| other.life != Life::Blocked && other.directory == log.directory)
-        };
-        let ready: Vec<_> =
-            logs().filter(|log| free(log)).filter_map(|log| self.by_identity.get(&log.identity).copied()).collect();
-        let mut names: Vec<String> = Vec::new();
-        for slot in ready {
-            let Some(directory) = self.log(slot).map(|log| log.directory.clone()) else { continue };
-            if !names.contains(&directory) {
-                names.push(directory);
-                self.blocked -= 1;
-                self.start_creation(slot, io);
+        // The first of those that want a name nobody has; one that is on its way out again does not come any more.
+        let first = |directory: &String| {
+            let mut logs = self.logs_of(directory);
+            if logs.any(|(_, log)| log.life != Life::Blocked) {
+                return None;
             }
+            self.logs_of(directory).map(|(_, log)| log.identity).find_map(|wanted| self.by_identity.get(&wanted).copied())
+        };
+        let ready: Vec<_> = self.by_directory.keys().filter_map(first).collect();
+        for slot in ready {
+            self.blocked -= 1;
+            self.start_creation(slot, io);
         }
     }
 

@@ -80,6 +80,8 @@ pub struct Store {
     journal_file_coming: bool,
     partitions: Vec<Option<PartitionLog>>,
     by_identity: BTreeMap<TopicPartition, PartitionSlot>,
+    /// Those that have or want a directory of this name, in the order in which they came.
+    by_directory: BTreeMap<String, Vec<PartitionSlot>>,
     /// Directories that look like a partition's and whose state could not be read: never written to.
     occupied: BTreeSet<String>,
     /// Partitions with something to write when the turn ends.
@@ -128,6 +130,7 @@ impl Store {
             journal_file_coming: false,
             partitions: Vec::new(),
             by_identity: BTreeMap::new(),
+            by_directory: BTreeMap::new(),
             occupied: recovered.occupied,
             turn: Vec::new(),
             starts_wanted: BTreeSet::new(),
@@ -161,6 +164,7 @@ impl Store {
     fn insert(&mut self, log: PartitionLog) -> PartitionSlot {
         let slot = PartitionSlot(u32::try_from(self.partitions.len()).expect("partitions are limited far below 2^32"));
         self.by_identity.insert(log.identity, slot);
+        self.by_directory.entry(log.directory.clone()).or_default().push(slot);
         self.partitions.push(Some(log));
         slot
     }

@@ -326,7 +326,9 @@ mod tests {
     #[test]
     fn a_message_to_what_is_no_ring_is_told_as_failed() {
         let mut ours = ring();
-        ours.message(&File::open("/dev/null").expect("there").into(), 3);
+        // Open until the kernel has seen the message: a number given back may be a ring's a moment later.
+        let no_ring = OwnedFd::from(File::open("/dev/null").expect("there"));
+        ours.message(&no_ring, 3);
         ours.wait(None);
         assert_eq!(take(&mut ours), [(3, Err(Errno::BADFD))]);
     }

@@ -105,6 +105,8 @@ pub enum Allowed {
     NonEmpty,
     /// A list without repetition; of these texts where any are named.
     ListOf(&'static [&'static str]),
+    /// A list of these texts, of which one that is listed again counts once.
+    SetOf(&'static [&'static str]),
     /// As `ListOf`, and with at least one element.
     NonEmptyListOf(&'static [&'static str]),
     /// `*`, or a list of `partition:broker`.

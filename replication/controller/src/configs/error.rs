@@ -106,7 +106,7 @@ impl fmt::Display for Allowed {
             Self::OneOfAnyCase(valid) => write!(formatter, "one of {} (in any case)", valid.join(", ")),
             Self::NonEmpty => formatter.write_str("non-empty"),
             Self::ListOf([]) => formatter.write_str("a comma separated list"),
-            Self::ListOf(valid) => write!(formatter, "a list of {}", valid.join(", ")),
+            Self::ListOf(valid) | Self::SetOf(valid) => write!(formatter, "a list of {}", valid.join(", ")),
             Self::NonEmptyListOf([]) => formatter.write_str("a non-empty comma separated list"),
             Self::NonEmptyListOf(valid) => write!(formatter, "a non-empty list of {}", valid.join(", ")),
             Self::ThrottledReplicas => formatter.write_str("* or a list of partition:broker"),

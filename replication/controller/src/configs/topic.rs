@@ -25,7 +25,7 @@ pub(super) const LARGEST_ARRAY: i64 = 2_147_483_639;
 
 #[rustfmt::skip]
 static DEFINITIONS: &[Definition] = &[
-    list("cleanup.policy").or("delete").allow(Allowed::ListOf(CLEANUP_POLICIES)).follows(&[Synonym::same("log.cleanup.policy")]).in_force()
+    list("cleanup.policy").or("delete").allow(Allowed::SetOf(CLEANUP_POLICIES)).follows(&[Synonym::same("log.cleanup.policy")]).in_force()
         .doc("What becomes of old records: `delete` drops whole segments by age and size, `compact` keeps the last record of each key, both do both, and an empty list keeps everything. Compacted topics refuse records without a key."),
     int("compression.gzip.level").or("-1").allow(Allowed::OneOrBetween(-1, 1, 9)).follows(&[Synonym::same("compression.gzip.level")]).in_force()
         .doc("The level used when the broker compresses with gzip; -1 is the codec's own default."),

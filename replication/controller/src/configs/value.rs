@@ -5,6 +5,7 @@
 
 use super::definition::{Allowed, ConfigType, Definition};
 use super::error::{ConfigError, Problem};
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -53,9 +54,9 @@ impl Value {
 /// The text is no value of the type, or breaks the setting's rule.
 pub fn parse(definition: &Definition, text: &str) -> Result<Value, ConfigError> {
     let shown = || if definition.sensitive() { String::from("[hidden]") } else { String::from(text) };
-    let value = typed(definition.kind, text)
+    let mut value = typed(definition.kind, text)
         .ok_or_else(|| ConfigError::new(definition.name, Problem::NotOfType { value: shown(), kind: definition.kind }))?;
-    if let Value::List(elements) = &value {
+    if let Value::List(elements) = &mut value {
         check_elements(definition, elements)?;
     }
     if !keeps(definition.allowed, &value) {
@@ -83,15 +84,20 @@ fn typed(kind: ConfigType, text: &str) -> Option<Value> {
     })
 }
 
-fn check_elements(definition: &Definition, elements: &[String]) -> Result<(), ConfigError> {
-    if let Some(empty) = elements.iter().find(|element| element.is_empty()) {
-        debug_assert!(empty.is_empty());
+/// No element is empty, and none is there twice where that means nothing.
+fn check_elements(definition: &Definition, elements: &mut Vec<String>) -> Result<(), ConfigError> {
+    if elements.iter().any(String::is_empty) {
         return Err(ConfigError::new(definition.name, Problem::EmptyElement));
     }
-    for (position, element) in elements.iter().enumerate() {
-        if elements[..position].contains(element) {
-            return Err(ConfigError::new(definition.name, Problem::Repeated { element: element.clone() }));
+    let mut seen = BTreeSet::new();
+    let repeated = elements.iter().find(|element| !seen.insert(element.as_str())).cloned();
+    match (definition.allowed, repeated) {
+        (Allowed::ThrottledReplicas, _) | (_, None) => {}
+        (Allowed::SetOf(_), Some(_)) => {
+            let mut kept = BTreeSet::new();
+            elements.retain(|element| kept.insert(element.clone()));
         }
+        (_, Some(element)) => return Err(ConfigError::new(definition.name, Problem::Repeated { element })),
     }
     Ok(())
 }
@@ -105,7 +111,7 @@ fn keeps(allowed: Allowed, value: &Value) -> bool {
         (Allowed::OneOf(valid), Value::Text(text)) => valid.contains(&text.as_str()),
         (Allowed::OneOfAnyCase(valid), Value::Text(text)) => valid.iter().any(|one| one.eq_ignore_ascii_case(text)),
         (Allowed::NonEmpty, Value::Text(text)) => !text.is_empty(),
-        (Allowed::ListOf(valid), Value::List(elements)) => all_in(elements, valid),
+        (Allowed::ListOf(valid) | Allowed::SetOf(valid), Value::List(elements)) => all_in(elements, valid),
         (Allowed::NonEmptyListOf(valid), Value::List(elements)) => !elements.is_empty() && all_in(elements, valid),
         (Allowed::ThrottledReplicas, Value::List(elements)) => throttled_replicas(elements),
         (Allowed::QuorumVoters, Value::List(elements)) => elements.iter().all(|element| quorum_voter(element)),
@@ -212,6 +218,10 @@ mod tests {
         assert_eq!(ok(policy, " compact , delete "), "compact,delete");
         assert_eq!(ok(policy, ""), "");
         assert!(refused(policy, "compact,compact").contains("compact is listed more than once"));
+        let set = list("s").allow(Allowed::SetOf(&["compact", "delete"]));
+        assert_eq!(ok(set, "delete,compact,delete"), "delete,compact");
+        assert!(refused(set, "compact,,delete").contains("empty element"));
+        assert!(refused(set, "delete,none").contains("a list of compact, delete"));
         assert!(refused(policy, "compact,,delete").contains("empty element"));
         assert!(refused(policy, "none").contains("a list of compact, delete"));
         assert!(refused(list("l").non_empty(), " ").contains("non-empty"));
@@ -220,7 +230,7 @@ mod tests {
     #[test]
     fn formats_inside_lists_are_checked() {
         let replicas = list("r").allow(Allowed::ThrottledReplicas);
-        for good in ["", "*", "1:1,2:2"] {
+        for good in ["", "*", "1:1,2:2", "1:1,1:1"] {
             assert!(parse(&replicas, good).is_ok(), "{good}");
         }
         for bad in ["1", "1:a", "*,1:1"] {
