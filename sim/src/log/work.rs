@@ -9,6 +9,9 @@ use super::Control;
 use super::model::{ORIGIN, Recipe, Stored};
 use super::world::World;
 
+/// A write of a dead process that nobody waits for lands in one of so many steps.
+const LATE: u64 = 40;
+
 impl World {
     /// Lead a partition, making it if it is not there.
     pub(super) fn open_partition(&mut self, index: usize) {
@@ -37,7 +40,7 @@ impl World {
 
     /// One step.
     pub(super) fn act(&mut self) {
-        if self.control == Control::IgnoredLock {
+        if self.control == Control::IgnoredLock && self.random.one_in(LATE) {
             self.disk.land_late_write(&mut self.random);
         }
         let mix = self.swarm.mix;
@@ -90,6 +93,7 @@ impl World {
             Ok(()) | Err(AppendError::NotReady | AppendError::JournalGrows) => {}
             Err(AppendError::DirectoryFailed | AppendError::Offline) if self.failed.contains(&store) => {}
             Err(AppendError::NoSpace) if self.was_full || self.was_refused_space() => {}
+            Err(AppendError::Sequence(_)) if self.may_have_forgotten_producers(index) => {}
             Err(error) => self.violation(format!("partition {index}: append refused: {error:?}")),
         }
     }
@@ -99,14 +103,30 @@ impl World {
         if self.models[index].removing || self.place(index).is_none() {
             return;
         }
-        if let Err(error) = self.try_append(index) {
+        let recipe = self.draw_recipe(index);
+        let result = match self.append_as(index, recipe) {
+            Err(AppendError::Sequence(_)) if self.may_have_forgotten_producers(index) => {
+                self.append_as(index, Recipe { producer: None, ..recipe })
+            }
+            result => result,
+        };
+        if let Err(error) = result {
             self.violation(format!("partition {index}: append refused after all was healed: {error:?}"));
         }
     }
 
+    /// Who wrote what cannot be read is not known from it: what such a producer sends next does not follow.
+    fn may_have_forgotten_producers(&self, index: usize) -> bool {
+        self.allowed.is_damaged(self.models[index].identity)
+    }
+
     fn try_append(&mut self, index: usize) -> Result<(), AppendError> {
-        let Some((store, slot)) = self.place(index) else { return Err(AppendError::NotReady) };
         let recipe = self.draw_recipe(index);
+        self.append_as(index, recipe)
+    }
+
+    fn append_as(&mut self, index: usize, recipe: Recipe) -> Result<(), AppendError> {
+        let Some((store, slot)) = self.place(index) else { return Err(AppendError::NotReady) };
         let model = &self.models[index];
         let batch = model.make_batch(recipe, self.now.wall);
         let (epoch, expected) = (model.epoch, model.end().max(model.log_start));
