@@ -27,7 +27,7 @@ pub(crate) fn run(_options: &Options) -> Outcome<Tally> {
     step(&mut tally, "clippy", cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]));
     section(&mut tally, "tidy", tidy::run);
     section(&mut tally, "loom", || loom(cargo(&["test", "--package", "flumen-loom-tests", "--release"])));
-    section(&mut tally, "simulation, fresh seeds", || sim::run(&sim::Options::fresh(1000)));
+    section(&mut tally, "simulation, fresh seeds", || sim::run(&sim::Options::fresh(1000, 2)));
     section(&mut tally, "bug bank", || bug_bank::run(&bug_bank::Options::of_the_found(2)));
     section(&mut tally, "crash images", || images::run(&images::Options::of(4000, false)));
     section(&mut tally, "mutated files", || images::mutated::run(&images::mutated::Options::of(20_000)));

@@ -1,8 +1,10 @@
-//! Looks for one bug of the bank: `bug-bank NAME SEEDS` runs seeds, from zero, until one finds it.
+//! Looks for one bug of the bank: `bug-bank NAME SEEDS [FROM]` runs seeds, from zero or FROM on, until one finds it.
+//!
+//! `bug-bank NAME show SEED` tells one run step by step.
 //!
 //! Prints `found SEEDS VIOLATION` and exits with 0, or `not found` and exits with 1. It is of use only in a build with
-//! `--cfg mutants`; `cargo xtask bug-bank` makes it and asks it about each bug in turn. Everything is decided by the runs; this is
-//! a loop around them.
+//! `--cfg mutants`; `cargo xtask bug-bank` makes it and asks it about each bug in turn. The name `none` stands for no bug: then
+//! nothing must be found. Everything is decided by the runs; this is a loop around them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -13,9 +15,9 @@ use flumen_log::mutants::Mutant;
 type Run = fn(u64) -> Option<String>;
 
 /// The runs that look for a bug: those over the store alone, or those over whole shards.
-const fn run_for(mutant: Mutant) -> Run {
+const fn run_for(mutant: Option<Mutant>) -> Run {
     match mutant {
-        Mutant::B10 | Mutant::B11 | Mutant::B16 | Mutant::B31 | Mutant::B32 | Mutant::B33 => shard_run,
+        Some(Mutant::B10 | Mutant::B11 | Mutant::B16 | Mutant::B31 | Mutant::B32 | Mutant::B33) => shard_run,
         _ => log_run,
     }
 }
@@ -29,34 +31,42 @@ fn log_run(seed: u64) -> Option<String> {
 }
 
 #[cfg(mutants)]
-fn choose(mutant: Mutant) -> bool {
-    flumen_log::mutants::choose(Some(mutant));
+fn choose(mutant: Option<Mutant>) -> bool {
+    flumen_log::mutants::choose(mutant);
     true
 }
 
 #[cfg(not(mutants))]
-const fn choose(_mutant: Mutant) -> bool {
+const fn choose(_mutant: Option<Mutant>) -> bool {
     false
 }
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let name = arguments.next().unwrap_or_default();
-    let seeds = arguments.next().and_then(|text| text.parse().ok());
-    let (Some(mutant), Some(seeds)) = (Mutant::ALL.iter().copied().find(|mutant| mutant.name() == name), seeds) else {
-        eprintln!("usage: bug-bank NAME SEEDS");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let name = arguments.first().map(String::as_str).unwrap_or_default();
+    let mutant = Mutant::ALL.iter().copied().find(|mutant| mutant.name() == name);
+    let number = |at: usize| arguments.get(at).and_then(|text| text.parse::<u64>().ok());
+    let show = arguments.get(1).is_some_and(|word| word == "show");
+    let Some(seeds) = number(1).or_else(|| show.then_some(1)).filter(|_| mutant.is_some() || name == "none") else {
+        eprintln!("usage: bug-bank NAME SEEDS [FROM]");
         return ExitCode::from(2);
     };
     if !choose(mutant) {
         eprintln!("this build has no bugs in it: it needs --cfg mutants");
         return ExitCode::from(2);
     }
+    if show {
+        let listener = Box::new(|line: &str| println!("{line}"));
+        let _ = flumen_sim::log::run_told(number(2).unwrap_or_default(), flumen_sim::log::Control::None, Some(listener));
+        return ExitCode::SUCCESS;
+    }
     std::panic::set_hook(Box::new(|_| ()));
     let run = run_for(mutant);
-    for seed in 0..seeds {
+    let from = number(2).unwrap_or_default();
+    for seed in from..from + seeds {
         let found: Option<String> = catch_unwind(AssertUnwindSafe(|| run(seed))).unwrap_or_else(|panic| Some(describe(&*panic)));
         if let Some(violation) = found {
-            println!("found {} {violation}", seed + 1);
+            println!("found {} {violation}", seed - from + 1);
             return ExitCode::SUCCESS;
         }
     }

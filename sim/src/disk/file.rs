@@ -116,15 +116,22 @@ impl SimFile {
         }
     }
 
-    /// Clean pages may leave memory at any time; what is read then is what the disk has.
-    pub(super) fn evict(&mut self) {
-        for page in core::mem::take(&mut self.lost) {
+    /// Clean pages may leave memory at any time; what is read then is what the disk has. Whether there were such that differ.
+    pub(super) fn evict(&mut self) -> bool {
+        let lost = core::mem::take(&mut self.lost);
+        for page in &lost {
             let at = (page * PAGE_BYTES).min(self.cache.len());
             let end = (at + PAGE_BYTES).min(self.cache.len());
             for position in at..end {
                 self.cache[position] = self.durable.get(position).copied().unwrap_or_default();
             }
         }
+        !lost.is_empty()
+    }
+
+    /// Whether the disk has what reads see.
+    pub(super) fn is_stable(&self) -> bool {
+        self.cache == self.durable
     }
 
     /// A bit rots, on disk and so in memory.

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use flumen_log::io::{DirectoryEntry, Disk, FileOperation, IoError};
 
+use super::file::SimFile;
 use super::names::Node;
 use super::{LateWrite, SimDisk, flatten, read, to_usize};
 use crate::random::Random;
@@ -21,15 +22,18 @@ impl SimDisk {
         self.forget_process();
     }
 
-    /// The process dies: what was done stays in the page cache.
-    pub fn crash_process(&mut self, random: &mut Random) {
+    /// The process dies: what was done stays in the page cache, but pages on which a sync failed may be forgotten. Whether some
+    /// were.
+    pub fn crash_process(&mut self, random: &mut Random) -> bool {
         self.finish_some(self.faults.late_writes, random);
+        let mut forgotten = false;
         if random.one_in(2) {
             for file in self.files.values_mut() {
-                file.evict();
+                forgotten |= file.evict();
             }
         }
         self.forget_process();
+        forgotten
     }
 
     /// Whether a new process gets the lock: only when no operation of a dead one is left.
@@ -64,6 +68,12 @@ impl SimDisk {
     pub fn peek(&self, path: &str) -> Option<&[u8]> {
         let node = self.node(path).ok()?;
         self.files.get(&node).map(|file| file.cache.as_slice())
+    }
+
+    /// Whether what is in a file is on stable storage too: no power failure takes it back.
+    #[must_use]
+    pub fn is_stable(&self, path: &str) -> bool {
+        self.node(path).ok().and_then(|node| self.files.get(&node)).is_some_and(SimFile::is_stable)
     }
 
     /// Of the writes outstanding some are done, some half, some not at all.

@@ -1,17 +1,27 @@
-//! The log's promise under crashes: whole runs of stores over a disk that forgets.
+//! The log's promise under crashes and a failing disk: whole runs of the stores that ship.
 //!
-//! A run has several lives. In each the stores that ship append to several partitions, move watermarks, shorten logs, roll,
-//! switch durability, stop cleanly or crash at any moment; the next life recovers, perhaps with another number of shards, perhaps
-//! crashing in the middle. The oracle: whatever was called durable is there, byte for byte, at its offset; whatever is there was
-//! appended there; offsets have no gap; recovery done twice changes nothing.
+//! A run has several lives. In each the stores append to several partitions, move watermarks, shorten logs, roll, switch
+//! durability, stop cleanly or crash at any moment, over a disk that fails in the ways this seed has drawn; the next life recovers,
+//! perhaps with another number of shards, perhaps crashing in the middle. In the end all is healed, and everything must come to
+//! rest. The oracle: whatever was called durable is there, byte for byte, at its offset; whatever is there was appended there;
+//! offsets have no gap; a producer that sends a batch again is told where it is; recovery done twice changes nothing.
 
+mod atlas;
 mod model;
+mod oracle;
+mod start;
+mod swarm;
+mod trace;
+mod watched;
+mod work;
 mod world;
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::random::Random;
+pub use trace::Listener;
 use world::World;
 
 /// What a run believes or leaves out on purpose.
@@ -24,14 +34,20 @@ pub enum Control {
     EarlyAck,
     /// The journal is gone before recovery: the run must report loss.
     NoReplay,
+    /// A process starts while writes of a dead one are still on their way: the run must report damage.
+    IgnoredLock,
 }
 
 /// What a run did. One that did too little proves nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Work {
+    /// Operations, completions, answers and everything else that is told.
+    pub events: u64,
     /// Batches appended.
     pub appends: u64,
-    /// Offsets that were called durable.
+    /// Records in them.
+    pub records: u64,
+    /// Offsets that were called durable: acknowledged records.
     pub durable: u64,
     /// Power failures and process deaths.
     pub crashes: u64,
@@ -41,37 +57,82 @@ pub struct Work {
     pub recoveries: u64,
     /// Recoveries that were cut off in the middle.
     pub interrupted: u64,
+    /// Log directories that failed.
+    pub failed_directories: u64,
     /// Batches that came back from the journal.
     pub replayed: u64,
     /// Slices read back and compared.
     pub slices: u64,
+    /// Batches sent again and recognised.
+    pub duplicates: u64,
     /// Partitions removed.
     pub removed: u64,
     /// Log starts moved.
     pub starts_moved: u64,
+    /// Logs that lost what a rotten frame held, and said so.
+    pub losses: u64,
+}
+
+impl Work {
+    /// Appends below which a run proves nothing.
+    pub const FLOOR: u64 = 20;
+
+    /// Whether it was enough.
+    #[must_use]
+    pub const fn is_enough(&self) -> bool {
+        self.appends >= Self::FLOOR && self.recoveries >= 2
+    }
+
+    /// Add another run's.
+    pub const fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.appends += other.appends;
+        self.records += other.records;
+        self.durable += other.durable;
+        self.crashes += other.crashes;
+        self.stops += other.stops;
+        self.recoveries += other.recoveries;
+        self.interrupted += other.interrupted;
+        self.failed_directories += other.failed_directories;
+        self.replayed += other.replayed;
+        self.slices += other.slices;
+        self.duplicates += other.duplicates;
+        self.removed += other.removed;
+        self.starts_moved += other.starts_moved;
+        self.losses += other.losses;
+    }
 }
 
 /// What came of a run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Verdict {
     /// What should not have happened, in words; empty is good.
     pub violations: Vec<String>,
     /// What was done.
     pub work: Work,
+    /// Faults, by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// All that happened, as a hash: the same seed gives the same.
+    pub trace: u64,
 }
 
 /// One run.
 #[must_use]
 pub fn run(seed: u64, control: Control) -> Verdict {
-    let mut random = Random::new(seed);
-    let lives = 2 + random.below(3);
-    let mut world = World::new(random, control);
-    for life in 0..lives {
+    run_told(seed, control, None)
+}
+
+/// One run, each of its steps told.
+#[must_use]
+pub fn run_told(seed: u64, control: Control, listener: Option<Listener>) -> Verdict {
+    let mut world = World::new(Random::new(seed), control, listener);
+    for _ in 0..world.lives() {
         world.live();
         if !world.violations().is_empty() {
-            break;
+            return world.into_verdict();
         }
-        world.end_life(life + 1 == lives);
+        world.end_life();
     }
+    world.heal();
     world.into_verdict()
 }

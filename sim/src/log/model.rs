@@ -10,6 +10,8 @@ use crate::random::Random;
 
 /// Who appends.
 pub(super) const ORIGIN: Origin = Origin::Client;
+/// Batches of a producer that must be known again.
+const REMEMBERED: usize = 5;
 
 /// A batch as it should be stored.
 #[derive(Clone, Debug)]
@@ -17,7 +19,17 @@ pub(super) struct Stored {
     pub(super) base: Offset,
     pub(super) next: Offset,
     pub(super) bytes: Vec<u8>,
-    pub(super) sequence: i32,
+    /// Which of the partition's producers sent it, with what sequence; none without idempotence.
+    pub(super) producer: Option<(u64, i32)>,
+}
+
+/// What a batch is made of; the same gives the same batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recipe {
+    pub(super) producer: Option<(u64, i32)>,
+    pub(super) records: u64,
+    pub(super) bytes: usize,
+    pub(super) fill: u8,
 }
 
 /// One partition, as the run knows it.
@@ -60,26 +72,51 @@ impl Model {
         Self::new(TopicPartition { topic, ..self.identity }, self.config.clone())
     }
 
+    /// Its directory.
+    pub(super) fn directory(&self) -> alloc::string::String {
+        alloc::format!("topic-{}", self.identity.partition)
+    }
+
     pub(super) fn end(&self) -> Offset {
         self.batches.last().map_or(Offset::ZERO, |batch| batch.next)
     }
 
-    pub(super) fn next_sequence(&self) -> i32 {
-        let last = self.batches.last();
-        last.map_or(0, |batch| batch.sequence + i32::try_from(batch.next.0 - batch.base.0).unwrap_or_default())
+    /// The sequence with which a producer goes on.
+    pub(super) fn next_sequence(&self, producer: u64) -> i32 {
+        let of_producer = |batch: &&Stored| batch.producer.is_some_and(|(found, _)| found == producer);
+        let last = self.batches.iter().rev().find(of_producer);
+        let after = |batch: &Stored| {
+            let records = i32::try_from(batch.next.0 - batch.base.0).unwrap_or_default();
+            batch.producer.map_or(0, |(_, sequence)| sequence + records)
+        };
+        last.map_or(0, after)
     }
 
-    /// A batch to append; the same seed of content and the same sequence give the same batch.
-    pub(super) fn make_batch(&self, sequence: i32, records: u64, bytes: usize, fill: u8, now: Timestamp) -> ValidatedBatch {
+    /// The batches that their producers may send again and be told where they are.
+    pub(super) fn remembered(&self, producers: u64) -> Vec<Stored> {
+        let mut batches = Vec::new();
+        for producer in 0..producers {
+            let of_producer = |batch: &&Stored| batch.producer.is_some_and(|(found, _)| found == producer);
+            let last = self.batches.iter().rev().filter(of_producer).take(REMEMBERED);
+            batches.extend(last.filter(|batch| batch.base >= self.log_start).cloned());
+        }
+        batches
+    }
+
+    /// A batch to append.
+    pub(super) fn make_batch(&self, recipe: Recipe, now: Timestamp) -> ValidatedBatch {
         let mut builder = BatchBuilder::new();
-        for record in 0..records {
-            let mut value = alloc::vec![fill; bytes];
+        for record in 0..recipe.records {
+            let mut value = alloc::vec![recipe.fill; recipe.bytes];
             value.extend_from_slice(&record.to_be_bytes());
             builder.append(now, None, Some(&value), &[]);
         }
-        let id = ProducerId(i64::from(self.identity.partition.0) + 100);
-        let producer = ProducerInfo { id, epoch: ProducerEpoch(0), base_sequence: sequence, is_transactional: false };
-        let built = builder.build_validated(Codec::None, None, producer);
+        let info = recipe.producer.map_or(ProducerInfo::NONE, |(producer, base_sequence)| {
+            let number = i64::try_from(producer).unwrap_or_default();
+            let id = ProducerId(i64::from(self.identity.partition.0) * 10 + number + 100);
+            ProducerInfo { id, epoch: ProducerEpoch(0), base_sequence, is_transactional: false }
+        });
+        let built = builder.build_validated(Codec::None, None, info);
         built.expect("no codec, nothing to give up on").expect("there is at least one record")
     }
 

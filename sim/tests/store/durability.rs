@@ -2,7 +2,8 @@
 
 use flumen_log::Offset;
 use flumen_log::compression::Codec;
-use flumen_log::io::{FileOperation, Operation};
+use flumen_log::io::{FileOperation, IoError, Operation};
+use flumen_log::recovery::{RecoverySettings, recover};
 use flumen_log::store::{AppendError, Durability, LogConfig, Output};
 use flumen_sim::random::Random;
 
@@ -306,4 +307,34 @@ fn a_state_whose_sync_failed_is_on_disk_after_the_next_start() {
     let mut bench = bench.after_power_loss();
     let slot = bench.slot(0);
     assert_eq!(bench.store.view(slot).expect("there").log_end(), Offset(3));
+}
+
+/// A start that cannot use the journal's files removes them one by one: if it dies between two, the next misses nothing.
+#[test]
+fn a_start_that_dies_while_it_removes_journal_files_is_no_corruption() {
+    let mut refused = 0;
+    for changes in 0.. {
+        let mut bench = Bench::new();
+        let slot = bench.create(0, config());
+        for _ in 0..50 {
+            bench.append(slot, batch_of(&[(1, 8000)], Codec::None));
+        }
+        let Bench { mut disk, mut random, now, .. } = bench;
+        disk.crash_process(&mut random);
+        let other_files = |number: u8| RecoverySettings {
+            journal_id: [number; 16],
+            journal_file_bytes: JOURNAL_FILE_BYTES * 2,
+            quarantine_bytes: 1 << 20,
+            index_interval_bytes: 1000,
+        };
+        disk.faults.changes_left = Some((changes, IoError::INPUT_OUTPUT));
+        if recover(&mut disk, 1, &other_files(1), now).is_ok() {
+            break;
+        }
+        refused += 1;
+        disk.crash_process(&mut random);
+        let report = recover(&mut disk, 1, &other_files(2), now).expect("the disk is whole").report;
+        assert_eq!(report.corrupt_frames, 0, "after {changes} changes: {report:?}");
+    }
+    assert!(refused > 10, "{refused}");
 }

@@ -2,8 +2,8 @@
 
 use flumen_log::batch::BatchHeader;
 use flumen_log::compression::Codec;
-use flumen_log::io::Disk;
-use flumen_log::store::{DeleteRecords, Located, LogConfig, TimestampLookup, TimestampOffset};
+use flumen_log::io::{Disk, FileOperation};
+use flumen_log::store::{DeleteRecords, Located, LogConfig, Output, TimestampLookup, TimestampOffset};
 use flumen_log::{LeaderEpoch, Offset, Timestamp};
 
 use crate::bench::{Bench, batch_of, config};
@@ -182,4 +182,33 @@ fn a_leased_file_stays_open_until_its_reader_is_done() {
     drop(slice);
     bench.settle();
     assert!(bench.disk.read_handle(handle, 0, 1).is_none(), "closed once nobody reads it");
+}
+
+/// What was to be checked before it is believed can be deleted while its file is being opened: then the lookup sees that it is gone.
+#[test]
+fn a_lookup_that_waits_for_a_segment_ends_when_that_is_deleted() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 150);
+    let mut bench = bench.after_stop();
+    let slot = bench.slot(0);
+    let opens_first = |operation: &FileOperation| matches!(operation, FileOperation::Open { path, .. } if path == "topic-0/00000000000000000000.log");
+    let located = bench.store.locate(slot, Offset(0), Offset(150), 1000, true, &mut bench.io);
+    let Located::Pending(waiting) = located else { panic!("nothing is open yet: {located:?}") };
+    bench.end_turn();
+    bench.complete_if(|operation| !opens_first(operation));
+    bench.store.set_high_watermark(slot, Offset(150));
+    assert_eq!(bench.store.delete_records(slot, Offset(149)), DeleteRecords::Pending);
+    for _ in 0..10 {
+        bench.end_turn();
+        bench.complete_if(|operation| !opens_first(operation));
+    }
+    assert_eq!(bench.store.view(slot).expect("there").log_start(), Offset(149));
+    bench.settle();
+    let answers = bench.outputs.iter().filter_map(|output| match output {
+        Output::Located { lookup, result } if *lookup == waiting => Some(result),
+        _ => None,
+    });
+    let answers: Vec<_> = answers.collect();
+    assert!(matches!(answers[..], [Located::OutOfRange]), "{answers:?}");
 }

@@ -137,6 +137,11 @@ impl Ring {
         }
     }
 
+    /// Whether there are files whose headers are to be written.
+    pub(super) fn has_idle(&self) -> bool {
+        !self.idle.is_empty()
+    }
+
     /// The next idle file, whose header is to be written, and the sequence below which nothing is needed.
     pub(super) fn take_idle(&mut self) -> Option<(Place, u64)> {
         let number = self.idle.pop_front()?;

@@ -154,9 +154,9 @@ impl Journal {
         self.queue_bytes
     }
 
-    /// Whether nothing waits and nothing is in flight.
+    /// Whether nothing waits and nothing is in flight or about to be: files that nobody needs any more are yet to be told so.
     pub(crate) fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.flights.is_empty() && self.clearing.is_empty()
+        self.queue.is_empty() && self.flights.is_empty() && self.clearing.is_empty() && !self.ring.has_idle()
     }
 
     /// Write out what waits, as far as there is room. The operations asked for, with their frames.

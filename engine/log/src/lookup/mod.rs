@@ -74,6 +74,13 @@ pub(crate) struct Lookup {
 }
 
 impl Lookup {
+    /// The log's start may have moved past what is being read for it: nobody opens that file any more, and nothing is left to wait for.
+    pub(crate) fn let_go_of_deleted(&mut self, log: &PartitionLog) {
+        let is_there = |base: Offset| log.segments.contains_key(&base);
+        self.rebuild = self.rebuild.take().filter(|scan| is_there(scan.base()));
+        self.check = self.check.filter(|part| is_there(part.segment));
+    }
+
     fn begin_anew(&mut self) {
         self.chunk = None;
         self.rebuild = None;

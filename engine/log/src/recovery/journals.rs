@@ -294,15 +294,18 @@ impl Journals {
         header: &FileHeader,
     ) -> Result<Vec<JournalFileName>, IoError> {
         disk.create_directory(JOURNAL_DIRECTORY)?;
-        let mut usable = Vec::new();
+        // All of them first: were some gone while others still count, their frames would be missed by who starts after a crash here.
         for file in &self.files {
             let path = file.name.path();
+            disk.write(&path, 0, &file.name.header(header))?;
+            disk.sync(&path)?;
+        }
+        let mut usable = Vec::new();
+        for file in &self.files {
             if file.name.shard.0 < shards && file.length == file_bytes {
-                disk.write(&path, 0, &file.name.header(header))?;
-                disk.sync(&path)?;
                 usable.push(file.name);
             } else {
-                disk.unlink(&path)?;
+                disk.unlink(&file.name.path())?;
             }
         }
         disk.sync_directory(JOURNAL_DIRECTORY)?;

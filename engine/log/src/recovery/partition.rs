@@ -48,7 +48,13 @@ pub(super) fn recover(
 ) -> Result<(PartitionLog, Option<Renewed>), IoError> {
     // A clean stop recorded the last D. Where that copy may be the one that is gone, the log goes on behind the D that is left.
     let context = &Context { clean: context.clean && found.state_is_whole, ..*context };
-    let state = starting_state(disk, found, report)?;
+    let mut state = starting_state(disk, found, report)?;
+    if mutants::is(Mutant::B15) && !context.clean {
+        // As if D were not known: the log is what can be read, up to the first bad batch.
+        state.point.offset = state.point.segment_base;
+        state.point.segment_bytes = 0;
+        state.point.epoch = LeaderEpoch::NONE;
+    }
     let mut epochs = read_epochs(disk, found, &state)?;
     if !context.clean {
         sync_doubtful(disk, found, &state)?;

@@ -120,6 +120,7 @@ impl Store {
         let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else {
             return failed(&lookup.request);
         };
+        lookup.let_go_of_deleted(log);
         if let Some(mut scan) = lookup.rebuild.take() {
             let base = scan.base();
             let read = lookup
