@@ -345,6 +345,11 @@ impl World {
         }
     }
 
+    /// Somebody sets the clock.
+    fn leap(&mut self, ms: u64) {
+        self.now.wall = Timestamp(self.now.wall.0 + i64::try_from(ms).expect("a short time"));
+    }
+
     /// Time passes.
     fn pass(&mut self, ms: u64) {
         self.now.monotonic = self.now.monotonic.after_ms(ms);

@@ -143,6 +143,18 @@ fn o05_a_commit_does_not_expire_while_its_successor_is_on_its_way() {
     assert_eq!(world.known("topic"), (vec![2], false));
 }
 
+/// The leap comes before expiry has looked at the clock for the first time.
+#[test]
+fn o05_a_clock_that_leaps_ahead_expires_no_commit() {
+    let (mut world, line) = World::with_coordinator();
+    world.commit(line, "topic", 1, 0);
+    world.leap(100 * RETENTION_MS);
+    world.pass(SOME_MS);
+    assert_eq!(world.known("topic"), (vec![1], false));
+    world.pass(RETENTION_MS);
+    assert_eq!(world.known("topic").0, [0; 0], "it expires in its own time");
+}
+
 #[test]
 fn o05_a_commit_expires_after_seven_days() {
     let (mut world, line) = World::with_coordinator();

@@ -74,6 +74,8 @@ pub(crate) struct Checkpoint {
     pub(crate) syncs: usize,
     /// What the index of D's segment sums up to at D.
     pub(crate) summary: Summary,
+    /// A step of the trail is being written with its state.
+    pub(crate) with_trail: bool,
     /// Sidecars of segments that its syncs cover.
     pub(crate) footers: Vec<(String, Bytes)>,
 }

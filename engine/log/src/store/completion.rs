@@ -185,6 +185,7 @@ impl Store {
                 }
             }
             (Then::Renamed { slot, .. }, Err(error)) if self.hold_rename_back(slot, error) => {}
+            (Then::StateRecorded { slot }, Err(error)) if error.is_no_space() && self.record_without_trail(slot, io) => {}
             (_, Err(error)) => self.fail(error),
             (Then::StateRecorded { slot }, Ok(_)) => {
                 self.state_recorded(slot, io, outputs);
