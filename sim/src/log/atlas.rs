@@ -217,8 +217,11 @@ impl World {
     }
 
     fn rot_before_point(&mut self, index: usize) {
-        // Outside the journal a D that was written and not synced may be lost, and then the damage lies past the one that counts,
-        // where it looks like a torn tail.
+        // A D that was written and not synced may be lost, and then the damage lies past the one that counts, where it looks like a
+        // torn tail; and outside the journal no D is as good as synced.
+        if !self.disk.is_stable(&format!("{}/{STATE_FILE_NAME}", self.models[index].directory())) {
+            return;
+        }
         let is_journaled = |state: &PartitionState| state.durability == Durability::Journaled;
         let state = self.state_of(index).filter(|state| is_journaled(state) && !self.allowed.is_damaged(state.partition));
         let Some(state) = state else { return };

@@ -10,7 +10,7 @@ use super::model::{ORIGIN, Recipe, Stored};
 use super::world::World;
 
 /// A write of a dead process that nobody waits for lands in one of so many steps.
-const LATE: u64 = 40;
+const LATE: u64 = 12;
 
 impl World {
     /// Lead a partition, making it if it is not there.

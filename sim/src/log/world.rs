@@ -55,7 +55,10 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(mut random: Random, control: Control, listener: Option<Listener>) -> Self {
-        let swarm = Swarm::draw(&mut random);
+        let mut swarm = Swarm::draw(&mut random);
+        if control == Control::IgnoredLock {
+            swarm.leave_writes_behind();
+        }
         let mut disk = SimDisk::new();
         disk.seed(random.next());
         disk.faults = swarm.faults.clone();

@@ -1,8 +1,11 @@
 //! Partitions that go, and their names used again.
 
 use flumen_log::compression::Codec;
+use flumen_log::io::{FileOperation, IoError};
+use flumen_log::recovery::{RecoverySettings, recover};
 use flumen_log::store::Output;
-use flumen_log::{Offset, TopicId, TopicPartition};
+use flumen_log::{Monotonic, Now, Offset, Timestamp, TopicId, TopicPartition};
+use flumen_sim::random::Random;
 
 use crate::bench::{Bench, JOURNAL_FILE_BYTES, batch_of, config, partition};
 
@@ -101,4 +104,39 @@ fn a_name_held_by_a_log_of_an_unknown_topic_is_refused_and_not_waited_for() {
     assert!(matches!(bench.outputs[..], [Output::Created { slot: of, result: Err(_) }] if of == slot), "{:?}", bench.outputs);
     let old = bench.slot(0);
     assert_eq!(bench.store.view(old).expect("untouched").log_end(), Offset(3));
+}
+
+/// The mark of a removal whose sync failed reads back and is not on disk: a start that believes it writes it again before anything
+/// goes, or a power failure would leave a log with holes.
+#[test]
+fn a_mark_whose_sync_failed_is_written_again_before_anything_goes() {
+    for seed in 0..4 {
+        for changes in 0..30 {
+            let mut bench = Bench::new();
+            let slot = bench.create(0, config());
+            bench.fill(slot, 100);
+            bench.random = Random::new(seed);
+            bench.store.remove(slot);
+            bench.end_turn();
+            bench.complete_if(|operation| !matches!(operation, FileOperation::Sync { .. }));
+            bench.disk.faults.rates.sync_error = 1;
+            bench.complete_if(|_| true);
+            bench.disk.faults.rates.sync_error = 0;
+            assert!(bench.store.has_failed());
+            let Bench { mut disk, mut random, .. } = bench;
+            disk.crash_process(&mut random);
+            disk.faults.changes_left = Some((changes, IoError::INPUT_OUTPUT));
+            let settings = RecoverySettings {
+                journal_id: [1; 16],
+                journal_file_bytes: JOURNAL_FILE_BYTES,
+                quarantine_bytes: 1 << 20,
+                index_interval_bytes: 1000,
+            };
+            let now = Now { monotonic: Monotonic(1), wall: Timestamp(1_000_000) };
+            let _ = recover(&mut disk, 1, &settings, now);
+            disk.crash_power(&mut random);
+            let bench = Bench::over(disk);
+            assert!(bench.report.damaged.is_empty(), "seed {seed}, {changes} changes: {:?}", bench.report);
+        }
+    }
 }

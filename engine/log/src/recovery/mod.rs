@@ -18,7 +18,7 @@ use alloc::{format, string::String, vec::Vec};
 use crate::io::{Disk, IoError};
 use crate::journal::{FileHeader, JournalId, JournalSetup};
 use crate::partition::PartitionLog;
-use crate::state::STATE_FILE_NAME;
+use crate::state::{COPY_BYTES, STATE_FILE_NAME};
 use crate::store::{CLEAN_MARK_PREFIX, CleanMark, owner_of};
 use crate::{Now, Offset, ShardId, TopicPartition};
 use directory::{Directory, Found};
@@ -266,8 +266,10 @@ fn bury(disk: &mut dyn Disk, found: &[Found]) -> Result<(), IoError> {
     for entry in found {
         let Found::Removed(name, identity) = entry else { continue };
         if identity.is_some() {
-            // The mark was perhaps never on disk: without it the rest must not go.
-            disk.sync(&format!("{name}/{STATE_FILE_NAME}"))?;
+            // The mark was perhaps never on disk, not even where it was synced: without it the rest must not go.
+            let state = format!("{name}/{STATE_FILE_NAME}");
+            let content = disk.read(&state, 0, 2 * COPY_BYTES)?;
+            partition::make_stable(disk, &state, &content)?;
         }
         for file in disk.list(name)?.into_iter().filter(|file| !file.is_directory && file.name != STATE_FILE_NAME) {
             disk.unlink(&format!("{name}/{}", file.name))?;

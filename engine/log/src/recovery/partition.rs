@@ -238,7 +238,7 @@ pub(super) fn rewrite(disk: &mut dyn Disk, path: &str, content: &[u8]) -> Result
 
 /// What reads back after an unclean stop may never have been on disk: a failed sync leaves pages clean that were never there, and
 /// only writing them again brings them to it.
-fn make_stable(disk: &mut dyn Disk, path: &str, content: &[u8]) -> Result<(), IoError> {
+pub(super) fn make_stable(disk: &mut dyn Disk, path: &str, content: &[u8]) -> Result<(), IoError> {
     disk.write(path, 0, content)?;
     disk.sync(path)
 }
