@@ -5,7 +5,7 @@ use flumen_log::Offset;
 use flumen_log::compression::Codec;
 use flumen_log::io::{Completion, FileOperation, IoError, OpenMode, Operation};
 use flumen_log::state::COPY_BYTES;
-use flumen_log::store::{AppendError, Output, PartitionSlot};
+use flumen_log::store::{AppendError, DeleteRecords, Output, PartitionSlot};
 
 /// Turn until nothing is outstanding; whatever takes room is refused.
 fn settle_without_space(bench: &mut Bench) -> usize {
@@ -65,6 +65,19 @@ fn a_write_refused_for_want_of_space_is_done_when_there_is_some() {
     bench.fill(slot, 1);
     assert_eq!(ends(&bench, slot), (5, 5));
     assert!(!bench.read_all(slot).is_empty());
+}
+
+/// The steps of the trail make the state's file longer; the state itself does not.
+#[test]
+fn a_durable_point_is_recorded_where_its_trail_finds_no_room() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 3);
+    bench.store.set_high_watermark(slot, Offset(3));
+    assert_eq!(bench.store.delete_records(slot, Offset(2)), DeleteRecords::Pending);
+    assert!(settle_without_space(&mut bench) > 0, "something was refused");
+    assert!(!bench.store.has_failed());
+    assert_eq!(bench.store.view(slot).map(|view| view.log_start()), Some(Offset(2)));
 }
 
 /// Nothing is in flight on a file whose write was refused; others are opened, and it must not be closed for them.
