@@ -129,6 +129,7 @@ impl Shard {
         for partition in partitions {
             self.take_offline(turn, partition);
         }
+        self.release_held(turn);
         self.reconciled_without(turn, directory);
     }
 

@@ -279,12 +279,13 @@ impl Shard {
             self.coordinator_late(turn, question, index);
             return;
         }
+        let mut followers = Vec::new();
         for entry in &mut group.entries {
             let waiter = Waiter { group: id, index: entry.index };
             let waits = self.partitions.get_mut(entry.partition).map(|hosted| &mut hosted.waits);
             match (entry.until, waits) {
                 (Until::Now, _) => continue,
-                (Until::Room(key), _) => self.appends.held.forget(key),
+                (Until::Room(key), _) => followers.append(&mut self.appends.held.forget(key)),
                 (Until::LogEnd(end), Some(waits)) => waits.cancel_log_end(end, waiter),
                 (Until::Replicated(end), Some(waits)) => waits.cancel_replication(end, waiter),
                 (_, None) => {}
@@ -294,6 +295,9 @@ impl Shard {
         }
         group.waiting = 0;
         self.answer_if_decided(turn, id);
+        for waiter in followers {
+            self.append_failed(turn, waiter, ErrorCode::RequestTimedOut);
+        }
     }
 
     fn answer_if_decided(&mut self, turn: &mut Turn<'_>, id: u64) {

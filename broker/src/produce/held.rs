@@ -4,7 +4,10 @@
 //! send more than the disk takes are read no further, and nothing piles up. Invariant: what is held for one log directory is
 //! appended in the order in which it came, and nothing overtakes it.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 use flumen_log::{
     TopicPartition,
     batch::{Origin, ValidatedBatch},
@@ -62,9 +65,19 @@ impl Held {
         self.first(directory).and_then(|key| self.appends.remove(&key))
     }
 
-    /// One that need not be appended any more.
-    pub(super) fn forget(&mut self, key: HeldKey) {
-        self.appends.remove(&key);
+    /// One is not appended any more, and nor are those behind it that an idempotent producer sent to the same partition: without it
+    /// they are not what comes next, and the log may not know that. Who waits for those is told.
+    pub(super) fn forget(&mut self, key: HeldKey) -> Vec<Waiter> {
+        let Some(first) = self.appends.remove(&key) else { return Vec::new() };
+        if !first.batch.header().has_producer() {
+            return Vec::new();
+        }
+        let producer = first.batch.header().producer_id;
+        let behind = key..=(key.0, u64::MAX);
+        let follows = |_: &HeldKey, other: &mut HeldAppend| {
+            other.partition == first.partition && other.batch.header().producer_id == producer
+        };
+        self.appends.extract_if(behind, follows).map(|(_, other)| other.waiter).collect()
     }
 
     fn first(&self, directory: u32) -> Option<HeldKey> {

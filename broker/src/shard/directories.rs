@@ -69,10 +69,11 @@ impl Directories {
         self.directories.iter_mut().map(|directory| &mut directory.store)
     }
 
-    /// Whether a directory's disk is behind, so that nothing more should be appended there for now.
+    /// Whether a directory's disk is behind, so that nothing more should be appended there for now. One that is full, or has failed,
+    /// says so at once instead.
     pub(crate) fn is_behind(&self, number: u32) -> bool {
         let store = &self.directory(number).store;
-        store.is_congested() && !store.has_failed()
+        store.is_congested() && store.has_space() && !store.has_failed()
     }
 
     /// A partition's log as it is now. `None` once it was removed.

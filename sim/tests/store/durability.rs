@@ -114,6 +114,8 @@ fn a_full_journal_holds_appends_back_until_the_segments_are_synced() {
         assert!(appended < 1000, "the journal takes for ever");
     }
     assert!(bench.store.view(slot).expect("there").durable().get() < Offset(appended));
+    bench.store.tick(bench.now, &mut bench.io, &mut bench.outputs);
+    assert!(bench.store.next_deadline().is_some_and(|due| due > bench.now.monotonic), "nothing is to be done at once");
     bench.settle();
     assert!(!bench.store.is_congested());
     assert_eq!(bench.store.view(slot).expect("there").durable().get(), Offset(appended));

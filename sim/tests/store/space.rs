@@ -136,10 +136,31 @@ fn a_segment_that_cannot_be_opened_for_too_many_files_is_opened_later() {
         bench.try_append(slot, batch_of(&[(1, 500)], Codec::None)).expect("taken");
         let opens = |operation: &Operation| matches!(&operation.kind, FileOperation::Open { path, .. } if path.ends_with(".log"));
         assert_eq!(settle_refusing(&mut bench, error, opens), 1);
-        assert!(!bench.store.has_failed());
+        assert!(!bench.store.has_failed() && bench.store.has_space());
         bench.tick_after(2000);
         assert_eq!(ends(&bench, slot), (1, 1));
     }
+}
+
+/// Whatever a store opens for itself, a state or a cache, waits as well.
+#[test]
+fn nothing_fails_for_too_many_files() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    let any_open = |operation: &Operation| matches!(&operation.kind, FileOperation::Open { .. });
+    bench.fill(slot, 70);
+    bench.store.create(partition(1), "topic", config(), &mut bench.io);
+    bench.store.set_high_watermark(slot, Offset(70));
+    bench.store.delete_records(slot, Offset(60));
+    bench.try_append(slot, batch_of(&[(1, 500)], Codec::None)).expect("taken");
+    assert!(settle_refusing(&mut bench, IoError::TOO_MANY_FILES, any_open) > 0);
+    assert!(!bench.store.has_failed());
+    bench.tick_after(2000);
+    bench.tick_after(2000);
+    assert_eq!(ends(&bench, slot), (71, 71));
+    assert_eq!(bench.store.view(slot).map(|view| view.log_start()), Some(Offset(60)));
+    let made = bench.store.slot_of(partition(1)).and_then(|slot| bench.store.view(slot)).is_some_and(|view| view.is_ready());
+    assert!(made);
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! Appends that the log does not take at once.
 
 use alloc::vec::Vec;
-use flumen_log::io::{FileOperation, WriteData};
-use flumen_protocol::{ErrorCode, produce::ProduceRequest};
+use flumen_log::{
+    ProducerEpoch, ProducerId,
+    batch::ProducerInfo,
+    io::{FileOperation, WriteData},
+};
+use flumen_protocol::{ErrorCode, Records, produce::ProduceRequest};
 
 use super::{
     World,
-    client::{Line, PRODUCE, produce},
+    client::{Line, PRODUCE, one_record, produce},
     files::TOTAL_BYTES,
     is_journal_write,
 };
@@ -148,5 +152,32 @@ fn what_waits_for_a_slow_disk_is_taken_in_its_order_when_it_has_caught_up() {
         let answer = world.produced(line).expect("it is answered");
         let partition = &answer.responses[0].partition_responses[0];
         assert_eq!((partition.error_code, partition.base_offset), (ErrorCode::None, offset));
+    }
+}
+
+/// What comes behind a batch that was dropped is not what comes next: it is dropped, too.
+#[test]
+fn p19_a_batch_that_waited_in_vain_takes_those_behind_it_along() {
+    let mut world = World::new();
+    world.topic("topic", 1);
+    let line = world.connect(0);
+    world.append(line, "topic", &[0], 10);
+    world.holds = is_journal_write;
+    flood(&mut world, 1, 10);
+    let lines: Vec<Line> = (0..3).map(|_| world.connect(0)).collect();
+    for (line, sequence) in lines.iter().zip(0..) {
+        let mut request = produce("topic", &[0], 10);
+        // The first gives up before the others.
+        request.timeout_ms = if sequence == 0 { 1000 } else { 9000 };
+        let producer =
+            ProducerInfo { id: ProducerId(7), epoch: ProducerEpoch(0), base_sequence: sequence, is_transactional: false };
+        request.topic_data[0].partition_data[0].records = Some(Records::Inline(one_record(10, producer)));
+        world.send(*line, PRODUCE, request);
+        world.settle();
+    }
+    world.pass(1001);
+    for line in lines {
+        let answer = world.produced(line).expect("answered with the first");
+        assert_eq!(answer.responses[0].partition_responses[0].error_code, ErrorCode::RequestTimedOut);
     }
 }

@@ -169,13 +169,16 @@ impl World {
     }
 }
 
+/// A batch of one record.
+pub(super) fn one_record(value_bytes: usize, producer: ProducerInfo) -> Bytes {
+    let mut batch = BatchBuilder::new();
+    batch.append(Timestamp(super::BEGIN.wall.0), None, Some(&vec![7; value_bytes]), &[]);
+    batch.build(Codec::None, None, producer).expect("no codec")
+}
+
 /// One batch of one record for each partition, with acks=all.
 pub(super) fn produce(topic: &str, partitions: &[i32], value_bytes: usize) -> ProduceRequest {
-    let batch = || {
-        let mut batch = BatchBuilder::new();
-        batch.append(Timestamp(super::BEGIN.wall.0), None, Some(&vec![7; value_bytes]), &[]);
-        batch.build(Codec::None, None, ProducerInfo::NONE).expect("no codec")
-    };
+    let batch = || one_record(value_bytes, ProducerInfo::NONE);
     let data = |index: &i32| PartitionProduceData { index: *index, records: Some(Records::Inline(batch())) };
     let topic = TopicProduceData {
         name: Text::from(topic),

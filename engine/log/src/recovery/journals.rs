@@ -295,7 +295,8 @@ impl Journals {
     ) -> Result<Vec<JournalFileName>, IoError> {
         disk.create_directory(JOURNAL_DIRECTORY)?;
         // All of them first: were some gone while others still count, their frames would be missed by who starts after a crash here.
-        for file in &self.files {
+        // One that has no room for a frame has none, and the disk perhaps none for its header.
+        for file in self.files.iter().filter(|file| file.length > BLOCK_BYTES as u64) {
             let path = file.name.path();
             disk.write(&path, 0, &file.name.header(header))?;
             disk.sync(&path)?;

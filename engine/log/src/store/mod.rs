@@ -254,6 +254,7 @@ impl Store {
     fn fail(&mut self, error: IoError) {
         if self.failed.is_none() {
             self.failed = Some(error);
+            self.scripts.drop_waiting();
             for log in self.partitions.iter_mut().flatten() {
                 log.offline = true;
             }

@@ -58,9 +58,23 @@ impl<T> Scripts<T> {
         Self { owner, running: BTreeMap::new(), waiting: VecDeque::new() }
     }
 
-    /// Whether none is running.
+    /// Whether none is running or waits.
     pub(crate) fn is_empty(&self) -> bool {
-        self.running.is_empty()
+        self.running.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Begin with those that wait, as many as may run. To be called now and then: where the process had no file left for one, its
+    /// time may have come.
+    pub(crate) fn resume(&mut self, io: &mut Io) {
+        for _ in self.running.len()..RUNNING_MAX {
+            let Some(next) = self.waiting.pop_front() else { break };
+            self.run(next, io);
+        }
+    }
+
+    /// Those that wait are not wanted any more.
+    pub(crate) fn drop_waiting(&mut self) {
+        self.waiting.clear();
     }
 
     /// Run these steps, of which there is at least one, when it is their turn.
@@ -119,6 +133,10 @@ impl<T> Scripts<T> {
             }
             (Err(_), Some(Step::RemoveDirectory(_))) => {
                 script.steps.pop_front();
+            }
+            (Err(error), Some(Step::Open(..) | Step::Absent(_))) if error.is_no_file_left() => {
+                self.waiting.push_front(script);
+                return None;
             }
             (Err(error), _) => script.fail(error),
             (Ok(_), None) => {}

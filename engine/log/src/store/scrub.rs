@@ -57,6 +57,9 @@ impl Scrub {
     }
 }
 
+/// Where the store has more urgent things to do, the scrubber looks again after so long.
+const WAIT_MS: u64 = 100;
+
 impl Store {
     /// Bytes that the scrubber has checked since the start.
     #[must_use]
@@ -71,7 +74,11 @@ impl Store {
             self.scrub.reading = None;
             self.scrub.at.2 = u64::MAX;
         }
-        if self.scrub.deadline().is_none_or(|due| due > now.monotonic) || self.is_congested() {
+        if self.scrub.deadline().is_none_or(|due| due > now.monotonic) {
+            return;
+        }
+        if self.is_congested() {
+            self.scrub.due = now.monotonic.after_ms(WAIT_MS);
             return;
         }
         let Some((slot, segment, position)) = self.next_to_scrub() else {

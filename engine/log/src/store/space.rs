@@ -130,14 +130,21 @@ impl Store {
             Pending::SegmentWrite { slot, write } => Refused::Write(slot, write),
             _ => return false,
         };
-        error.is_no_space() && self.refuse(refused)
+        error.is_no_space() && self.refuse_for_space(refused)
+    }
+
+    fn refuse_for_space(&mut self, refused: Refused) -> bool {
+        let is_held = self.refuse(refused);
+        if is_held {
+            self.space_is_out();
+        }
+        is_held
     }
 
     fn refuse(&mut self, refused: Refused) -> bool {
         if self.is_stopping() {
             return false;
         }
-        self.space_is_out();
         match refused {
             // Nobody wants the bytes of a partition that goes.
             Refused::Write(slot, write) if self.log(slot).is_none_or(|log| log.life != Life::Ready) => {
@@ -152,12 +159,15 @@ impl Store {
 
     /// As [`Store::hold_back`], of a segment's file that could not be made or opened; that there are too many open files passes, too.
     pub(super) fn hold_segment_back(&mut self, slot: PartitionSlot, base: Offset, error: IoError) -> bool {
-        (error.is_no_space() || error.is_no_file_left()) && self.refuse(Refused::Segment(slot, base))
+        if error.is_no_file_left() {
+            return self.refuse(Refused::Segment(slot, base));
+        }
+        error.is_no_space() && self.refuse_for_space(Refused::Segment(slot, base))
     }
 
     /// As [`Store::hold_back`], of the new name of a removed partition.
     pub(super) fn hold_rename_back(&mut self, slot: PartitionSlot, error: IoError) -> bool {
-        error.is_no_space() && self.refuse(Refused::Rename(slot))
+        error.is_no_space() && self.refuse_for_space(Refused::Rename(slot))
     }
 
     /// A journal file could not be made: what there is of it goes. False if there is no journal without it, and never will be.

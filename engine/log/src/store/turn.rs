@@ -55,6 +55,7 @@ impl Store {
                 self.retain(now);
             }
             self.advance_graves(now, io);
+            self.scripts.resume(io);
             self.scrub(now, io);
         }
         self.end_turn(now, io, outputs);
