@@ -18,7 +18,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     config::{ConfigFlags, Listener, Placement, ServerConfig},
     log_directories::LogDirectories,
-    process::{Plan, run_process},
+    process::{OpenFiles, Plan, run_process},
 };
 
 /// Freed memory that is kept for the next large frame instead of being given back.
@@ -47,9 +47,6 @@ pub fn run(arguments: StartArguments) -> ExitCode {
     }
 }
 
-/// A broker that may open fewer files has not even started; what it serves takes more.
-const FILES_LEAST: u64 = 256;
-
 /// Settings that somebody could rely on for protection.
 const PROTECTIONS: &[&str] = &["ssl.", "sasl.", "authorizer.", "super.users", "listener.name.", "principal."];
 
@@ -57,17 +54,16 @@ fn start(flags: &ConfigFlags) -> Result<(), Refusal> {
     let config = ServerConfig::load(flags)?;
     let features = kernel::probe()?;
     let files = file_limit::raise()?;
-    if files < FILES_LEAST {
-        let problem = format!("this process may open {files} files only; allow it {FILES_LEAST} or more");
-        return Err(format!("{problem} (ulimit -n, LimitNOFILE=)").into());
-    }
     memory::keep_freed(KEPT_BYTES);
     let cores = shard_cores(&config.placement, &cores::available()?)?;
     let shards = u16::try_from(cores.len())?;
+    let open_files = OpenFiles::of_shard(files, shards, config.log_dirs.len()).map_err(|least| {
+        format!("this process may have {files} files open; {shards} shard(s) need {least} or more (ulimit -n, LimitNOFILE=)")
+    })?;
     let bound = bind(&config.listeners, cores.len())?;
     let directories = LogDirectories::open(&config, shards)?;
     announce(&config, &directories, &cores, &features.to_string());
-    let plan = Plan { config, directories, cores, bound };
+    let plan = Plan { config, directories, cores, bound, open_files };
     run_process(plan)
 }
 

@@ -29,6 +29,13 @@ fn the_last_of_each_key_survives_whatever_happens() {
     assert!(total.tombstones_gone > SEEDS / 4 && total.empty_batches > SEEDS, "{total:?}");
 }
 
+/// A run that found it: the sidecar of a segment was written, late, over that of the one that had taken its place.
+#[test]
+fn a_late_sidecar_does_not_take_the_place_of_a_cleaned_segments() {
+    let verdict = run(492, Control::None);
+    assert!(verdict.violations.is_empty(), "{:#?}", verdict.violations);
+}
+
 /// The power fails after each operation of a cleaning in turn.
 #[test]
 fn every_step_of_a_cleaning_can_be_the_last() {

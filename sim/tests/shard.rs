@@ -21,6 +21,8 @@ fn what_clients_were_told_holds_whatever_fails() {
     assert!(total.topics_removed > SEEDS / 10 && total.starts_moved > SEEDS / 2, "{total:?}");
     assert!(total.kills > SEEDS / 4 && total.power_failures > SEEDS && total.stops > SEEDS, "{total:?}");
     assert!(total.interrupted > SEEDS / 10 && total.amnesias > SEEDS / 10, "{total:?}");
+    assert!(total.starts_retained > SEEDS / 3 && total.clock_sets > SEEDS, "{total:?}");
+    assert!(total.fills > SEEDS / 3 && total.cramped > SEEDS / 30, "{total:?}");
 }
 
 #[test]

@@ -110,8 +110,10 @@ impl Shard {
     fn wanted_topic(&self, wanted: &Wanted) -> Result<&Arc<Topic>, ErrorCode> {
         self.metadata.resolve_ref(&wanted.topic).map_err(|error| match &wanted.name {
             None => error,
-            Some(name) if self.metadata.by_name(name).is_some() => ErrorCode::InconsistentTopicId,
-            Some(_) => ErrorCode::UnknownTopicOrPartition,
+            Some(name) => match self.metadata.by_name(name).and_then(|topic| topic.partition(wanted.partition)) {
+                Some(_) => ErrorCode::InconsistentTopicId,
+                None => ErrorCode::UnknownTopicOrPartition,
+            },
         })
     }
 

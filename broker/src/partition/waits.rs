@@ -48,10 +48,14 @@ impl Waits {
         released
     }
 
-    /// A waiter gives up.
-    pub(crate) fn cancel(&mut self, waiter: Waiter) {
-        self.log_end.retain(|(_, other), ()| *other != waiter);
-        self.high_watermark.retain(|(_, other), ()| *other != waiter);
+    /// One that waited for the log end gives up.
+    pub(crate) fn cancel_log_end(&mut self, end: Offset, waiter: Waiter) {
+        self.log_end.remove(&(end, waiter));
+    }
+
+    /// One that waited for the high watermark gives up.
+    pub(crate) fn cancel_replication(&mut self, end: Offset, waiter: Waiter) {
+        self.high_watermark.remove(&(end, waiter));
     }
 
     /// Everybody, for there is nothing left to wait for.
@@ -74,7 +78,7 @@ mod tests {
         waits.for_log_end(Offset(5), waiter(2));
         waits.for_log_end(Offset(11), waiter(3));
         assert_eq!(waits.log_end_is(Offset(10)), [waiter(2), waiter(1)]);
-        waits.cancel(waiter(3));
+        waits.cancel_log_end(Offset(11), waiter(3));
         assert!(waits.drain().is_empty());
     }
 }

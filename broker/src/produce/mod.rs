@@ -1,6 +1,7 @@
 //! Produce: checked on the connection's shard, appended by the owners, answered when acknowledged.
 
 mod append;
+mod held;
 mod refusal;
 mod request;
 

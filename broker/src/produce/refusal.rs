@@ -25,7 +25,8 @@ pub(crate) fn batch_refusal(error: BatchError) -> ProduceResult {
     ProduceResult { record_errors, ..ProduceResult::refused(code, error.message) }
 }
 
-/// Why a batch was not appended. Of a log that had to know its producers to refuse it, the answer says where it starts (P24).
+/// Why a batch was not appended. Where the log itself refused it, the answer says where the log starts (P24); a batch that was found
+/// unfit before its log was asked is answered without, where Kafka says it, too.
 pub(crate) fn append_refusal(error: &AppendError, log_start: Option<Offset>) -> ProduceResult {
     let refused = |code, message: &alloc::string::String| ProduceResult {
         log_start: log_start.unwrap_or(Offset(-1)),

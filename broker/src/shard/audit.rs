@@ -23,6 +23,8 @@ pub struct PartitionAudit {
     pub next_offset: Offset,
     /// Which of the two the high watermark follows.
     pub durability: Durability,
+    /// Bytes of the segments.
+    pub size_bytes: u64,
 }
 
 /// What a shard holds that must be gone when nobody wants anything of it.
@@ -56,6 +58,7 @@ impl Shard {
                 log_end: view.log_end(),
                 next_offset: view.next_offset(),
                 durability: view.durability(),
+                size_bytes: view.size_bytes(),
             })
         })
     }

@@ -69,6 +69,12 @@ impl Directories {
         self.directories.iter_mut().map(|directory| &mut directory.store)
     }
 
+    /// Whether a directory's disk is behind, so that nothing more should be appended there for now.
+    pub(crate) fn is_behind(&self, number: u32) -> bool {
+        let store = &self.directory(number).store;
+        store.is_congested() && !store.has_failed()
+    }
+
     /// A partition's log as it is now. `None` once it was removed.
     pub(crate) fn view(&self, place: Place) -> Option<LogView<'_>> {
         self.store(place).view(place.slot)

@@ -247,6 +247,8 @@ impl Machine for Shard {
             self.timer(turn, timer);
             self.settle(turn);
         }
+        self.release_held(turn);
+        self.settle(turn);
         // Time's work writes out what was appended, too.
         #[cfg(control_early_ack)]
         if self.held_writes.hold(now.monotonic) {

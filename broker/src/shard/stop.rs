@@ -103,6 +103,9 @@ impl Shard {
         if self.stopping == Stopping::Peers && self.drained_peers.len() + 1 == usize::from(self.settings.shards) {
             self.stopping = Stopping::Store;
             self.directories.stop(turn.now, &mut turn.effects.files);
+            // A store that fails at once has nothing outstanding: it must say so before the loop may end.
+            self.directories.end_turn(turn.now, &mut turn.effects.files);
+            self.settle(turn);
         }
         if self.stopping == Stopping::Store && self.directories.is_stopped() && turn.effects.files.is_empty() {
             self.stopping = Stopping::Done;

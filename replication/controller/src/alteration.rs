@@ -135,7 +135,10 @@ fn operated(
         let mut list: Vec<&str> = split(&present).collect();
         for item in split(items) {
             if verb == "SUBTRACT" {
-                list.retain(|present| *present != item);
+                // One at a time, as Kafka does, where it is there twice.
+                if let Some(place) = list.iter().position(|present| *present == item) {
+                    list.remove(place);
+                }
             } else if !list.contains(&item) {
                 list.push(item);
             }

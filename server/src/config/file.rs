@@ -37,6 +37,7 @@ fn advice(place: &Place<'_>, message: &str, span: Option<Range<usize>>) -> Strin
     let nested = |other: &str| wanted.starts_with(&format!("{other}.")) || other.starts_with(&format!("{wanted}."));
     match earlier().find(|other| nested(other)) {
         Some(other) => format!(": {other} is a setting, too; put the longer name in quotes"),
+        None if message.contains("duplicate key") => ": it is set before, too; keep one of them".to_owned(),
         None if message.contains("integer") => ": a number has at most 64 bits".to_owned(),
         None => String::new(),
     }

@@ -93,7 +93,12 @@ fn endpoint(text: &str) -> Option<(String, Address)> {
         None if host.contains(':') => return None,
         None => host,
     };
-    Some((name.to_ascii_uppercase(), Address { host: host.into(), port: port.parse().ok()? }))
+    Some((name.to_ascii_uppercase(), Address { host: host.into(), port: number(port)? }))
+}
+
+/// A port: digits alone, where the number's own parser would take a sign.
+fn number(text: &str) -> Option<u16> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 fn check_advertised(
@@ -118,7 +123,8 @@ fn check_advertised(
 fn check_apart(bound: &BTreeMap<String, Address>, origin: &Origin, given: &mut Given) {
     let mut names = BTreeMap::new();
     for (name, address) in bound.iter().filter(|(_, address)| address.port != 0) {
-        if let Some(other) = names.insert((&address.host, address.port), name) {
+        let host = if address.host.eq_ignore_ascii_case("localhost") { "127.0.0.1" } else { &address.host };
+        if let Some(other) = names.insert((host, address.port), name) {
             let problem = format!("listeners {other} and {name} both want port {} of {}", address.port, address.host);
             given.fault(origin, format!("{problem}; give each its own"));
         }

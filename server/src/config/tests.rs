@@ -137,7 +137,7 @@ fn what_is_no_toml_is_told_with_its_place() {
 #[test]
 fn two_listeners_of_one_port_are_told_apart_from_another_program() {
     let refused =
-        refusal("listeners = \"PLAINTEXT://localhost:1,B://localhost:1\"\nlistener.security.protocol.map = \"B:PLAINTEXT\"\n");
+        refusal("listeners = \"PLAINTEXT://localhost:1,B://127.0.0.1:1\"\nlistener.security.protocol.map = \"B:PLAINTEXT\"\n");
     assert!(refused.contains("listeners B and PLAINTEXT both want port 1 of localhost; give each its own"), "{refused}");
     let free =
         from_file("listeners = \"PLAINTEXT://localhost:0,B://localhost:0\"\nlistener.security.protocol.map = \"B:PLAINTEXT\"\n");

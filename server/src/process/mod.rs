@@ -1,6 +1,7 @@
 //! The threads of a broker process: a shard on each core, and the control thread, which is the process's first.
 
 mod control;
+mod open_files;
 mod shard_settings;
 mod shards;
 
@@ -9,6 +10,7 @@ use flumen_controller::{Command, CommandResponse, Endpoint, MetadataImage, comma
 use flumen_link::{Quorum, QuorumOptions, Started};
 use flumen_log::{PartitionIndex, TopicPartition};
 use flumen_reactor::mailbox::mesh;
+pub(crate) use open_files::OpenFiles;
 
 use crate::{config::ServerConfig, log_directories::LogDirectories, start::Bound};
 use control::{Control, Here};
@@ -22,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) directories: LogDirectories,
     pub(crate) cores: Vec<Option<usize>>,
     pub(crate) bound: Vec<Bound>,
+    /// Each shard's share.
+    pub(crate) open_files: OpenFiles,
 }
 
 /// Run the threads until the process is told to stop.
@@ -51,7 +55,7 @@ async fn control(plan: Plan) -> Result<(), Refusal> {
         other => return Err(format!("this broker was not registered: {other:?}").into()),
     };
     let shards = u16::try_from(plan.cores.len())?;
-    let limits = shard_settings::limits(&plan.config, shards)?;
+    let limits = shard_settings::limits(&plan.config, shards, plan.open_files)?;
     let (postboxes, postbox) = mesh(shards, limits.mailbox_slots())?;
     let addresses: Vec<_> = plan.bound.iter().map(|bound| bound.address).collect();
     let here = Here {

@@ -3,6 +3,7 @@
 use flumen_broker::{Limits, OffsetSettings, Settings};
 use flumen_log::{ShardId, compaction::CompactionSettings, store::StoreSettings};
 
+use super::open_files::OpenFiles;
 use crate::config::ServerConfig;
 
 type Refusal = Box<dyn std::error::Error + Send + Sync>;
@@ -11,7 +12,7 @@ type Refusal = Box<dyn std::error::Error + Send + Sync>;
 const IN_FLIGHT_SHARE: u64 = 8;
 
 /// Limits of each of `shards` shards.
-pub(super) fn limits(config: &ServerConfig, shards: u16) -> Result<Limits, Refusal> {
+pub(super) fn limits(config: &ServerConfig, shards: u16, open_files: OpenFiles) -> Result<Limits, Refusal> {
     let in_flight_bytes = match config.number("flumen.inflight.bytes") {
         Some(bytes) => usize::try_from(bytes)?,
         None => usize::try_from(memory_bytes() / IN_FLIGHT_SHARE)?,
@@ -24,6 +25,7 @@ pub(super) fn limits(config: &ServerConfig, shards: u16) -> Result<Limits, Refus
     limits.fetch_sessions = sessions.div_ceil(usize::from(shards));
     let connections: usize = number(config, "max.connections");
     limits.connections = limits.connections.min(connections.div_ceil(usize::from(shards)).max(1));
+    limits.connections = limits.connections.min(open_files.connections);
     Ok(limits)
 }
 
@@ -35,12 +37,19 @@ pub(super) struct Paths {
 }
 
 /// Settings of one shard.
-pub(super) fn settings(config: &ServerConfig, shard: ShardId, shards: u16, limits: Limits, paths: Paths) -> Settings {
+pub(super) fn settings(
+    config: &ServerConfig,
+    shard: ShardId,
+    shards: u16,
+    limits: Limits,
+    open_files: OpenFiles,
+    paths: Paths,
+) -> Settings {
     let defaults = StoreSettings::of_shard(shard, shards);
     let directories = paths.online.len().max(1);
     let store = StoreSettings {
         // What a shard may take is shared by its stores.
-        open_files_max: defaults.open_files_max.div_ceil(directories),
+        open_files_max: defaults.open_files_max.min(open_files.segments).div_ceil(directories),
         index_cache_bytes: defaults.index_cache_bytes.div_ceil(directories),
         journal_bytes: number(config, "flumen.journal.bytes"),
         scrub_bytes_per_second: number(config, "flumen.scrub.bytes.per.second"),

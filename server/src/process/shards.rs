@@ -1,10 +1,11 @@
 //! The shard threads: made together, ended together.
 
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use flumen_broker::{Limits, Mail, Shard};
 use flumen_log::{ShardId, recovery::ShardRecovery};
-use flumen_reactor::{DataDirectory, LeftoverFiles, Reactor, ReactorSettings, mailbox::ShardPostbox};
+use flumen_reactor::{DataDirectory, LeftoverFiles, Reactor, ReactorSettings, StallReport, mailbox::ShardPostbox};
 use tokio::sync::mpsc;
 
 use super::{Plan, shard_settings, shard_settings::Paths};
@@ -31,6 +32,9 @@ impl Threads {
     }
 }
 
+/// A shard says at most this often that a turn took too long.
+const STALLS_SAID_EVERY: Duration = Duration::from_secs(10);
+
 /// Start a thread for every shard.
 pub(super) fn spawn(plan: Plan, limits: Limits, postboxes: Vec<ShardPostbox<Mail>>) -> Result<Threads, Refusal> {
     let shards = u16::try_from(plan.cores.len())?;
@@ -52,7 +56,7 @@ pub(super) fn spawn(plan: Plan, limits: Limits, postboxes: Vec<ShardPostbox<Mail
     }
     for (((number, core), postbox), recovered) in (0u16..).zip(plan.cores).zip(postboxes).zip(recovered) {
         let shard = ShardId(number);
-        let settings = shard_settings::settings(&plan.config, shard, shards, limits.clone(), paths.clone());
+        let settings = shard_settings::settings(&plan.config, shard, shards, limits.clone(), plan.open_files, paths.clone());
         let reactor_settings =
             ReactorSettings { core, max_connections: limits.connections, accept_at_once: false, ..ReactorSettings::new(shard) };
         let listeners = sockets.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>();
@@ -68,12 +72,27 @@ pub(super) fn spawn(plan: Plan, limits: Limits, postboxes: Vec<ShardPostbox<Mail
                     std::process::exit(1);
                 }
             };
-            reactor.on_stall(Box::new(|stall| tracing::warn!(?stall, "a turn took too long")));
+            reactor.on_stall(stall_report());
             let (_, leftover) = reactor.run(Shard::new(settings, recovered));
             leftover
         })?);
     }
     Ok(Threads { handles, running })
+}
+
+/// Says that a turn took too long, and now and then only: on a busy machine that is many turns.
+fn stall_report() -> StallReport {
+    let mut said: Option<Instant> = None;
+    let mut unsaid = 0u64;
+    Box::new(move |stall| {
+        if said.is_some_and(|said| said.elapsed() < STALLS_SAID_EVERY) {
+            unsaid += 1;
+            return;
+        }
+        said = Some(Instant::now());
+        tracing::warn!(%stall, unsaid, "a turn took too long");
+        unsaid = 0;
+    })
 }
 
 /// Held while a thread runs. A thread that ends by a panic takes the process with it: what it owned has no owner any more.

@@ -101,7 +101,7 @@ fn a_broker_that_may_open_hardly_a_file_says_so() {
     let output = Command::new("sh").args(["-c", &start]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said.contains("may open 20 files only") && said.contains("ulimit -n"), "{said}");
+    assert!(said.contains("may have 20 files open") && said.contains("ulimit -n"), "{said}");
 }
 
 #[test]

@@ -184,6 +184,8 @@ fn a05_a_policy_named_twice_counts_once() {
     assert_eq!(change(&mut client, &topic, &[("cleanup.policy", SET, Some("delete,compact,delete"))]), ErrorCode::None);
     await_value(&mut client, &topic, "cleanup.policy", "delete,compact");
     assert_eq!(change(&mut client, &topic, &[("cleanup.policy", SET, Some("compact,,delete"))]), ErrorCode::InvalidConfig);
+    assert_eq!(change(&mut client, &topic, &[("cleanup.policy", SUBTRACT, Some("delete"))]), ErrorCode::None);
+    await_value(&mut client, &topic, "cleanup.policy", "compact,delete");
 }
 
 #[test]

@@ -14,10 +14,11 @@ use flumen_log::mutants::Mutant;
 /// What a seed's run complains about first.
 type Run = fn(u64) -> Option<String>;
 
-/// The runs that look for a bug: those over the store alone, or those over whole shards.
+/// The runs that look for a bug: those over the store alone, those over a partition that is cleaned, or those over whole shards.
 const fn run_for(mutant: Option<Mutant>) -> Run {
     match mutant {
         Some(Mutant::B10 | Mutant::B11 | Mutant::B16 | Mutant::B31 | Mutant::B32 | Mutant::B33) => shard_run,
+        Some(Mutant::B46) => compaction_run,
         _ => log_run,
     }
 }
@@ -28,6 +29,10 @@ fn shard_run(seed: u64) -> Option<String> {
 
 fn log_run(seed: u64) -> Option<String> {
     flumen_sim::log::run(seed, flumen_sim::log::Control::None).violations.into_iter().next()
+}
+
+fn compaction_run(seed: u64) -> Option<String> {
+    flumen_sim::compaction::run(seed, flumen_sim::compaction::Control::None).violations.into_iter().next()
 }
 
 #[cfg(mutants)]

@@ -8,6 +8,7 @@ use flumen_log::batch::{Origin, RecordBatch, StoredRead, read_stored};
 use flumen_log::compaction::CompactionSettings;
 use flumen_log::io::{Disk, Io, Owner};
 use flumen_log::recovery::{RecoverySettings, recover};
+use flumen_log::state::STATE_FILE_NAME;
 use flumen_log::store::{Durability, Located, LogConfig, Output, PartitionSlot, Store, StoreSettings};
 use flumen_log::{LeaderEpoch, Monotonic, Now, Offset, PartitionIndex, ShardId, Timestamp, TopicId, TopicPartition};
 
@@ -21,7 +22,12 @@ const JOURNAL_FILE_BYTES: u64 = 16 * 4096;
 const DELETE_RETENTION_MS: i64 = 3000;
 /// Turns in which nothing happens before a log counts as clean.
 const QUIET_TURNS: u32 = 60;
-const PATIENCE: u32 = 200_000;
+/// Turns in which a cleaning, or a lookup, must have come a step further.
+const PATIENCE: u32 = 50_000;
+/// Where all that is left to complete is held up, it goes on once in so many tries.
+const HELD_UP_TURNS: u64 = 200;
+/// Bytes of a key map's slot.
+const SLOT_BYTES: usize = 24;
 
 pub(super) struct World {
     random: Random,
@@ -41,6 +47,9 @@ impl World {
     pub(super) fn new(mut random: Random, control: Control) -> Self {
         let mut disk = SimDisk::new();
         disk.faults.rates.short_write = if random.one_in(2) { 6 } else { 0 };
+        disk.faults.rates.stall = if random.one_in(3) { 4 + random.below(60) } else { 0 };
+        // D is not recorded for long while the cleaner could go on.
+        disk.faults.slow_file = random.one_in(3).then_some(STATE_FILE_NAME);
         let kept_ms = if control == Control::TombstonesGoAtOnce { 0 } else { DELETE_RETENTION_MS };
         let config = LogConfig {
             segment_bytes: 700 + u32::try_from(random.below(3000)).unwrap_or_default(),
@@ -54,7 +63,8 @@ impl World {
             ..LogConfig::default()
         };
         let compaction = CompactionSettings {
-            key_map_bytes: 24 * (8 + random.index(40)),
+            // With two or three keys a pass, a log takes as many passes as it has records.
+            key_map_bytes: SLOT_BYTES * if random.one_in(20) { 2 + random.index(4) } else { 8 + random.index(40) },
             buffer_bytes: 300 + random.index(2000),
             backoff_ms: 5,
             step_bytes: 60 + random.index(3000),
@@ -197,15 +207,21 @@ impl World {
     /// Go on without appends for so many operations.
     pub(super) fn compact_until(&mut self, operations: u64) {
         let end = self.verdict.work.operations.saturating_add(operations);
-        let mut quiet = 0;
-        for _ in 0..PATIENCE {
+        // Every pass makes a record or more clean, and puts as many segments in their place as there can be, at most.
+        let manifests_max = (self.model.records.len() as u64 + 1).saturating_mul(self.model.sent.len() as u64 + 1);
+        let before = self.verdict.work.manifests;
+        let (mut quiet, mut patience, mut reached) = (0, PATIENCE, before);
+        while patience > 0 && reached - before <= manifests_max {
             if quiet > QUIET_TURNS || self.verdict.work.operations >= end || self.store.is_none() {
                 return;
             }
-            quiet = if self.complete_one() { 0 } else { quiet + 1 };
+            quiet = if self.complete_one() || self.disk.outstanding() > 0 { 0 } else { quiet + 1 };
             self.turn();
+            let manifests = self.verdict.work.manifests;
+            patience = if manifests == reached { patience - 1 } else { PATIENCE };
+            reached = manifests;
         }
-        self.violation(String::from("cleaning does not come to an end"));
+        self.violation(format!("cleaning does not come to an end: {} manifests", reached - before));
     }
 
     fn append(&mut self) {
@@ -258,6 +274,9 @@ impl World {
     }
 
     fn complete_one(&mut self) -> bool {
+        if self.disk.is_held_up() && !self.random.one_in(HELD_UP_TURNS) {
+            return false;
+        }
         let Some(completion) = self.disk.step(&mut self.random) else { return false };
         self.verdict.work.operations += 1;
         let Some((store, io)) = &mut self.store else { return false };

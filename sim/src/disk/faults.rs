@@ -39,6 +39,10 @@ pub struct Faults {
     pub changes_left: Option<(u64, IoError)>,
     /// Every write and sync fails.
     pub broken: bool,
+    /// Syncs of files of this name take so long that all else is done meanwhile.
+    pub slow_file: Option<&'static str>,
+    /// Nothing is free: what makes a file longer is refused, and so is a new name.
+    pub full: bool,
     /// So little is free; plenty if `None`.
     pub free_bytes: Option<u64>,
     /// The file system has no size, and says so.
@@ -51,6 +55,8 @@ pub struct Faults {
 
 /// Completions by which a stalled operation is overtaken, at most.
 const STALL_MOST: u64 = 200;
+/// As much, of a sync of the slow file.
+const SLOW_MOST: u64 = 20_000;
 
 impl Faults {
     /// Whether it happens now, at this rate; counted.
@@ -80,8 +86,22 @@ impl Faults {
         self.happens("no space for a name", self.rates.no_space_at_write, random).then_some(IoError::NO_SPACE)
     }
 
+    /// A disk that is full refuses what takes room.
+    pub(super) fn full_error(&mut self, takes_room: bool) -> Option<IoError> {
+        let refuses = self.full && takes_room;
+        if refuses {
+            *self.counts.entry("full").or_default() += 1;
+        }
+        refuses.then_some(IoError::NO_SPACE)
+    }
+
     /// By how many others an operation is overtaken.
     pub(super) fn stall(&mut self, random: &mut Random) -> u64 {
         if self.happens("stall", self.rates.stall, random) { random.below(STALL_MOST) } else { 0 }
+    }
+
+    /// By how many others a sync of a file of this name is overtaken.
+    pub(super) fn slowness(&self, name: &str, random: &mut Random) -> u64 {
+        if self.slow_file == Some(name) { random.below(SLOW_MOST) } else { 0 }
     }
 }

@@ -129,6 +129,10 @@ impl SimDisk {
         }
     }
 
+    fn room(&mut self, takes_room: bool) -> Result<(), IoError> {
+        self.faults.full_error(takes_room).map_or(Ok(()), Err)
+    }
+
     fn call(&mut self) -> Result<(), IoError> {
         match &mut self.faults.calls_left {
             Some(0) => Err(IoError::INPUT_OUTPUT),
@@ -191,6 +195,8 @@ impl Disk for SimDisk {
 
     fn write(&mut self, path: &str, offset: u64, data: &[u8]) -> Result<(), IoError> {
         self.change()?;
+        let length = self.node(path).ok().and_then(|node| self.files.get(&node)).map(|file| file.cache.len());
+        self.room(length.is_none_or(|length| to_usize(offset) + data.len() > length))?;
         let node = match self.node(path) {
             Ok(node) => node,
             Err(_) => self.names.create_file(path)?,
@@ -220,6 +226,7 @@ impl Disk for SimDisk {
 
     fn create_directory(&mut self, path: &str) -> Result<(), IoError> {
         self.change()?;
+        self.room(self.names.find(path).is_none())?;
         self.names.create_directory(path)
     }
 

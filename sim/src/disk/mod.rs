@@ -13,7 +13,7 @@ mod names;
 pub use faults::{Faults, Rates};
 
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use flumen_log::io::{Completion, FileHandle, FileOperation, IoError, OpenMode, Operation, Outcome, WriteData, WriteMode};
@@ -25,6 +25,7 @@ use names::{DirectorySnapshot, Names, Node};
 #[derive(Debug)]
 struct OpenFile {
     node: u64,
+    name: String,
     direct: bool,
 }
 
@@ -100,7 +101,12 @@ impl SimDisk {
             FileOperation::SyncDirectory { path } => self.names.snapshot(path),
             _ => None,
         };
-        let not_before = self.clock + self.faults.stall(random);
+        let mut not_before = self.clock + self.faults.stall(random);
+        if let FileOperation::Sync { file, .. } = &operation.kind
+            && let Some(open) = self.open.get(&file.0)
+        {
+            not_before += self.faults.slowness(&open.name, random);
+        }
         let outstanding = Outstanding { operation, file, directory, not_before };
         if matches!(outstanding.operation.kind, FileOperation::Write { mode: WriteMode::Inline, .. }) {
             let completion = self.execute(outstanding, random);
@@ -125,6 +131,13 @@ impl SimDisk {
     #[must_use]
     pub fn outstanding(&self) -> usize {
         self.outstanding.len() + self.ready.len()
+    }
+
+    /// Whether all operations that have not completed are held up.
+    #[must_use]
+    pub fn is_held_up(&self) -> bool {
+        let due = |outstanding: &Outstanding| outstanding.not_before <= self.clock + 1;
+        self.ready.is_empty() && !self.outstanding.is_empty() && !self.outstanding.iter().any(due)
     }
 
     /// Syncs that failed by chance so far.
@@ -227,15 +240,34 @@ impl SimDisk {
             FileOperation::Close { file } => self.open.remove(&file.0).map(|_| Outcome::Done).ok_or(IoError::INVALID),
             FileOperation::FreeSpace => {
                 let total_bytes = if self.faults.sizeless { 0 } else { 1 << 41 };
-                let bytes = self.faults.free_bytes.unwrap_or(1 << 40).min(total_bytes);
+                let free_bytes = if self.faults.full { 0 } else { self.faults.free_bytes.unwrap_or(1 << 40) };
+                let bytes = free_bytes.min(total_bytes);
                 Ok(Outcome::Free { bytes, total_bytes })
             }
         };
         Completion { id, result, buffer }
     }
 
-    /// Whether chance refuses a change, and what is left of it then.
+    /// Whether a change needs room that was not taken before. A file that gets another name needs none.
+    fn takes_room(&self, kind: &FileOperation) -> bool {
+        match kind {
+            FileOperation::Write { file, offset, data, .. } => {
+                self.file(*file).is_some_and(|file| to_usize(*offset) + data.len() > file.cache.len())
+            }
+            FileOperation::Open { path, mode: OpenMode::CreateEmpty | OpenMode::Create } => self.names.find(path).is_none(),
+            FileOperation::CreateDirectory { path } => self.names.find(path).is_none(),
+            FileOperation::Rename { from, .. } => matches!(self.names.find(from), Some(Node::Directory(_))),
+            _ => false,
+        }
+    }
+
+    /// Whether room or chance refuses a change, and what is left of it then.
     fn refuses(&mut self, kind: &FileOperation, covered: Option<&SyncSnapshot>, random: &mut Random) -> Option<IoError> {
+        if self.faults.full
+            && let Some(error) = self.faults.full_error(self.takes_room(kind))
+        {
+            return Some(error);
+        }
         let (error, target) = match kind {
             FileOperation::Write { file, .. } => (self.faults.write_error(random)?, *file),
             FileOperation::Sync { file, .. } => (self.faults.sync_error(random)?, *file),
@@ -302,7 +334,8 @@ impl SimDisk {
         let length = file.cache.len() as u64;
         let handle = self.next_handle;
         self.next_handle += 1;
-        self.open.insert(handle, OpenFile { node, direct });
+        let name = path.rsplit_once('/').map_or(path, |(_, name)| name).to_string();
+        self.open.insert(handle, OpenFile { node, name, direct });
         Ok(Outcome::Opened { file: FileHandle(handle), length })
     }
 

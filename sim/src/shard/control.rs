@@ -4,7 +4,15 @@
 //! of those that were under way when the process died some are, some are not. A start goes on from the last snapshot and what
 //! came after it.
 
-use alloc::{boxed::Box, collections::VecDeque, format, string::String, sync::Arc, vec, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeSet, VecDeque},
+    format,
+    string::String,
+    sync::Arc,
+    vec,
+    vec::Vec,
+};
 use flumen_broker::{
     Homes, Mail,
     mail::{Proposer, Ticket},
@@ -13,7 +21,7 @@ use flumen_controller::{
     Command, CommandResponse, Delta, Endpoint, ImageSnapshot, MetadataImage, StateMachine, command::RegisterBroker,
     configs::KafkaConfigRules,
 };
-use flumen_log::{BrokerId, TopicId, recovery::Recovery};
+use flumen_log::{BrokerId, TopicId, TopicPartition, recovery::Recovery};
 
 use crate::random::Random;
 
@@ -80,6 +88,8 @@ pub(super) struct Control {
     waiting: VecDeque<(u64, Decided)>,
     entries_per_snapshot: usize,
     pub(super) opened: bool,
+    /// Partitions that could not be made, which are offline until the next start.
+    pub(super) not_made: BTreeSet<TopicPartition>,
 }
 
 /// What the control thread wants of the shards.
@@ -117,6 +127,7 @@ impl Control {
             waiting: VecDeque::new(),
             entries_per_snapshot,
             opened: false,
+            not_made: BTreeSet::new(),
         };
         control.commit(Command::NameCluster { cluster_id: "AAAAAAAAAAAAAAAAAAAAAA".into() });
         let endpoint = Endpoint { listener: "PLAINTEXT".into(), host: "broker".into(), port: 9092 };
@@ -178,7 +189,8 @@ impl Control {
     pub(super) fn read(&mut self, from: usize, mail: Mail) -> Option<Order> {
         match mail {
             Mail::Propose { origin, command } => self.undecided.push_back((from, origin, *command)),
-            Mail::Applied { index, .. } => {
+            Mail::Applied { index, not_made } => {
+                self.not_made.extend(not_made.into_iter().map(|(partition, _)| partition));
                 if index < self.applied[from] {
                     return Some(Order::Violation(format!("shard {from} has applied {index} after {}", self.applied[from])));
                 }

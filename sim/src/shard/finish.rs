@@ -18,17 +18,26 @@ impl World<'_> {
         self.swarm.heal();
         self.disk.faults.rates.sync_error = 0;
         self.disk.faults.rates.write_error = 0;
+        self.disk.faults.full = false;
         self.network.set_weather(self.swarm.weather);
-        self.start();
-        self.until("every client has its answers", |world| {
-            let ledger = &world.ledger;
-            world.clients.iter().all(|client| client.is_settled(ledger))
-        });
+        self.network.end_vanished();
+        if self.process.is_none() {
+            self.start();
+        }
+        let settled = |world: &Self| world.clients.iter().all(|client| client.is_settled(&world.ledger));
+        self.until("every client has its answers", |world| settled(world) || !world.ledger.not_made.is_empty());
+        if !self.ledger.not_made.is_empty() && !self.is_over() {
+            // What there was no room for is made at a start.
+            self.crash();
+            self.start();
+            self.until("every client has its answers", settled);
+        }
         self.read_everything();
         for index in 0..self.clients.len() {
             self.with_client(index, |client, network, context| client.disconnect(network, Ending::Close, context));
         }
         self.clients.clear();
+        self.network.end_vanished();
         self.until("nothing is held for clients that are gone", |world| {
             world.holdings().iter().all(|holdings| *holdings == Holdings::default())
         });

@@ -7,6 +7,7 @@
 //! time: the liveness phase. What clients were told is held against what is there all along; see [`ledger`].
 
 mod client;
+mod clock;
 mod control;
 mod finish;
 mod ledger;
@@ -64,6 +65,14 @@ pub struct Work {
     pub topics_removed: u64,
     /// Log starts moved.
     pub starts_moved: u64,
+    /// Log starts that retention moved.
+    pub starts_retained: u64,
+    /// Times the disk was full for a while.
+    pub fills: u64,
+    /// Starts for which there was no room.
+    pub cramped: u64,
+    /// Times the broker's clock was set.
+    pub clock_sets: u64,
     /// Requests given up.
     pub timeouts: u64,
     /// Connections that ended.
@@ -99,6 +108,10 @@ impl Work {
         self.topics_made += other.topics_made;
         self.topics_removed += other.topics_removed;
         self.starts_moved += other.starts_moved;
+        self.starts_retained += other.starts_retained;
+        self.clock_sets += other.clock_sets;
+        self.fills += other.fills;
+        self.cramped += other.cramped;
         self.timeouts += other.timeouts;
         self.disconnects += other.disconnects;
         self.kills += other.kills;

@@ -192,6 +192,13 @@ impl Network {
         None
     }
 
+    /// Whoever vanished is known to be gone.
+    pub(super) fn end_vanished(&mut self) {
+        for wire in self.wires.values_mut().filter(|wire| wire.ending == Some(Ending::Vanish)) {
+            wire.ending = Some(Ending::Reset);
+        }
+    }
+
     /// Numbers of the wires that have a broker's end.
     pub(super) fn open(&self) -> Vec<u64> {
         self.wires.iter().filter(|(_, wire)| !wire.broker_gone && !wire.silent).map(|(number, _)| *number).collect()

@@ -222,6 +222,10 @@ impl Process {
         }
     }
 
+    pub(super) const fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
     /// Whether clients can connect.
     pub(super) const fn accepts(&self) -> bool {
         self.control.opened && !self.stopping

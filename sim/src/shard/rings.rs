@@ -10,6 +10,7 @@ use flumen_log::{PartitionIndex, TopicPartition, store::owner_of};
 use super::{
     Control,
     client::{Admin, Client, Parker, Producer, Role},
+    ledger::Policy,
     swarm::Swarm,
     world::World,
 };
@@ -41,7 +42,7 @@ pub fn crowd(seed: u64) -> Crowd {
     let swarm = Swarm::crowded(&mut random, u64::from(SHARDS));
     let roles = Vec::from([Role::Admin(Admin::default())]);
     let mut world = World::with(random, swarm, roles, Control::None, None);
-    let topic = world.ledger.want_topic("topic".into(), PARTITIONS, true);
+    let topic = world.ledger.want_topic("topic".into(), PARTITIONS, true, Policy::default());
     world.start();
     world.until("the topic is there", |world| world.ledger.is_living(topic));
     let id = world.ledger.topics[topic].id;

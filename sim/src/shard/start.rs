@@ -2,7 +2,7 @@
 
 use alloc::{format, vec::Vec};
 use flumen_broker::Shard;
-use flumen_log::recovery::{Recovery, recover};
+use flumen_log::recovery::{Recovery, RecoveryError, recover};
 
 use super::{Control as Sabotage, control::Control, process::Process, swarm::Swarm, world::World};
 
@@ -15,7 +15,10 @@ impl World<'_> {
         let Swarm { shards_min, shards_max, .. } = self.swarm;
         let shards = u16::try_from(shards_min + self.random.below(shards_max - shards_min + 1)).unwrap_or(1);
         self.ledger.storage_failed = false;
+        self.ledger.not_made.clear();
         self.failed_syncs = self.disk.failed_syncs();
+        let corrected = self.settling || self.random.one_in(2);
+        self.now.wall = self.clock.start(self.now.wall, corrected);
         let Some(recovery) = self.recover(shards) else { return };
         let has_metadata = self.work.kills + self.work.power_failures > 0;
         let forgets =
@@ -71,6 +74,13 @@ impl World<'_> {
                     }
                     self.expects_clean = false;
                     return Some(recovery);
+                }
+                // It is tried again when there is room; what was done until then stays in the page cache.
+                Err(RecoveryError::Io(error)) if error.is_no_space() && self.disk.faults.full => {
+                    self.work.cramped += 1;
+                    self.expects_clean = false;
+                    self.disk.crash_process(&mut self.random);
+                    self.disk.faults.full = false;
                 }
                 Err(error) if !interrupted => {
                     self.ledger.violation(format!("recovery failed: {error}"));

@@ -52,7 +52,17 @@ pub(super) struct Swarm {
     /// A start in so many finds no metadata, and the next one all of them again; zero is never.
     pub(super) amnesia_one_in: u64,
     pub(super) entries_per_snapshot: usize,
+    /// Once in so many steps somebody sets the broker's clock; zero is never.
+    pub(super) clock_one_in: u64,
+    /// Once in so many steps the disk is full for a while; zero is never.
+    pub(super) fill_one_in: u64,
+    /// Everything heals under a process that goes on.
+    pub(super) heals_alive: bool,
+    /// Topics may lose their oldest segments, by time and by size.
+    pub(super) retains: bool,
     pub(super) weather: Weather,
+    sets_clocks: bool,
+    fills_disk: bool,
     roll_ms: u64,
     journal_file_bytes: u64,
     limits: Limits,
@@ -61,6 +71,7 @@ pub(super) struct Swarm {
 impl Swarm {
     pub(super) fn draw(random: &mut Random) -> Self {
         let tight = random.one_in(2);
+        let (sets_clocks, fills_disk) = (random.one_in(4), random.one_in(4));
         let mut sometimes = |one_in: u64, value: u64| if random.one_in(one_in) { value } else { 0 };
         let (reset_one_in, stall_one_in, amnesia_one_in) = (sometimes(2, 700), sometimes(3, 500), sometimes(4, 4));
         let (sync_error_one_in, write_error_one_in) = (sometimes(6, 300), sometimes(8, 800));
@@ -95,10 +106,16 @@ impl Swarm {
             interrupt_one_in: 3 + random.below(3),
             amnesia_one_in,
             entries_per_snapshot: if random.one_in(2) { 5 } else { 1000 },
+            clock_one_in: if sets_clocks { 1500 } else { 0 },
+            fill_one_in: if fills_disk { 2500 } else { 0 },
+            fills_disk,
+            heals_alive: random.one_in(3),
+            retains: random.one_in(3),
             weather: Weather {
                 chunk_bytes: if random.one_in(4) { 300 } else { 8_000 },
                 socket_bytes: if random.one_in(3) { 2_000 } else { 60_000 },
             },
+            sets_clocks,
             roll_ms: if random.one_in(2) { 1 + random.below(60) } else { 604_800_000 },
             journal_file_bytes: 4096 * (12 + random.below(24)),
             limits: draw_limits(random, tight),
@@ -118,6 +135,7 @@ impl Swarm {
         swarm.deletes_records = false;
         swarm.switches_durability = false;
         swarm.amnesia_one_in = 0;
+        swarm.retains = false;
         swarm.roll_ms = 604_800_000;
         swarm.request_timeout_ms = 3_600_000;
         swarm.limits = Limits {
@@ -139,6 +157,8 @@ impl Swarm {
         self.write_error_one_in = 0;
         self.reset_one_in = 0;
         self.stall_one_in = 0;
+        self.clock_one_in = 0;
+        self.fill_one_in = 0;
         self.disk_weight = 25;
         self.weather = Weather { chunk_bytes: 32_000, socket_bytes: 100_000 };
     }
@@ -146,6 +166,11 @@ impl Swarm {
     /// Whether the log directory may fail.
     pub(super) const fn disk_fails(&self) -> bool {
         self.sync_error_one_in > 0 || self.write_error_one_in > 0
+    }
+
+    /// Whether the disk may be full.
+    pub(super) const fn fills_disk(&self) -> bool {
+        self.fills_disk
     }
 
     pub(super) const fn limits(&self) -> &Limits {
@@ -179,7 +204,7 @@ impl Swarm {
             metadata_max_bytes: 4096,
             commit_timeout_ms: 5000,
             retention_ms: 604_800_000,
-            retention_check_interval_ms: 600_000,
+            retention_check_interval_ms: if self.sets_clocks { 1000 } else { 600_000 },
         };
         Settings {
             shard,
@@ -208,6 +233,8 @@ impl Swarm {
             set("log.retention.ms", "-1".into()),
             set("log.roll.ms", self.roll_ms.to_string()),
             set("log.index.interval.bytes", "512".into()),
+            // A broker whose clock is behind would refuse what clients send it.
+            set("log.message.timestamp.after.max.ms", i64::MAX.to_string()),
         ])
     }
 }

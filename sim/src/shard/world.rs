@@ -6,6 +6,7 @@ use flumen_log::{Monotonic, Now, Timestamp};
 use super::{
     Control as Sabotage, Verdict, Work,
     client::{Admin, Client, Consumer, Context, Producer, Role},
+    clock::Clock,
     control::MetadataLog,
     ledger::Ledger,
     network::{Ending, Network},
@@ -21,6 +22,10 @@ const IDLE_DRAWS: u32 = 40;
 const JUMP_MS: u64 = 250;
 /// How long a step takes at most, in nanoseconds.
 const STEP_NANOSECONDS: u64 = 120_000;
+/// What time it is when a run begins.
+const BEGINNING: Timestamp = Timestamp(1_700_000_000_000);
+/// How many steps a disk is full, at most.
+const FULL_STEPS: u64 = 3000;
 /// How many steps a stalled connection stands still.
 const STALL_STEPS: u64 = 400;
 
@@ -30,7 +35,9 @@ pub(super) struct World<'a> {
     pub(super) swarm: Swarm,
     pub(super) sabotage: Sabotage,
     pub(super) disk: SimDisk,
+    /// As the broker's clocks show it.
     pub(super) now: Now,
+    pub(super) clock: Clock,
     pub(super) process: Option<Process>,
     pub(super) metadata: MetadataLog,
     /// The metadata that a start was kept from.
@@ -49,6 +56,8 @@ pub(super) struct World<'a> {
     pub(super) settling: bool,
     idle: u32,
     steps: u64,
+    /// Until when the disk is full.
+    full_until: u64,
     /// A wire that stands still, and until when.
     stalled: (u64, u64),
 }
@@ -81,13 +90,14 @@ impl<'a> World<'a> {
         Self {
             sabotage,
             disk,
-            now: Now { monotonic: Monotonic(1), wall: Timestamp(1_700_000_000_000) },
+            now: Now { monotonic: Monotonic(1), wall: BEGINNING },
+            clock: Clock::new(BEGINNING),
             process: None,
             metadata: MetadataLog::default(),
             kept_metadata: None,
             network: Network::new(swarm.weather),
             clients: (0..).zip(roles).map(|(number, role)| Client::new(number, role)).collect(),
-            ledger: Ledger::default(),
+            ledger: Ledger::new(swarm.fills_disk()),
             work: Work::default(),
             trace,
             journal_id: 0,
@@ -97,6 +107,7 @@ impl<'a> World<'a> {
             settling: false,
             idle: 0,
             steps: 0,
+            full_until: 0,
             stalled: (0, 0),
             random,
             swarm,
@@ -115,6 +126,9 @@ impl<'a> World<'a> {
             if self.is_over() {
                 break;
             }
+            if life + 1 == self.swarm.lives && life > 0 && self.may_heal_alive() {
+                break;
+            }
             // The first life always ends badly: a run without a crash does not count.
             if life > 0 && self.random.one_in(self.swarm.stop_one_in) {
                 self.stop();
@@ -126,8 +140,16 @@ impl<'a> World<'a> {
             self.finish();
         }
         self.work.acked_records = self.ledger.acked_records();
+        self.work.starts_retained = self.ledger.starts_retained;
         self.work.events = self.trace.steps();
         Verdict { violations: self.ledger.violations, work: self.work, trace_hash: self.trace.hash() }
+    }
+
+    /// Whether this process can do all that is asked of it once nothing fails any more.
+    fn may_heal_alive(&self) -> bool {
+        let has_all = !self.ledger.storage_failed && self.ledger.not_made.is_empty();
+        let lost = self.process.as_ref().is_none_or(Process::has_lost_storage);
+        self.swarm.heals_alive && has_all && !lost && self.remembers()
     }
 
     /// Whether enough has gone wrong.
@@ -164,8 +186,10 @@ impl<'a> World<'a> {
     fn advance(&mut self, nanoseconds: u64) {
         let before = self.now.monotonic.0 / 1_000_000;
         self.now.monotonic.0 += nanoseconds;
-        let passed = self.now.monotonic.0 / 1_000_000 - before;
-        self.now.wall.0 += i64::try_from(passed).unwrap_or_default();
+        let passed = i64::try_from(self.now.monotonic.0 / 1_000_000 - before).unwrap_or_default();
+        self.now.wall.0 += passed;
+        self.clock.passed(passed, self.now.wall);
+        self.ledger.believed = self.clock.believed();
     }
 
     /// Nothing happens until somebody's time has come.
@@ -259,7 +283,7 @@ impl<'a> World<'a> {
         act: impl FnOnce(&mut Client, &mut Network, &mut Context<'_, 'a>) -> T,
     ) -> T {
         let mut context = Context {
-            now: self.now,
+            now: Now { wall: self.clock.right(self.now.wall), ..self.now },
             random: &mut self.random,
             ledger: &mut self.ledger,
             work: &mut self.work,
@@ -273,10 +297,13 @@ impl<'a> World<'a> {
     fn control(&mut self) -> bool {
         let Some(process) = &mut self.process else { return false };
         let stepped = process.control_step(&mut self.trace);
+        self.ledger.could_not_make(core::mem::take(&mut process.control.not_made));
         if process.storage_failed && !core::mem::replace(&mut self.ledger.storage_failed, true) {
             self.work.storage_failures += 1;
             self.trace.note(&[11], format_args!("           the log directory has failed"));
-            if !self.swarm.disk_fails() {
+            // A stop does not wait for room, not even for news of it.
+            let gave_up = self.swarm.fills_disk() && process.is_stopping();
+            if !self.swarm.disk_fails() && !gave_up {
                 self.ledger.violation("the log directory failed, and the disk did not".into());
             }
         }
@@ -289,8 +316,25 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Connections end, or stand still.
+    /// Connections end, or stand still; clocks are set; the disk fills up.
     fn misfortune(&mut self) {
+        // Before it is open a broker has perhaps not looked at the clock: it would believe anything.
+        let keeps_time = self.process.as_ref().is_some_and(Process::accepts);
+        if self.swarm.clock_one_in > 0 && keeps_time && self.random.one_in(self.swarm.clock_one_in) {
+            self.now.wall = self.clock.set(self.now.wall, &mut self.random);
+            self.work.clock_sets += 1;
+            let wall = self.now.wall;
+            self.trace.note(&[12, wall.0.unsigned_abs()], format_args!("           somebody sets the clock to {wall}"));
+        }
+        if self.disk.faults.full && self.steps >= self.full_until {
+            self.disk.faults.full = false;
+            self.trace.note(&[13, 0], format_args!("           there is room on the disk again"));
+        } else if self.swarm.fill_one_in > 0 && !self.disk.faults.full && self.random.one_in(self.swarm.fill_one_in) {
+            self.disk.faults.full = true;
+            self.full_until = self.steps + self.random.below(FULL_STEPS);
+            self.work.fills += 1;
+            self.trace.note(&[13, 1], format_args!("           the disk is full"));
+        }
         if self.swarm.reset_one_in > 0 && self.random.one_in(self.swarm.reset_one_in) {
             let index = self.random.index(self.clients.len());
             let ending = [Ending::Close, Ending::Reset, Ending::Vanish][self.random.index(3)];

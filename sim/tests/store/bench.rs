@@ -74,7 +74,7 @@ impl Bench {
             journal_bytes: JOURNAL_FILE_BYTES * 3,
             journal_bytes_at_start: JOURNAL_FILE_BYTES * 2,
             journal_file_bytes: JOURNAL_FILE_BYTES,
-            journal_queue_bytes: 10_000,
+            waiting_bytes_max: 10_000,
             free_space_floor_bytes: 1 << 20,
             retention_check_ms: 1000,
             open_files_max: OPEN_FILES_MAX,

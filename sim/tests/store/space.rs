@@ -5,7 +5,7 @@ use flumen_log::Offset;
 use flumen_log::compression::Codec;
 use flumen_log::io::{Completion, FileOperation, IoError, OpenMode, Operation};
 use flumen_log::state::COPY_BYTES;
-use flumen_log::store::{AppendError, Output, PartitionSlot};
+use flumen_log::store::{AppendError, DeleteRecords, Output, PartitionSlot};
 
 /// Turn until nothing is outstanding; whatever takes room is refused.
 fn settle_without_space(bench: &mut Bench) -> usize {
@@ -16,20 +16,20 @@ fn settle_without_space(bench: &mut Bench) -> usize {
         FileOperation::Rename { .. } => true,
         _ => false,
     };
-    settle_refusing(bench, takes_room)
+    settle_refusing(bench, IoError::NO_SPACE, takes_room)
 }
 
 /// Turn until nothing is outstanding; some operations are refused.
-fn settle_refusing(bench: &mut Bench, takes_room: impl Fn(&Operation) -> bool) -> usize {
+fn settle_refusing(bench: &mut Bench, error: IoError, is_refused: impl Fn(&Operation) -> bool) -> usize {
     let mut refused = 0;
     loop {
         bench.store.end_turn(bench.now, &mut bench.io, &mut bench.outputs);
         loop {
             let operations: Vec<Operation> = bench.io.drain().collect();
             for operation in operations {
-                if takes_room(&operation) {
+                if is_refused(&operation) {
                     refused += 1;
-                    let completion = Completion { id: operation.id, result: Err(IoError::NO_SPACE), buffer: None };
+                    let completion = Completion { id: operation.id, result: Err(error), buffer: None };
                     bench.store.complete(completion, bench.now, &mut bench.io, &mut bench.outputs);
                 } else {
                     bench.disk.submit(operation, &mut bench.random);
@@ -67,6 +67,19 @@ fn a_write_refused_for_want_of_space_is_done_when_there_is_some() {
     assert!(!bench.read_all(slot).is_empty());
 }
 
+/// The steps of the trail make the state's file longer; the state itself does not.
+#[test]
+fn a_durable_point_is_recorded_where_its_trail_finds_no_room() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 3);
+    bench.store.set_high_watermark(slot, Offset(3));
+    assert_eq!(bench.store.delete_records(slot, Offset(2)), DeleteRecords::Pending);
+    assert!(settle_without_space(&mut bench) > 0, "something was refused");
+    assert!(!bench.store.has_failed());
+    assert_eq!(bench.store.view(slot).map(|view| view.log_start()), Some(Offset(2)));
+}
+
 /// Nothing is in flight on a file whose write was refused; others are opened, and it must not be closed for them.
 #[test]
 fn a_file_with_a_refused_write_stays_open() {
@@ -91,13 +104,13 @@ fn a_stop_ends_where_there_is_no_room_for_a_journal() {
     let mut bench = Bench::new();
     let makes_journal = |operation: &Operation| matches!(&operation.kind, FileOperation::Open { path, mode: OpenMode::CreateEmpty } if path.starts_with("journal/"));
     bench.store.create(partition(0), "topic", config(), &mut bench.io);
-    assert!(settle_refusing(&mut bench, makes_journal) > 0, "something was refused");
+    assert!(settle_refusing(&mut bench, IoError::NO_SPACE, makes_journal) > 0, "something was refused");
     let slot = bench.store.slot_of(partition(0)).expect("there");
     bench.try_append(slot, batch_of(&[(1, 500)], Codec::None)).expect("taken");
-    settle_refusing(&mut bench, makes_journal);
+    settle_refusing(&mut bench, IoError::NO_SPACE, makes_journal);
     assert_eq!(ends(&bench, slot), (1, 0));
     bench.store.stop(bench.now, &mut bench.io);
-    settle_refusing(&mut bench, makes_journal);
+    settle_refusing(&mut bench, IoError::NO_SPACE, makes_journal);
     assert!(bench.store.is_stopped() && bench.store.has_failed());
 }
 
@@ -113,6 +126,39 @@ fn a_segment_that_cannot_be_made_is_made_later() {
     bench.tick_after(2000);
     assert_eq!(ends(&bench, slot), (3, 3));
     assert_eq!(bench.store.view(slot).expect("there").segment_count(), 2);
+}
+
+#[test]
+fn a_segment_that_cannot_be_opened_for_too_many_files_is_opened_later() {
+    for error in [IoError::TOO_MANY_FILES, IoError::TOO_MANY_FILES_IN_SYSTEM] {
+        let mut bench = Bench::new();
+        let slot = bench.create(0, config());
+        bench.try_append(slot, batch_of(&[(1, 500)], Codec::None)).expect("taken");
+        let opens = |operation: &Operation| matches!(&operation.kind, FileOperation::Open { path, .. } if path.ends_with(".log"));
+        assert_eq!(settle_refusing(&mut bench, error, opens), 1);
+        assert!(!bench.store.has_failed());
+        bench.tick_after(2000);
+        assert_eq!(ends(&bench, slot), (1, 1));
+    }
+}
+
+#[test]
+fn many_partitions_made_together_have_few_files_open() {
+    const PARTITIONS: i32 = 1000;
+    let mut bench = Bench::new();
+    for number in 0..PARTITIONS {
+        bench.store.create(partition(number), "topic", config(), &mut bench.io);
+    }
+    bench.end_turn();
+    let mut most = 0;
+    while let Some(completion) = bench.disk.step_if(|_: &FileOperation| true, &mut bench.random) {
+        bench.store.complete(completion, bench.now, &mut bench.io, &mut bench.outputs);
+        most = most.max(bench.disk.open_files());
+        bench.end_turn();
+    }
+    assert!((10..100).contains(&most), "{most} files open together");
+    let made = bench.store.partitions().filter(|(_, view)| view.is_ready()).count();
+    assert_eq!(made, usize::try_from(PARTITIONS).expect("positive"));
 }
 
 #[test]

@@ -29,7 +29,7 @@ use flumen_controller::{
 };
 use flumen_log::{
     BrokerId, Monotonic, Now, ShardId, Timestamp, TopicId, TopicPartition,
-    io::{ConnectionId, Effects, Event, FileOperation, Machine, NetEffect, Operation, Thread},
+    io::{ConnectionId, Effects, Event, FileOperation, Machine, NetEffect, Operation, Thread, WriteData},
     recovery::{RecoverySettings, recover},
     store::{StoreSettings, owner_of},
 };
@@ -345,6 +345,11 @@ impl World {
         }
     }
 
+    /// Somebody sets the clock.
+    fn leap(&mut self, ms: u64) {
+        self.now.wall = Timestamp(self.now.wall.0 + i64::try_from(ms).expect("a short time"));
+    }
+
     /// Time passes.
     fn pass(&mut self, ms: u64) {
         self.now.monotonic = self.now.monotonic.after_ms(ms);
@@ -412,6 +417,10 @@ impl World {
     }
 }
 
+fn is_journal_write(operation: &FileOperation) -> bool {
+    matches!(operation, FileOperation::Write { data: WriteData::Aligned(_), .. })
+}
+
 /// A topic about which nothing is said yet.
 fn unnamed() -> NewTopic {
     let id = TopicId([0; 16]);
@@ -425,6 +434,7 @@ fn shard_settings(number: u16, shards: u16, limits: fn(&mut Limits)) -> Settings
         journal_bytes: JOURNAL_FILE_BYTES * 4,
         journal_bytes_at_start: JOURNAL_FILE_BYTES * 2,
         journal_file_bytes: JOURNAL_FILE_BYTES,
+        waiting_bytes_max: appends::WAITING_BYTES,
         ..StoreSettings::of_shard(shard, shards)
     };
     let mut of_shard = Limits::for_shard(64 << 20, shards);
@@ -439,7 +449,7 @@ fn shard_settings(number: u16, shards: u16, limits: fn(&mut Limits)) -> Settings
         admin: BrokerSettings { broker: BrokerId(1), listeners: Vec::from(["PLAINTEXT".into()]), ..BrokerSettings::default() },
         offsets: OffsetSettings {
             metadata_max_bytes: 4096,
-            commit_timeout_ms: 5000,
+            commit_timeout_ms: offsets::COMMIT_TIMEOUT_MS,
             retention_ms: offsets::RETENTION_MS as i64,
             retention_check_interval_ms: offsets::CHECK_MS,
         },

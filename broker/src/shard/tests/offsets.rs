@@ -1,7 +1,7 @@
 //! Committed offsets while their coordinator still reads its partition, and while a commit is on its way.
 
 use alloc::{string::String, vec, vec::Vec};
-use flumen_log::io::{FileOperation, WriteData};
+use flumen_log::io::FileOperation;
 use flumen_protocol::{
     ApiKey, ErrorCode, Response, Text,
     find_coordinator::FindCoordinatorRequest,
@@ -9,13 +9,15 @@ use flumen_protocol::{
     offset_fetch::{OffsetFetchRequest, OffsetFetchRequestTopic},
 };
 
-use super::{World, client::Line};
+use super::{World, client::Line, is_journal_write};
 
 const COMMIT: i16 = 8;
 /// How long a commit is kept, which is Kafka's default, and well under it.
 pub(super) const RETENTION_MS: u64 = 7 * DAY_MS;
 const SOME_MS: u64 = 6 * DAY_MS;
 const DAY_MS: u64 = 86_400_000;
+/// How long a commit may take, which is Kafka's default.
+pub(super) const COMMIT_TIMEOUT_MS: u64 = 5000;
 /// How often it is looked at what is over, which is Kafka's default too.
 pub(super) const CHECK_MS: u64 = 600_000;
 
@@ -101,10 +103,6 @@ impl World {
     }
 }
 
-fn is_journal_write(operation: &FileOperation) -> bool {
-    matches!(operation, FileOperation::Write { data: WriteData::Aligned(_), .. })
-}
-
 /// An old commit and, so far behind it that they are not read together, a new one.
 fn old_and_new() -> World {
     let (mut world, line) = World::with_coordinator();
@@ -143,6 +141,18 @@ fn o05_a_commit_does_not_expire_while_its_successor_is_on_its_way() {
     assert_eq!(world.known("topic"), (vec![2], false), "what is in the log is what is told");
     let world = world.restarted();
     assert_eq!(world.known("topic"), (vec![2], false));
+}
+
+/// The leap comes before expiry has looked at the clock for the first time.
+#[test]
+fn o05_a_clock_that_leaps_ahead_expires_no_commit() {
+    let (mut world, line) = World::with_coordinator();
+    world.commit(line, "topic", 1, 0);
+    world.leap(100 * RETENTION_MS);
+    world.pass(SOME_MS);
+    assert_eq!(world.known("topic"), (vec![1], false));
+    world.pass(RETENTION_MS);
+    assert_eq!(world.known("topic").0, [0; 0], "it expires in its own time");
 }
 
 #[test]
@@ -200,4 +210,22 @@ fn g17_a_coordinator_that_still_reads_says_so() {
     assert_eq!(world.committed(line), Some(ErrorCode::CoordinatorLoadInProgress));
     world.release();
     assert_eq!(fetched(&mut world), ErrorCode::None);
+}
+
+/// Clients that try again and again while the disk does nothing pile up nothing.
+#[test]
+fn commits_that_a_slow_disk_has_not_taken_are_bounded() {
+    let (mut world, line) = World::with_coordinator();
+    world.commit(line, "topic", 1, 0);
+    world.holds = is_journal_write;
+    for _ in 0..100 {
+        let line = world.after(0);
+        world.send_commit(line, "topic", 2, 4000);
+        world.pass(COMMIT_TIMEOUT_MS + 1);
+        assert_eq!(world.committed(line), Some(ErrorCode::CoordinatorNotAvailable));
+    }
+    let under_way: usize = world.shards.iter().map(|shard| shard.coordinators.uncommitted.len()).sum();
+    assert!(under_way < 2 * super::appends::WAITING_BYTES / 4000, "{under_way}");
+    world.release();
+    assert_eq!(world.known("topic"), (vec![2], false));
 }

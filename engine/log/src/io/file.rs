@@ -167,6 +167,16 @@ impl IoError {
     pub const NO_SPACE: Self = Self { errno: 28 };
     /// `EDQUOT`
     pub const QUOTA: Self = Self { errno: 122 };
+    /// `ENFILE`.
+    pub const TOO_MANY_FILES_IN_SYSTEM: Self = Self { errno: 23 };
+    /// `EMFILE`.
+    pub const TOO_MANY_FILES: Self = Self { errno: 24 };
+
+    /// Whether this process, or the machine, has as many files open as it may.
+    #[must_use]
+    pub const fn is_no_file_left(self) -> bool {
+        self.errno == Self::TOO_MANY_FILES.errno || self.errno == Self::TOO_MANY_FILES_IN_SYSTEM.errno
+    }
 
     /// Whether the disk, or what we may use of it, is full.
     #[must_use]

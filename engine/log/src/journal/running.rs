@@ -1,7 +1,7 @@
 //! The journal while it runs: appends wait in a queue, leave as frames, and become durable in order.
 //!
 //! Invariants: frames are numbered without a gap; at most a few are in flight; durable moves over a contiguous prefix of
-//! completed frames only. When no file can take the next frame the queue waits: that is the store's back-pressure.
+//! completed frames only. When no file can take the next frame the queue waits, and the store is congested.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;

@@ -74,6 +74,8 @@ pub(crate) struct Checkpoint {
     pub(crate) syncs: usize,
     /// What the index of D's segment sums up to at D.
     pub(crate) summary: Summary,
+    /// A step of the trail is being written with its state.
+    pub(crate) with_trail: bool,
     /// Sidecars of segments that its syncs cover.
     pub(crate) footers: Vec<(String, Bytes)>,
 }
@@ -123,6 +125,8 @@ pub struct PartitionLog {
     /// Sealed segments whose sidecars are not written yet: they say what is on stable storage, so the next checkpoint writes them.
     pub(crate) footers_due: Vec<Offset>,
     pub(crate) writes: VecDeque<Write>,
+    /// Bytes of batches that were appended and are not written yet.
+    pub(crate) unwritten_bytes: usize,
     pub(crate) next_write: u64,
     /// The last recorded D.
     pub(crate) point: DurablePoint,
@@ -195,6 +199,7 @@ impl PartitionLog {
             sealing: 0,
             footers_due: Vec::new(),
             writes: VecDeque::new(),
+            unwritten_bytes: 0,
             next_write: 0,
             point,
             state_counter: 0,
@@ -299,6 +304,7 @@ impl PartitionLog {
         self.producers.record(stamped.header(), now.wall);
         let mut active = self.segments.last_entry().expect("a log always has its active segment");
         active.get_mut().append(stamped.clone());
+        self.unwritten_bytes += bytes;
         let segment_base = *active.key();
         let append_time = stamps.then_some(header.max_timestamp);
         let appended = Appended { base_offset: self.next_offset, last_offset, append_time, duplicate: false };

@@ -123,6 +123,7 @@ impl PartitionLog {
             return Err(());
         }
         found.left -= taken;
+        self.unwritten_bytes -= taken;
         let base = found.segment_base;
         let mut rest = None;
         if found.left > 0 {
@@ -156,7 +157,15 @@ impl PartitionLog {
     /// A write that was refused is not wanted any more.
     pub(crate) fn abandon_write(&mut self, write: u64) {
         if let Some(found) = self.writes.iter_mut().find(|candidate| candidate.id == write) {
-            found.left = 0;
+            self.unwritten_bytes -= core::mem::take(&mut found.left);
+        }
+    }
+
+    /// Nothing is written any more of what no write was asked for yet.
+    pub(crate) fn drop_unsubmitted(&mut self) {
+        for segment in self.segments.values_mut() {
+            let dropped: usize = core::mem::take(&mut segment.unsubmitted).iter().map(StampedBatch::total_bytes).sum();
+            self.unwritten_bytes -= dropped;
         }
     }
 

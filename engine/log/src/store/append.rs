@@ -44,6 +44,7 @@ impl Store {
         };
         let bytes = stamped.total_bytes();
         let queued = log.is_journaled().then(|| QueuedAppend { slot, partition: log.identity, segment_base, batch: stamped });
+        self.unwritten_bytes += bytes;
         if self.room.take(bytes) {
             // More may be free by now.
             self.next_free_space = Monotonic(0);

@@ -18,6 +18,7 @@ use crate::mutants::{self, Mutant};
 use crate::partition::{Checkpoint, Life, PartitionLog, Wants};
 use crate::segment::SUFFIXES;
 use crate::state::STATE_FILE_NAME;
+use crate::state::trail::TrailEnd;
 
 impl Store {
     /// Move the log's start to `offset` (D04).
@@ -113,7 +114,7 @@ impl Store {
             footers.extend(super::turn::checks_file(segment));
             self.lookups.loaded(slot, base, segment.index.as_ref().map_or(0, |index| index.memory_bytes()));
         }
-        log.checkpoint = Some(Checkpoint { point, wants, syncs: syncs.len(), summary, footers });
+        log.checkpoint = Some(Checkpoint { point, wants, syncs: syncs.len(), summary, with_trail: false, footers });
         self.checkpoints_running += 1;
         let nothing_to_sync = syncs.is_empty();
         for (operation, file) in syncs {
@@ -172,9 +173,12 @@ impl Store {
         }
         let trail = if wants.removed || log.offline { None } else { log.trail_step(&point, &summary) };
         let trail = trail.map(|step| Step::Write(step.at, Bytes::from(step.bytes)));
+        if let Some(checkpoint) = &mut log.checkpoint {
+            checkpoint.with_trail = trail.is_some();
+        }
         let open = Step::Open(log.path(STATE_FILE_NAME), OpenMode::ReadWrite);
         let end = [Step::Write(state.copy_offset(), content), Step::Sync(SyncScope::Data), Step::Close];
-        self.scripts.start([open].into_iter().chain(trail).chain(end), Then::StateRecorded { slot }, io);
+        self.scripts.start_first([open].into_iter().chain(trail).chain(end), Then::StateRecorded { slot }, io);
         if mutants::is(Mutant::B41) && !wants.removed {
             self.journal.release(slot, point.offset, point.position);
         }
@@ -185,6 +189,24 @@ impl Store {
             self.write_footers(slot, io);
             self.write_caches(slot, io);
         }
+    }
+
+    /// There was no room for a step of the trail, which is a cache: the state is written over its old copy, which needs none, and
+    /// the trail begins anew another time. False if there was no step: then it was the state itself that found no room.
+    pub(super) fn record_without_trail(&mut self, slot: PartitionSlot, io: &mut Io) -> bool {
+        let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return false };
+        let Some(checkpoint) = &mut log.checkpoint else { return false };
+        if !core::mem::take(&mut checkpoint.with_trail) {
+            return false;
+        }
+        let (point, wants) = (checkpoint.point, checkpoint.wants);
+        log.trail = TrailEnd::default();
+        // In the place of the copy that was not written: the other one is all there is.
+        log.state_counter -= 1;
+        let state = log.next_state(point, wants);
+        let steps = write_file(log.path(STATE_FILE_NAME), OpenMode::ReadWrite, state.copy_offset(), state.encode().into(), true);
+        self.scripts.start_first(steps, Then::StateRecorded { slot }, io);
+        true
     }
 
     /// Segments were synced: their sidecars may say so.

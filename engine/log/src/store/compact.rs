@@ -235,13 +235,16 @@ impl Store {
     }
 
     /// Readers get the new segment from now on, and the files are put in their place. Not while one of the old ones is being
-    /// opened: who waits for that must have it first.
+    /// opened: who waits for that must have it first. Nor while caches are being written, or will be when syncs are done: those of
+    /// an old segment would take the place of the new one's, and the next start would find the file shorter than its sidecar says.
     fn swap_in(&mut self, io: &mut Io) {
         let Some(swap) = &mut self.compactor.swap else { return };
         let slot = swap.slot;
         let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
         let opening = |base: &Offset| log.segments.get(base).is_some_and(|old| matches!(old.handle, SegmentHandle::Opening));
-        if swap.replaced.iter().any(opening) {
+        let footers_coming = log.checkpoint.as_ref().is_some_and(|checkpoint| !checkpoint.footers.is_empty());
+        let caches_coming = log.scripts > 0 || !log.caches.is_empty() || footers_coming;
+        if caches_coming || swap.replaced.iter().any(opening) {
             return;
         }
         swap.recorded = false;

@@ -84,15 +84,15 @@ impl Store {
     }
 
     fn segment_written(&mut self, slot: PartitionSlot, write: u64, bytes: u64, io: &mut Io, outputs: &mut Vec<Output>) {
-        let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
-        match log.complete_write(write, bytes) {
-            Err(()) => return self.fail(IoError::INPUT_OUTPUT),
-            Ok(Some(rest)) => {
+        match self.log_written(slot, |log| log.complete_write(write, bytes)) {
+            None => return,
+            Some(Err(())) => return self.fail(IoError::INPUT_OUTPUT),
+            Some(Ok(Some(rest))) => {
                 self.operations.ask_on(rest.file, rest.operation, Pending::SegmentWrite { slot, write: rest.write }, io);
             }
-            Ok(None) => {}
+            Some(Ok(None)) => {}
         }
-        if let Some((file, offset, length)) = log.write_out() {
+        if let Some((file, offset, length)) = self.log_mut(slot).and_then(crate::partition::PartitionLog::write_out) {
             let handle = file.handle;
             let operation = crate::io::FileOperation::WriteOut { file: handle, offset, length };
             self.operations.ask_on(file, operation, Pending::Advice, io);
@@ -155,7 +155,7 @@ impl Store {
             (Then::Created { slot }, result) => self.created(slot, result.map(|_| ()), outputs),
             (Then::JournalFileMade { name }, Ok(_)) => {
                 let step = Step::Open(name.path(), OpenMode::DirectDurable);
-                self.scripts.start([step], Then::JournalFileOpened { name, direct: true }, io);
+                self.scripts.start_first([step], Then::JournalFileOpened { name, direct: true }, io);
             }
             (Then::JournalFileMade { name }, Err(error)) => {
                 self.journal_file_coming = false;
@@ -185,6 +185,7 @@ impl Store {
                 }
             }
             (Then::Renamed { slot, .. }, Err(error)) if self.hold_rename_back(slot, error) => {}
+            (Then::StateRecorded { slot }, Err(error)) if error.is_no_space() && self.record_without_trail(slot, io) => {}
             (_, Err(error)) => self.fail(error),
             (Then::StateRecorded { slot }, Ok(_)) => {
                 self.state_recorded(slot, io, outputs);
@@ -215,7 +216,7 @@ impl Store {
             }
             Err(_) if direct => {
                 let step = Step::Open(name.path(), OpenMode::ReadWrite);
-                self.scripts.start([step], Then::JournalFileOpened { name, direct: false }, io);
+                self.scripts.start_first([step], Then::JournalFileOpened { name, direct: false }, io);
             }
             Err(error) => self.fail(error),
             Ok(None) => self.fail(IoError::INVALID),

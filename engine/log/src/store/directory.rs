@@ -188,13 +188,11 @@ impl Store {
         if log.life == Life::Ready {
             log.life = Life::Removing;
         }
-        for segment in log.segments.values_mut() {
-            segment.unsubmitted.clear();
-        }
         log.start_wanted = None;
         log.caches.clear();
         log.snapshots.clear_due();
         let identity = log.identity;
+        self.log_written(slot, PartitionLog::drop_unsubmitted);
         self.by_identity.remove(&identity);
         self.checkpoints_due.remove(&slot);
         self.forget_refused(slot);
@@ -258,6 +256,7 @@ impl Store {
     fn forget(&mut self, slot: PartitionSlot) {
         self.checkpoints_due.remove(&slot);
         let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::take) else { return };
+        self.unwritten_bytes -= log.unwritten_bytes;
         if self.by_identity.get(&log.identity) == Some(&slot) {
             self.by_identity.remove(&log.identity);
         }

@@ -88,6 +88,8 @@ pub struct Store {
     turn: Vec<PartitionSlot>,
     /// Partitions whose logs are to start further on.
     starts_wanted: BTreeSet<PartitionSlot>,
+    /// Bytes of all logs that were appended and are not written yet: what the logs say, summed up.
+    unwritten_bytes: usize,
     checkpoints_due: BTreeSet<PartitionSlot>,
     checkpoints_running: usize,
     lookups: Lookups,
@@ -134,6 +136,7 @@ impl Store {
             occupied: recovered.occupied,
             turn: Vec::new(),
             starts_wanted: BTreeSet::new(),
+            unwritten_bytes: 0,
             checkpoints_due: BTreeSet::new(),
             checkpoints_running: 0,
             lookups: Lookups::new(settings.index_cache_bytes),
@@ -198,10 +201,26 @@ impl Store {
         self.by_identity.values().copied().collect()
     }
 
-    /// Whether the journal is behind: stop taking appends for a while. They are taken all the same, and wait in memory.
+    /// Whether the disk is behind: stop appending for a while. What is appended all the same waits in memory.
     #[must_use]
     pub const fn is_congested(&self) -> bool {
-        self.journal.queue_bytes() > self.settings.journal_queue_bytes
+        self.waiting_bytes() > self.settings.waiting_bytes_max
+    }
+
+    /// Bytes that were appended and wait for the disk, in the journal's queue or for their segments, whichever are more.
+    #[must_use]
+    pub const fn waiting_bytes(&self) -> usize {
+        let (queued, unwritten) = (self.journal.queue_bytes(), self.unwritten_bytes);
+        if queued > unwritten { queued } else { unwritten }
+    }
+
+    /// Change a log by what its disk has done, or will not do any more.
+    fn log_written<R>(&mut self, slot: PartitionSlot, change: impl FnOnce(&mut PartitionLog) -> R) -> Option<R> {
+        let log = self.partitions.get_mut(slot.0 as usize)?.as_mut()?;
+        let before = log.unwritten_bytes;
+        let result = change(log);
+        self.unwritten_bytes -= before - log.unwritten_bytes;
+        Some(result)
     }
 
     /// Whether a write or sync failed: everything here is offline.

@@ -1,6 +1,7 @@
 //! File operations that must follow one another: each is asked for after the one before it has completed.
 //!
-//! Invariant: a script has exactly one operation outstanding; the first failure ends it, its file closed.
+//! Invariants: a script has exactly one operation outstanding; the first failure ends it, its file closed; scripts that come in any
+//! number, one for each partition perhaps, wait their turn, so that they never have more than a few files open together.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
@@ -41,16 +42,20 @@ struct Script<T> {
     failure: Option<IoError>,
 }
 
-/// The scripts that are running, by the operation each waits for.
+/// Running scripts above which others wait.
+const RUNNING_MAX: usize = 64;
+
+/// The scripts that are running, by the operation each waits for, and those that wait.
 #[derive(Debug)]
 pub(crate) struct Scripts<T> {
     owner: Owner,
     running: BTreeMap<u64, Script<T>>,
+    waiting: VecDeque<Script<T>>,
 }
 
 impl<T> Scripts<T> {
     pub(crate) const fn new(owner: Owner) -> Self {
-        Self { owner, running: BTreeMap::new() }
+        Self { owner, running: BTreeMap::new(), waiting: VecDeque::new() }
     }
 
     /// Whether none is running.
@@ -58,9 +63,22 @@ impl<T> Scripts<T> {
         self.running.is_empty()
     }
 
-    /// Run these steps, of which there is at least one.
+    /// Run these steps, of which there is at least one, when it is their turn.
     pub(crate) fn start(&mut self, steps: impl IntoIterator<Item = Step>, then: T, io: &mut Io) {
-        let script = Script { steps: steps.into_iter().collect(), then, file: None, failure: None };
+        let script = Script::new(steps, then);
+        if self.running.len() < RUNNING_MAX {
+            self.run(script, io);
+        } else {
+            self.waiting.push_back(script);
+        }
+    }
+
+    /// Run these steps at once: there are never many of their kind, and others wait for them.
+    pub(crate) fn start_first(&mut self, steps: impl IntoIterator<Item = Step>, then: T, io: &mut Io) {
+        self.run(Script::new(steps, then), io);
+    }
+
+    fn run(&mut self, script: Script<T>, io: &mut Io) {
         let ended = self.advance(script, io);
         debug_assert!(ended.is_none(), "a script has at least one step");
     }
@@ -111,6 +129,11 @@ impl<T> Scripts<T> {
     fn advance(&mut self, script: Script<T>, io: &mut Io) -> Option<Ended<T>> {
         let Some(step) = script.steps.front() else {
             let result = script.failure.map_or(Ok(script.file), Err);
+            if self.running.len() < RUNNING_MAX
+                && let Some(next) = self.waiting.pop_front()
+            {
+                self.run(next, io);
+            }
             return Some(Ended { then: script.then, result });
         };
         let file = script.file.map_or(FileHandle(u32::MAX), |(file, _)| file);
@@ -138,6 +161,10 @@ impl<T> Scripts<T> {
 }
 
 impl<T> Script<T> {
+    fn new(steps: impl IntoIterator<Item = Step>, then: T) -> Self {
+        Self { steps: steps.into_iter().collect(), then, file: None, failure: None }
+    }
+
     /// Do nothing more but close the file that is open.
     fn fail(&mut self, error: IoError) {
         self.failure.get_or_insert(error);

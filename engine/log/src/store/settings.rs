@@ -22,8 +22,8 @@ pub struct StoreSettings {
     pub journal_frame_bytes: usize,
     /// Journal writes in flight at once.
     pub journal_writes_in_flight: usize,
-    /// Bytes waiting for the journal from which the store calls itself congested.
-    pub journal_queue_bytes: usize,
+    /// Bytes waiting for the disk above which the store calls itself congested.
+    pub waiting_bytes_max: usize,
     /// No append is taken while the file system has less free than this.
     pub free_space_floor_bytes: u64,
     /// Segment files kept open, as far as leases and writes in flight allow.
@@ -56,7 +56,7 @@ impl StoreSettings {
             journal_file_bytes: 32 << 20,
             journal_frame_bytes: 4 << 20,
             journal_writes_in_flight: 4,
-            journal_queue_bytes: 32 << 20,
+            waiting_bytes_max: 32 << 20,
             free_space_floor_bytes: 512 << 20,
             open_files_max: 4096,
             index_cache_bytes: 32 << 20,

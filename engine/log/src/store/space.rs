@@ -141,9 +141,7 @@ impl Store {
         match refused {
             // Nobody wants the bytes of a partition that goes.
             Refused::Write(slot, write) if self.log(slot).is_none_or(|log| log.life != Life::Ready) => {
-                if let Some(log) = self.log_mut(slot) {
-                    log.abandon_write(write);
-                }
+                self.log_written(slot, |log| log.abandon_write(write));
             }
             refused => {
                 self.room.refused.insert(refused);
@@ -152,9 +150,9 @@ impl Store {
         true
     }
 
-    /// As [`Store::hold_back`], of a segment's file that could not be made.
+    /// As [`Store::hold_back`], of a segment's file that could not be made or opened; that there are too many open files passes, too.
     pub(super) fn hold_segment_back(&mut self, slot: PartitionSlot, base: Offset, error: IoError) -> bool {
-        error.is_no_space() && self.refuse(Refused::Segment(slot, base))
+        (error.is_no_space() || error.is_no_file_left()) && self.refuse(Refused::Segment(slot, base))
     }
 
     /// As [`Store::hold_back`], of the new name of a removed partition.
@@ -171,17 +169,14 @@ impl Store {
 
     /// The partition is to be removed: what was refused of it is not asked for again.
     pub(super) fn forget_refused(&mut self, slot: PartitionSlot) {
-        let Self { room, partitions, .. } = self;
-        let log = partitions.get_mut(slot.0 as usize).and_then(Option::as_mut);
-        let Some(log) = log else { return };
-        room.refused.retain(|refused| match refused {
-            Refused::Write(other, write) if *other == slot => {
-                log.abandon_write(*write);
-                false
+        let of_slot = |refused: &Refused| match refused {
+            Refused::Write(other, _) | Refused::Segment(other, _) | Refused::Rename(other) => *other == slot,
+        };
+        for refused in self.room.refused.extract_if(.., of_slot).collect::<BTreeSet<_>>() {
+            if let Refused::Write(_, write) = refused {
+                self.log_written(slot, |log| log.abandon_write(write));
             }
-            Refused::Segment(other, _) | Refused::Rename(other) => *other != slot,
-            Refused::Write(..) => true,
-        });
+        }
     }
 
     fn ask_again(&mut self, io: &mut Io) {

@@ -177,7 +177,7 @@ impl Store {
     fn open_journal_files(&mut self, io: &mut Io) {
         while let Some(name) = self.journal_files.pop_front() {
             let step = Step::Open(name.path(), OpenMode::DirectDurable);
-            self.scripts.start([step], Then::JournalFileOpened { name, direct: true }, io);
+            self.scripts.start_first([step], Then::JournalFileOpened { name, direct: true }, io);
         }
     }
 
@@ -203,7 +203,7 @@ impl Store {
             [Step::CreateDirectory(directory.clone()), Step::Open(name.path(), OpenMode::CreateEmpty), Step::Write(0, header)];
         let parent = String::new();
         let end = [Step::Sync(SyncScope::All), Step::Close, Step::SyncDirectory(directory), Step::SyncDirectory(parent)];
-        self.scripts.start(begin.into_iter().chain(pieces).chain(end), Then::JournalFileMade { name }, io);
+        self.scripts.start_first(begin.into_iter().chain(pieces).chain(end), Then::JournalFileMade { name }, io);
     }
 }
 

@@ -14,7 +14,7 @@ use flumen_protocol::{
 };
 
 use super::{Ask, Context, What};
-use crate::shard::ledger::{Ledger, Life};
+use crate::shard::ledger::{Ledger, Life, Policy};
 
 /// The setting that says what `acks=all` means.
 const DURABILITY: &str = "flumen.durability";
@@ -87,7 +87,8 @@ impl Admin {
         };
         let partitions = 1 + context.random.index(context.swarm.partitions);
         let always_synced = !context.random.one_in(context.swarm.replicated_one_in);
-        context.ledger.want_topic(name, partitions, always_synced);
+        let policy = Policy::draw(context.swarm, context.random);
+        context.ledger.want_topic(name, partitions, always_synced, policy);
     }
 
     pub(super) fn answered(&mut self, asked: Asked, response: Response, context: &mut Context<'_, '_>) {
@@ -157,6 +158,9 @@ fn create(topic: usize, context: &mut Context<'_, '_>) -> Ask {
     let mut configs = Vec::new();
     if !facts.always_synced {
         configs.push(CreatableTopicConfig { name: Text::from(DURABILITY), value: Some(Text::from("replicated")) });
+    }
+    for (name, value) in facts.policy.configs() {
+        configs.push(CreatableTopicConfig { name: Text::from(name), value: Some(Text::from(value.as_str())) });
     }
     let topics = Vec::from([CreatableTopic {
         name: Text::from(facts.name.as_str()),

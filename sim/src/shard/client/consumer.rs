@@ -309,6 +309,7 @@ impl Followed {
             }
             ErrorCode::NotLeaderOrFollower => return,
             ErrorCode::KafkaStorageError if context.swarm.disk_fails() => return,
+            ErrorCode::KafkaStorageError if context.ledger.is_not_made(self.topic, self.partition) => return,
             error => {
                 self.position = None;
                 if living {

@@ -182,7 +182,7 @@ impl Producer {
         let bytes = context.random.index(size);
         let sequence = target.next_sequence;
         let producer = id.map(|id| (id, sequence));
-        let (number, first) = context.ledger.new_batch(target.topic, target.partition, count, producer);
+        let (number, first) = context.ledger.new_batch((target.topic, target.partition), count, producer, context.now.wall);
         let info = id.map_or(ProducerInfo::NONE, |id| ProducerInfo {
             id: ProducerId(id),
             epoch: ProducerEpoch(0),
@@ -247,8 +247,8 @@ impl Producer {
                 let surprised = self.is_first(index, number) && !self.was_overtaken(index, number);
                 living && surprised && context.ledger.topics[topic].always_synced
             }
-            // The directory's failure reaches clients before it reaches people.
-            ErrorCode::KafkaStorageError => living && !context.swarm.disk_fails(),
+            // The directory's failure reaches clients before it reaches people. A full disk is said to be one, too.
+            ErrorCode::KafkaStorageError => living && !context.swarm.disk_fails() && !context.swarm.fills_disk(),
             _ => living,
         };
         if unexpected {
@@ -262,7 +262,9 @@ impl Producer {
         let Some(target) = self.targets.get_mut(index) else { return };
         if let Some(batch) = target.unacked.iter_mut().find(|batch| batch.number == number) {
             batch.in_flight = false;
-            batch.overtaken |= was_not_appended(result.error_code);
+            // A full disk refuses as one does that failed, and before anything is appended.
+            let was_refused = result.error_code == ErrorCode::KafkaStorageError && context.swarm.fills_disk();
+            batch.overtaken |= was_not_appended(result.error_code) || was_refused;
         }
         if result.error_code == ErrorCode::OutOfOrderSequenceNumber && is_first {
             // What it had been told is there is gone, as it may of a topic that is not synced: a new life.

@@ -84,6 +84,15 @@ impl Reader {
             }
             (Asked::Records, Response::Fetch(response)) => {
                 let Some(result) = response.responses.first().and_then(|topic| topic.partitions.first()) else { return };
+                let position = self.position;
+                let is_gone = |context: &mut Context<'_, '_>| {
+                    context.ledger.partition(topic, partition).is_some_and(|facts| position < facts.deletable)
+                };
+                if result.error_code == ErrorCode::OffsetOutOfRange && is_gone(context) {
+                    // Retention was here meanwhile: it begins anew, where the log starts now.
+                    self.start = None;
+                    return;
+                }
                 if result.error_code != ErrorCode::None {
                     let name = result.error_code.name();
                     context.ledger.violation(format!("the last reading of topic {topic} partition {partition} was told {name}"));

@@ -9,7 +9,7 @@ use alloc::{
 use flumen_broker::PartitionAudit;
 use flumen_log::store::Durability;
 
-use super::{Ledger, Life, Outcome};
+use super::{Ledger, Life, Outcome, policy::NewStart};
 
 impl Ledger {
     /// A shard was looked at between two events.
@@ -19,6 +19,11 @@ impl Ledger {
         let (durable, end, next) = (audit.durable.0, audit.log_end.0, audit.next_offset.0);
         let Some((topic, index)) = self.find(audit.partition) else { return };
         let always_synced = self.topics[topic].always_synced;
+        let facts = &self.topics[topic].partitions[index];
+        if start > facts.deletable {
+            let is_first_look = facts.epoch_is_old;
+            self.may_be_retention(topic, index, NewStart { start, size_bytes: audit.size_bytes, is_first_look });
+        }
         let facts = &mut self.topics[topic].partitions[index];
         let mut complaint = None;
         let mut check = |holds: bool, rule: &str| {
@@ -31,7 +36,7 @@ impl Ledger {
         check(!always_synced || watermark <= durable, "high watermark <= durable");
         check(watermark >= facts.high_watermark, "the high watermark never falls");
         check(end >= facts.log_end, "the log end never falls");
-        check(start <= facts.deletable, "the log starts no later than anybody asked for");
+        check(start <= facts.deletable, "the log starts no later than anybody asked for, or retention allows");
         check(start >= facts.deleted, "the log starts no earlier than anybody was told");
         check(end >= facts.strong_end, "what is durable is there");
         check(!always_synced || durable >= facts.strong_end, "what is acknowledged is durable");
@@ -58,6 +63,7 @@ impl Ledger {
         if self.topics[topic].life != Life::Made {
             return;
         }
+        let forgets_deleted = self.forgets_deleted;
         let Some(facts) = self.partition(topic, partition) else { return };
         let records: Vec<(i64, u64)> = facts.truth.range(start..).map(|(offset, record)| (*offset, *record)).collect();
         let held = usize::try_from(end - start).unwrap_or_default();
@@ -68,7 +74,9 @@ impl Ledger {
         // Also where what was there first was deleted since: a batch sent again must be known for it.
         let mut places = BTreeMap::new();
         for (offset, record) in &facts.truth {
-            if let Some(before) = places.insert(*record, *offset) {
+            if let Some(before) = places.insert(*record, *offset)
+                && !(forgets_deleted && before < start)
+            {
                 complaints.push(format!("record {record} is there twice, at {before} and {offset}"));
             }
         }

@@ -7,6 +7,7 @@
 mod audit;
 mod partition;
 pub(crate) mod payload;
+mod policy;
 mod sent;
 
 use alloc::{
@@ -15,9 +16,10 @@ use alloc::{
     string::String,
     vec::Vec,
 };
-use flumen_log::{TopicId, TopicPartition};
+use flumen_log::{PartitionIndex, Timestamp, TopicId, TopicPartition};
 
 pub(crate) use partition::PartitionFacts;
+pub(crate) use policy::Policy;
 pub(crate) use sent::{Outcome, Sent};
 
 /// How far a topic's life has come, as the clients know it.
@@ -43,6 +45,7 @@ pub(crate) struct TopicFacts {
     pub(crate) life: Life,
     /// Made with the default durability, and never asked to change it.
     pub(crate) always_synced: bool,
+    pub(crate) policy: Policy,
     /// Its name must not be used again: a request that names it may still be on its way.
     pub(crate) tainted: bool,
     pub(crate) partitions: Vec<PartitionFacts>,
@@ -57,12 +60,27 @@ pub(crate) struct Ledger {
     producer_ids: BTreeSet<i64>,
     /// The log directory has failed in this life: nothing is appended or read any more.
     pub(crate) storage_failed: bool,
+    /// The disk may be full: where there is no room to write down what is known of producers, records go all the same, and what
+    /// was known of their senders may go with them.
+    pub(crate) forgets_deleted: bool,
+    /// Partitions for which there was no room in this life.
+    pub(crate) not_made: BTreeSet<TopicPartition>,
+    /// Topics of which a partition could not be made once.
+    half_made: BTreeSet<TopicId>,
     /// Commits by group, topic and partition: the last that was acknowledged, and the highest that was sent.
     commits: BTreeMap<(String, String, i32), (i64, i64)>,
+    /// No later than this may the broker think it is.
+    pub(crate) believed: Timestamp,
+    /// How often a log was seen to start later because of retention.
+    pub(crate) starts_retained: u64,
     pub(crate) violations: Vec<String>,
 }
 
 impl Ledger {
+    pub(crate) fn new(forgets_deleted: bool) -> Self {
+        Self { forgets_deleted, ..Self::default() }
+    }
+
     pub(crate) fn violation(&mut self, text: String) {
         // One is enough to fail, a few are enough to understand.
         if self.violations.len() < 20 {
@@ -71,16 +89,17 @@ impl Ledger {
     }
 
     /// A topic to be made.
-    pub(crate) fn want_topic(&mut self, name: String, partitions: usize, always_synced: bool) -> usize {
+    pub(crate) fn want_topic(&mut self, name: String, partitions: usize, always_synced: bool, policy: Policy) -> usize {
         let partitions = (0..partitions).map(|_| PartitionFacts::default()).collect();
         let id = TopicId::ZERO;
-        self.topics.push(TopicFacts { name, id, life: Life::Wanted, always_synced, tainted: false, partitions });
+        self.topics.push(TopicFacts { name, id, life: Life::Wanted, always_synced, policy, tainted: false, partitions });
         self.topics.len() - 1
     }
 
     /// A topic is there.
     pub(crate) fn topic_made(&mut self, topic: usize, id: TopicId) {
         let facts = &mut self.topics[topic];
+        facts.tainted |= self.half_made.contains(&id);
         if facts.life < Life::Made {
             facts.life = Life::Made;
             facts.id = id;
@@ -109,6 +128,23 @@ impl Ledger {
         let topic = self.topic_of(partition.topic)?;
         let index = usize::try_from(partition.partition.0).ok()?;
         (index < self.topics[topic].partitions.len()).then_some((topic, index))
+    }
+
+    /// Partitions could not be made. What there is of them stays when their topic goes, and keeps its name from the next one.
+    pub(crate) fn could_not_make(&mut self, partitions: BTreeSet<TopicPartition>) {
+        for partition in partitions {
+            self.not_made.insert(partition);
+            self.half_made.insert(partition.topic);
+            if let Some(topic) = self.topic_of(partition.topic) {
+                self.topics[topic].tainted = true;
+            }
+        }
+    }
+
+    /// Whether the partition could not be made in this life.
+    pub(crate) fn is_not_made(&self, topic: usize, partition: i32) -> bool {
+        let id = self.topics[topic].id;
+        self.not_made.contains(&TopicPartition { topic: id, partition: PartitionIndex(partition) })
     }
 
     pub(crate) fn partition(&mut self, topic: usize, partition: i32) -> Option<&mut PartitionFacts> {

@@ -1,6 +1,7 @@
 //! Batches that were sent, and what their senders were told.
 
 use alloc::{format, string::ToString};
+use flumen_log::Timestamp;
 
 use super::Ledger;
 
@@ -24,6 +25,8 @@ pub(crate) struct Sent {
     pub(crate) partition: i32,
     /// The idempotent producer that sent it, and the sequence of its first record.
     pub(crate) producer: Option<(i64, i32)>,
+    /// Its records' timestamp.
+    pub(crate) at: Timestamp,
     pub(crate) outcome: Outcome,
     /// Times it was sent without having heard that it was not appended.
     pub(crate) open_attempts: u32,
@@ -31,9 +34,15 @@ pub(crate) struct Sent {
 
 impl Ledger {
     /// A number for the next batch of so many records.
-    pub(crate) fn new_batch(&mut self, topic: usize, partition: i32, count: u64, producer: Option<(i64, i32)>) -> (usize, u64) {
+    pub(crate) fn new_batch(
+        &mut self,
+        (topic, partition): (usize, i32),
+        count: u64,
+        producer: Option<(i64, i32)>,
+        at: Timestamp,
+    ) -> (usize, u64) {
         let first = self.sent.last().map_or(1, |last| last.first + last.count);
-        self.sent.push(Sent { first, count, topic, partition, producer, outcome: Outcome::Unknown, open_attempts: 0 });
+        self.sent.push(Sent { first, count, topic, partition, producer, at, outcome: Outcome::Unknown, open_attempts: 0 });
         (self.sent.len() - 1, first)
     }
 
