@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod config;
+mod digits;
 mod log_directories;
 mod process;
 pub mod start;

@@ -7,6 +7,7 @@
 //! Ends are exclusive. `start`, `+N` and `-N` may also stand before a colon.
 
 use super::moment::{duration_ms, moment};
+use crate::digits;
 
 /// Where reading starts in each partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,7 +88,7 @@ fn offsets(text: &str) -> Result<Range, String> {
                 stop: match to {
                     "" => Stop::Never,
                     "end" => Stop::CurrentEnd,
-                    number => Stop::Before(count(number).ok_or_else(|| wrong(text))?),
+                    number => Stop::Before(digits::parse(number).ok_or_else(|| wrong(text))?),
                 },
             }
         }
@@ -105,17 +106,12 @@ fn start(text: &str) -> Result<Start, String> {
         "start" | "oldest" | "earliest" => Some(Start::Earliest),
         "end" | "newest" | "latest" => Some(Start::Latest),
         _ => match text.as_bytes().first() {
-            Some(b'+') => count(&text[1..]).map(Start::AfterStart),
-            Some(b'-') => count(&text[1..]).map(Start::BeforeEnd),
-            _ => count(text).map(Start::At),
+            Some(b'+') => digits::parse(&text[1..]).map(Start::AfterStart),
+            Some(b'-') => digits::parse(&text[1..]).map(Start::BeforeEnd),
+            _ => digits::parse(text).map(Start::At),
         },
     };
     parsed.ok_or_else(|| wrong(text))
-}
-
-fn count(text: &str) -> Option<i64> {
-    // i64's own parser would take a second sign.
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 fn wrong(text: &str) -> String {

@@ -1,6 +1,7 @@
 //! Which cores run shards, or how many shards there are.
 
 use super::given::Given;
+use crate::digits;
 
 /// The highest core number that is taken; the kernel's own limit.
 const CORE_MAX: usize = 8191;
@@ -47,7 +48,7 @@ fn parse(list: &str) -> Option<Vec<usize>> {
     let mut cores = Vec::new();
     for part in list.split(',').map(str::trim) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last) = (core(first)?, core(last)?);
+        let (first, last) = (digits::parse(first.trim())?, digits::parse(last.trim())?);
         if first > last || last > CORE_MAX {
             return None;
         }
@@ -59,12 +60,6 @@ fn parse(list: &str) -> Option<Vec<usize>> {
         }
     }
     Some(cores)
-}
-
-/// A core's number: digits alone, where the number's own parser would take a sign.
-fn core(text: &str) -> Option<usize> {
-    let text = text.trim();
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 #[cfg(test)]

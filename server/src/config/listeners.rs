@@ -5,6 +5,7 @@
 
 use super::given::{Given, Setting};
 use super::origin::Origin;
+use crate::digits;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -93,12 +94,7 @@ fn endpoint(text: &str) -> Option<(String, Address)> {
         None if host.contains(':') => return None,
         None => host,
     };
-    Some((name.to_ascii_uppercase(), Address { host: host.into(), port: number(port)? }))
-}
-
-/// A port: digits alone, where the number's own parser would take a sign.
-fn number(text: &str) -> Option<u16> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    Some((name.to_ascii_uppercase(), Address { host: host.into(), port: digits::parse(port)? }))
 }
 
 fn check_advertised(
