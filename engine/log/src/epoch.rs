@@ -80,6 +80,11 @@ impl LeaderEpochs {
         Some((floor, end))
     }
 
+    /// The last so many of them.
+    pub(crate) fn newest(&self, count: usize) -> Self {
+        Self { entries: self.entries[self.entries.len().saturating_sub(count)..].to_vec() }
+    }
+
     /// The epoch that wrote `offset`, as far as the list knows.
     #[must_use]
     pub fn epoch_for_offset(&self, offset: Offset) -> Option<LeaderEpoch> {

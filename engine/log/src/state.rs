@@ -80,9 +80,7 @@ impl PartitionState {
     /// The newest epochs of a log, as the state keeps them.
     #[must_use]
     pub fn newest(epochs: &LeaderEpochs) -> Vec<(LeaderEpoch, Offset)> {
-        let entries = epochs.entries();
-        let skip = entries.len().saturating_sub(EPOCHS_KEPT);
-        entries[skip..].iter().map(|entry| (entry.epoch, entry.start_offset)).collect()
+        epochs.newest(EPOCHS_KEPT).entries().iter().map(|entry| (entry.epoch, entry.start_offset)).collect()
     }
 
     /// The epochs as a list.

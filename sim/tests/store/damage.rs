@@ -147,6 +147,23 @@ fn what_no_crc_covers_is_found_by_the_chain() {
     }
 }
 
+/// Where the sidecar is gone, too, the epochs that the state keeps are what a flipped one is held against.
+#[test]
+fn a_flipped_epoch_is_found_without_a_sidecar() {
+    for clean in [true, false] {
+        let (mut bench, whole) = stopped(100);
+        let (from, to) = batch_at(&whole, 9);
+        bench.disk.unlink(&LOG.replace(".log", ".checks")).expect("there");
+        flip(&mut bench, LOG, from as u64 + 15);
+        let mut bench = if clean { bench.after_stop() } else { bench.after_kill() };
+        assert_eq!(bench.report.damaged, [(partition(0), Damage::Bytes { segment: Offset(0), position: from as u64 })]);
+        let slot = bench.slot(0);
+        let (read, passed) = read_around(&mut bench, slot);
+        assert_eq!(passed, [9]);
+        assert!(read == [&whole[..from], &whole[to..]].concat());
+    }
+}
+
 /// A segment that is gone, one that was cut short, and one without a sidecar and with a hole in it.
 #[test]
 fn whole_segments_can_be_damaged_too() {

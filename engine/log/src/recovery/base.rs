@@ -10,6 +10,7 @@ use super::directory::Directory;
 use super::partition::{Context, path, rewrite};
 use super::reader::SegmentReader;
 use super::{Damage, RecoveryReport};
+use crate::epoch::LeaderEpochs;
 use crate::io::{Disk, IoError};
 use crate::partition::faults::{Faults, FaultyRange};
 use crate::segment::Segment;
@@ -46,7 +47,7 @@ pub(super) fn read(
     report: &mut RecoveryReport,
 ) -> Result<Base, IoError> {
     let point = state.point;
-    let mut reading = Reading { found, context, faults: Faults::default(), report };
+    let mut reading = Reading { found, context, epochs: state.leader_epochs(), faults: Faults::default(), report };
     let before: Vec<(Offset, u64)> = found.logs.iter().copied().filter(|(base, _)| *base < point.segment_base).collect();
     let mut sealed: Vec<Segment> = Vec::new();
     let mut reached = state.log_start;
@@ -70,6 +71,8 @@ pub(super) fn read(
 struct Reading<'a> {
     found: &'a Directory,
     context: &'a Context<'a>,
+    /// As the state has them: nothing else that tells of epochs is guarded by a checksum.
+    epochs: LeaderEpochs,
     faults: Faults,
     report: &'a mut RecoveryReport,
 }
@@ -105,6 +108,7 @@ impl Reading<'_> {
         }
         let interval_bytes = self.context.settings.index_interval_bytes;
         let scan = Scan::new(base, interval_bytes, Boundary { offset: next, position: length }).with_holes(sparse);
+        let scan = scan.with_epochs(self.epochs.clone());
         let Scanned { mut index, faults, .. } = SegmentReader::new(path(found, base, "log"), length).scan(disk, scan);
         index.seal();
         let mut segment = Segment::found(base, next, length, index.max_timestamp).with_holes(sparse);
@@ -178,7 +182,7 @@ impl Reading<'_> {
         let mut first_timestamp = trail.first_timestamp;
         if reached != end {
             self.report.scanned_bytes += end.position - reached.position;
-            let scan = Scan::resumed(index, reached, end);
+            let scan = Scan::resumed(index, reached, end).with_epochs(self.epochs.clone());
             let mut reader = SegmentReader::new(path(found, point.segment_base, "log"), length.unwrap_or_default());
             let scanned = reader.scan(disk, scan);
             index = scanned.index;

@@ -213,10 +213,12 @@ impl<'a> TailWriter<'a> {
             self.touched.insert(log);
         }
         self.index.seal();
-        for (suffix, content) in cache_files(&self.index, self.position, self.end) {
-            rewrite(disk, &path(self.found, self.segment_base, suffix), &content)?;
-        }
         if self.position > 0 {
+            for (suffix, content) in cache_files(&self.index, self.position, self.end) {
+                rewrite(disk, &path(self.found, self.segment_base, suffix), &content)?;
+            }
+            // Once D lies in the next segment no trail vouches for this one: its checksums must be as stable as that D.
+            self.touched.insert(path(self.found, self.segment_base, "checks"));
             let sealed = Segment::found(self.segment_base, self.end, self.position, self.index.max_timestamp);
             self.sealed.push(sealed);
         }

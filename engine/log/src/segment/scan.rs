@@ -1,7 +1,8 @@
 //! A segment read from one end to the other without an index: the index is made, and what is damaged is found and stepped over.
 //!
 //! Told bytes, it says which to read next. Every batch's CRC is checked, and offsets must follow each other; where they do not,
-//! the next batch that can be one of this log's is looked for, byte by byte. Invariant: what it passed is either noted in the
+//! the next batch that can be one of this log's is looked for, byte by byte. The leader epoch, which no CRC covers, is held
+//! against the list that the partition's state keeps under a checksum of its own. Invariant: what it passed is either noted in the
 //! index or part of a faulty range.
 
 use alloc::vec::Vec;
@@ -11,6 +12,7 @@ use super::tail::Boundary;
 use crate::Offset;
 use crate::batch::header::MAGIC;
 use crate::batch::{BATCH_OVERHEAD_BYTES, BatchHeader, StoredRead, read_stored};
+use crate::epoch::LeaderEpochs;
 use crate::partition::faults::FaultyRange;
 
 /// Bytes read at once.
@@ -32,6 +34,8 @@ pub(crate) struct Scan {
     wanted: usize,
     /// Offsets may be missing between batches: compaction wrote it.
     sparse: bool,
+    /// Who wrote which offsets, as far as that is known for certain.
+    epochs: LeaderEpochs,
 }
 
 /// What came of a scan.
@@ -43,13 +47,29 @@ pub(crate) struct Scanned {
 
 impl Scan {
     /// Of a whole segment that should end at `end`.
-    pub(crate) const fn new(base: Offset, interval_bytes: u32, end: Boundary) -> Self {
+    pub(crate) fn new(base: Offset, interval_bytes: u32, end: Boundary) -> Self {
         Self::resumed(SegmentIndex::new(base, interval_bytes), Boundary { offset: base, position: 0 }, end)
     }
 
     /// Of what follows `at`; `index` has what lies before.
-    pub(crate) const fn resumed(index: SegmentIndex, at: Boundary, end: Boundary) -> Self {
-        Self { at, end, index, faults: Vec::new(), lost: None, first_timestamp: None, wanted: CHUNK_BYTES, sparse: false }
+    pub(crate) fn resumed(index: SegmentIndex, at: Boundary, end: Boundary) -> Self {
+        Self {
+            at,
+            end,
+            index,
+            faults: Vec::new(),
+            lost: None,
+            first_timestamp: None,
+            wanted: CHUNK_BYTES,
+            sparse: false,
+            epochs: LeaderEpochs::default(),
+        }
+    }
+
+    /// These epochs are known to have written the log. What the list does not reach is believed.
+    pub(crate) fn with_epochs(mut self, epochs: LeaderEpochs) -> Self {
+        self.epochs = epochs;
+        self
     }
 
     /// Offsets may be missing between batches.
@@ -108,7 +128,9 @@ impl Scan {
             None => header.base_offset == self.at.offset,
             Some(lost) => header.base_offset >= lost.offset,
         };
-        begins && header.next_offset() <= self.end.offset && self.at.position + header.total_bytes() as u64 <= self.end.position
+        let epoch = self.epochs.epoch_for_offset(header.base_offset);
+        let is_of_epoch = epoch.is_none_or(|epoch| epoch == header.partition_leader_epoch);
+        begins && is_of_epoch && header.next_offset() <= self.end.offset && self.at.position + header.total_bytes() as u64 <= self.end.position
     }
 
     fn goes_on_behind(&self, rest: &[u8]) -> bool {

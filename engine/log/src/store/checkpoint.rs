@@ -124,7 +124,7 @@ impl Store {
             }
         }
         if nothing_to_sync {
-            self.record_state(slot, io);
+            self.write_footers(slot, io);
         }
         true
     }
@@ -145,6 +145,29 @@ impl Store {
         if checkpoint.syncs == 0 {
             let offset = checkpoint.point.offset;
             log.settle_durable(offset);
+            self.write_footers(slot, io);
+        }
+    }
+
+    /// Segments were synced: their sidecars may say so. They are stable before D lies behind their segments, of which the trail
+    /// tells nothing from then on.
+    fn write_footers(&mut self, slot: PartitionSlot, io: &mut Io) {
+        let Some(log) = self.partitions.get(slot.0 as usize).and_then(Option::as_ref) else { return };
+        let footers = log.checkpoint.iter().flat_map(|checkpoint| &checkpoint.footers);
+        let write =
+            |(name, content): &(String, Bytes)| write_file(log.path(name), OpenMode::CreateEmpty, 0, content.clone(), true);
+        let mut steps: Vec<Step> = footers.flat_map(write).collect();
+        if steps.is_empty() {
+            return self.record_state(slot, io);
+        }
+        steps.push(Step::SyncDirectory(log.directory.clone()));
+        self.scripts.start_first(steps, Then::FootersWritten { slot }, io);
+    }
+
+    /// The sidecars are stable; or there is no room for them, and a start will read the segments.
+    pub(super) fn footers_written(&mut self, slot: PartitionSlot, io: &mut Io) {
+        if let Some(checkpoint) = self.log_mut(slot).and_then(|log| log.checkpoint.as_mut()) {
+            checkpoint.footers.clear();
             self.record_state(slot, io);
         }
     }
@@ -186,7 +209,6 @@ impl Store {
             self.log_start_recorded(slot, wants, io, &mut Vec::new());
         }
         if !wants.removed {
-            self.write_footers(slot, io);
             self.write_caches(slot, io);
         }
     }
@@ -207,18 +229,6 @@ impl Store {
         let steps = write_file(log.path(STATE_FILE_NAME), OpenMode::ReadWrite, state.copy_offset(), state.encode().into(), true);
         self.scripts.start_first(steps, Then::StateRecorded { slot }, io);
         true
-    }
-
-    /// Segments were synced: their sidecars may say so.
-    fn write_footers(&mut self, slot: PartitionSlot, io: &mut Io) {
-        let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
-        let footers = log.checkpoint.as_mut().map(|checkpoint| core::mem::take(&mut checkpoint.footers)).unwrap_or_default();
-        for (name, content) in footers {
-            log.scripts += 1;
-            log.names_dirty = true;
-            let steps = write_file(log.path(&name), OpenMode::CreateEmpty, 0, content, true);
-            self.scripts.start(steps, Then::CacheWritten { slot }, io);
-        }
     }
 
     /// The state is on stable storage: what it allows may be done now.

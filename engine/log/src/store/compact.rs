@@ -202,28 +202,23 @@ impl Store {
         self.scripts.start(steps, Then::ManifestWritten, io);
     }
 
-    /// The manifest is whole under another name, or there is no room for it.
-    pub(super) fn manifest_written(&mut self, result: Result<(), IoError>, now: Now, io: &mut Io) {
+    /// The manifest is whole under another name.
+    pub(super) fn manifest_written(&mut self, io: &mut Io) {
         let Some(swap) = &self.compactor.swap else { return };
-        let slot = swap.slot;
-        match result {
-            Ok(()) => {
-                let Some(log) = self.partitions.get(slot.0 as usize).and_then(Option::as_ref) else { return };
-                let rename = ScriptStep::Rename(log.path(MANIFEST_PARTIAL_NAME), log.path(MANIFEST_FILE_NAME));
-                let steps = [rename, ScriptStep::SyncDirectory(log.directory.clone())];
-                self.scripts.start(steps, Then::ManifestRecorded, io);
-            }
-            Err(error) if error.is_no_space() => {
-                if let Some(swap) = self.compactor.swap.take() {
-                    self.close(swap.file.handle, io);
-                }
-                if let Some(log) = self.log_mut(slot) {
-                    log.swapping = false;
-                }
-                self.end_cleaning(Finished::GivenUp, now, io);
-            }
-            Err(error) => self.fail(error),
+        let Some(log) = self.partitions.get(swap.slot.0 as usize).and_then(Option::as_ref) else { return };
+        let rename = ScriptStep::Rename(log.path(MANIFEST_PARTIAL_NAME), log.path(MANIFEST_FILE_NAME));
+        let steps = [rename, ScriptStep::SyncDirectory(log.directory.clone())];
+        self.scripts.start(steps, Then::ManifestRecorded, io);
+    }
+
+    /// There is no room for it.
+    pub(super) fn manifest_not_written(&mut self, now: Now, io: &mut Io) {
+        let Some(swap) = self.compactor.swap.take() else { return };
+        self.close(swap.file.handle, io);
+        if let Some(log) = self.log_mut(swap.slot) {
+            log.swapping = false;
         }
+        self.end_cleaning(Finished::GivenUp, now, io);
     }
 
     /// The new segment counts.

@@ -146,7 +146,7 @@ impl Store {
     }
 
     fn script_ended(&mut self, ended: Ended<Then>, now: Now, io: &mut Io, outputs: &mut Vec<Output>) {
-        let Ended { then, result } = ended;
+        let Ended { then, result, refused_for_space } = ended;
         if self.failed.is_some() {
             // Whoever waits for a creation or a removal was told when the store failed.
             return;
@@ -159,40 +159,42 @@ impl Store {
             }
             (Then::JournalFileMade { name }, Err(error)) => {
                 self.journal_file_coming = false;
-                if !self.journal_file_not_made(name, error, io) {
+                if !self.journal_file_not_made(name, refused_for_space, io) {
                     self.fail(error);
                 }
             }
             (Then::JournalFileOpened { name, direct }, result) => self.journal_file_opened(name, direct, result, io),
             (Then::Unlinked, _) => {}
             (Then::Repaired { slot, range }, result) => self.repaired(slot, range, result.map(|_| ()), outputs),
-            (Then::ManifestWritten, result) => self.manifest_written(result.map(|_| ()), now, io),
+            (Then::ManifestWritten, Ok(_)) => self.manifest_written(io),
+            (Then::ManifestWritten, Err(_)) if refused_for_space => self.manifest_not_written(now, io),
             (Then::SegmentDropped { slot }, _) => {
                 if let Some(log) = self.log_mut(slot) {
                     log.scripts -= 1;
                 }
             }
             // A cache is whole, or is known not to be.
-            (Then::CacheWritten { slot }, result) if result.is_ok() || result.is_err_and(IoError::is_no_space) => {
+            (Then::CacheWritten { slot }, result) if result.is_ok() || refused_for_space => {
                 if let Some(log) = self.log_mut(slot) {
                     log.scripts -= 1;
                 }
             }
-            (Then::SnapshotWritten { slot, offset }, result) if result.is_ok() || result.is_err_and(IoError::is_no_space) => {
+            (Then::FootersWritten { slot }, result) if result.is_ok() || refused_for_space => self.footers_written(slot, io),
+            (Then::SnapshotWritten { slot, offset }, result) if result.is_ok() || refused_for_space => {
                 if let Some(log) = self.log_mut(slot) {
                     log.scripts -= 1;
                     log.snapshots.written(offset, result.is_ok());
                 }
             }
-            (Then::Renamed { slot, .. }, Err(error)) if self.hold_rename_back(slot, error) => {}
-            (Then::StateRecorded { slot }, Err(error)) if error.is_no_space() && self.record_without_trail(slot, io) => {}
+            (Then::Renamed { slot, .. }, Err(_)) if refused_for_space && self.hold_rename_back(slot) => {}
+            (Then::StateRecorded { slot }, Err(_)) if refused_for_space && self.record_without_trail(slot, io) => {}
             (_, Err(error)) => self.fail(error),
             (Then::StateRecorded { slot }, Ok(_)) => {
                 self.state_recorded(slot, io, outputs);
                 self.report(slot, outputs);
             }
             (Then::Renamed { slot, to }, Ok(_)) => self.renamed(slot, to, now, outputs),
-            (Then::CacheWritten { .. } | Then::SnapshotWritten { .. }, Ok(_)) => {}
+            (Then::CacheWritten { .. } | Then::FootersWritten { .. } | Then::SnapshotWritten { .. }, Ok(_)) => {}
             (Then::Marked, Ok(_)) => self.marked(),
             (Then::ManifestRecorded, Ok(_)) => self.manifest_recorded(io),
             (Then::Replaced, Ok(_)) => self.replaced(io, outputs),

@@ -68,6 +68,10 @@ pub(crate) enum Then {
     CacheWritten {
         slot: PartitionSlot,
     },
+    /// The sidecars of a checkpoint.
+    FootersWritten {
+        slot: PartitionSlot,
+    },
     /// The states of the producers at an offset.
     SnapshotWritten {
         slot: PartitionSlot,

@@ -13,6 +13,7 @@ use crate::segment::SegmentHandle;
 use crate::segment::check::Part;
 use crate::segment::scan::Scan;
 use crate::segment::tail::Boundary;
+use crate::state::EPOCHS_KEPT;
 use crate::{Offset, Timestamp};
 
 /// A sidecar larger than any segment can have is not read.
@@ -232,6 +233,7 @@ impl Store {
         let log = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut);
         if let Some(log) = log {
             let interval_bytes = log.config.index_interval_bytes;
+            let epochs = &log.epochs;
             if let Some(segment) = log.segments.get_mut(&base)
                 && segment.index.is_none()
             {
@@ -245,7 +247,8 @@ impl Store {
                     }
                     None => {
                         let end = Boundary { offset: segment.next_offset, position: segment.bytes };
-                        lookup.rebuild = Some(Scan::new(base, interval_bytes, end).with_holes(segment.sparse));
+                        let scan = Scan::new(base, interval_bytes, end).with_holes(segment.sparse);
+                        lookup.rebuild = Some(scan.with_epochs(epochs.newest(EPOCHS_KEPT)));
                     }
                 }
             }

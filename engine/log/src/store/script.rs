@@ -32,6 +32,8 @@ pub(crate) struct Ended<T> {
     pub(crate) then: T,
     /// The file it left open, if any; or what failed.
     pub(crate) result: Result<Option<(FileHandle, u64)>, IoError>,
+    /// What failed found no room, and was no sync: nothing that was written is in doubt, so something else may be tried.
+    pub(crate) refused_for_space: bool,
 }
 
 #[derive(Debug)]
@@ -40,6 +42,7 @@ struct Script<T> {
     then: T,
     file: Option<(FileHandle, u64)>,
     failure: Option<IoError>,
+    failed_at_sync: bool,
 }
 
 /// Running scripts above which others wait.
@@ -138,7 +141,10 @@ impl<T> Scripts<T> {
                 self.waiting.push_front(script);
                 return None;
             }
-            (Err(error), _) => script.fail(error),
+            (Err(error), step) => {
+                script.failed_at_sync |= matches!(step, Some(Step::Sync(_) | Step::SyncDirectory(_)));
+                script.fail(error);
+            }
             (Ok(_), None) => {}
         }
         self.advance(script, io)
@@ -147,12 +153,13 @@ impl<T> Scripts<T> {
     fn advance(&mut self, script: Script<T>, io: &mut Io) -> Option<Ended<T>> {
         let Some(step) = script.steps.front() else {
             let result = script.failure.map_or(Ok(script.file), Err);
+            let refused_for_space = script.failure.is_some_and(IoError::is_no_space) && !script.failed_at_sync;
             if self.running.len() < RUNNING_MAX
                 && let Some(next) = self.waiting.pop_front()
             {
                 self.run(next, io);
             }
-            return Some(Ended { then: script.then, result });
+            return Some(Ended { then: script.then, result, refused_for_space });
         };
         let file = script.file.map_or(FileHandle(u32::MAX), |(file, _)| file);
         let operation = match step {
@@ -180,7 +187,7 @@ impl<T> Scripts<T> {
 
 impl<T> Script<T> {
     fn new(steps: impl IntoIterator<Item = Step>, then: T) -> Self {
-        Self { steps: steps.into_iter().collect(), then, file: None, failure: None }
+        Self { steps: steps.into_iter().collect(), then, file: None, failure: None, failed_at_sync: false }
     }
 
     /// Do nothing more but close the file that is open.

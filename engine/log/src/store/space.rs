@@ -166,14 +166,14 @@ impl Store {
     }
 
     /// As [`Store::hold_back`], of the new name of a removed partition.
-    pub(super) fn hold_rename_back(&mut self, slot: PartitionSlot, error: IoError) -> bool {
-        error.is_no_space() && self.refuse_for_space(Refused::Rename(slot))
+    pub(super) fn hold_rename_back(&mut self, slot: PartitionSlot) -> bool {
+        self.refuse_for_space(Refused::Rename(slot))
     }
 
     /// A journal file could not be made: what there is of it goes. False if there is no journal without it, and never will be.
-    pub(super) fn journal_file_not_made(&mut self, name: JournalFileName, error: IoError, io: &mut Io) -> bool {
+    pub(super) fn journal_file_not_made(&mut self, name: JournalFileName, refused_for_space: bool, io: &mut Io) -> bool {
         self.scripts.start([Step::Unlink(name.path())], Then::Unlinked, io);
-        self.room.journal_waits = error.is_no_space();
+        self.room.journal_waits = refused_for_space;
         self.journal.stop_growing() || self.room.journal_waits
     }
 
