@@ -182,6 +182,21 @@ impl World {
         found.map(|(base, entry)| (base, format!("{directory}/{}", entry.name), entry.length)).collect()
     }
 
+    /// A crash may come at any moment: of what the journal has of a log past its D, the part next to D must be there still. Its file
+    /// may be used again only once a later D is recorded; the segments hide it where that was not so, until they are damaged.
+    pub(super) fn check_journal(&mut self) {
+        let frames = self.frames();
+        for index in 0..self.models.len() {
+            let Some(state) = self.state_of(index).filter(|state| state.durability == Durability::Journaled) else { continue };
+            let point = state.point;
+            let needed = frames.iter().filter(|frame| frame.position >= point.position).flat_map(|frame| &frame.spans);
+            let first = needed.filter(|(partition, ..)| *partition == state.partition).map(|(_, from, _)| *from).min();
+            if let Some(first) = first.filter(|first| *first > point.offset) {
+                self.violation(format!("partition {index}: D is {}, and the journal begins at {first}", point.offset));
+            }
+        }
+    }
+
     fn rot_past_point(&mut self, index: usize) {
         let Some(state) = self.state_of(index).filter(|state| state.durability == Durability::Journaled) else { return };
         let identity = self.models[index].identity;

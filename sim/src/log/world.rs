@@ -187,6 +187,7 @@ impl World {
         self.stores.clear();
         let power = self.random.below(10) < self.swarm.power;
         self.crash(power);
+        self.check_journal();
         self.rot_due = self.swarm.rot > 0 && self.random.one_in(self.swarm.rot);
     }
 

@@ -130,7 +130,10 @@ impl Scan {
         };
         let epoch = self.epochs.epoch_for_offset(header.base_offset);
         let is_of_epoch = epoch.is_none_or(|epoch| epoch == header.partition_leader_epoch);
-        begins && is_of_epoch && header.next_offset() <= self.end.offset && self.at.position + header.total_bytes() as u64 <= self.end.position
+        begins
+            && is_of_epoch
+            && header.next_offset() <= self.end.offset
+            && self.at.position + header.total_bytes() as u64 <= self.end.position
     }
 
     fn goes_on_behind(&self, rest: &[u8]) -> bool {

@@ -10,6 +10,7 @@ use super::script::{Step, write_file};
 use super::{Output, PartitionSlot, Pending, Store};
 use crate::io::{BLOCK_BYTES, FileOperation, Io, OpenMode, SyncScope};
 use crate::journal::JOURNAL_DIRECTORY;
+use crate::partition::Life;
 use crate::producer::ProducerSnapshot;
 use crate::segment::{Segment, Stage};
 use crate::{Monotonic, Now, Offset};
@@ -131,7 +132,9 @@ impl Store {
 
     /// Give back what was reserved for segments that are complete, and have their caches written.
     pub(super) fn seal_written(&mut self, slot: PartitionSlot, io: &mut Io) {
-        let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
+        let log = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut);
+        // One that is to be removed has segments that lack what was given up: nothing vouches for them any more.
+        let Some(log) = log.filter(|log| log.life == Life::Ready) else { return };
         for base in log.sealable() {
             let Some(segment) = log.segments.get_mut(&base) else { continue };
             segment.stage = Stage::Sealed;
