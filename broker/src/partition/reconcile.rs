@@ -32,6 +32,8 @@ use crate::{
 pub(crate) struct Reconciling {
     images: VecDeque<(u64, Outstanding)>,
     not_made: Vec<(TopicPartition, IoError)>,
+    /// Partitions for which there was no room, and the log directories they are to be in.
+    without_room: Vec<(TopicPartition, u32)>,
 }
 
 /// Partitions that are being made or removed, and the log directories they are in.
@@ -40,6 +42,10 @@ type Outstanding = BTreeMap<TopicPartition, u32>;
 impl Reconciling {
     fn begin(&mut self, index: u64, outstanding: Outstanding) {
         self.images.push_back((index, outstanding));
+    }
+
+    fn waits_for(&self, partition: TopicPartition) -> bool {
+        self.images.iter().any(|(_, outstanding)| outstanding.contains_key(&partition))
     }
 
     fn done(&mut self, partition: TopicPartition) {
@@ -231,11 +237,31 @@ impl Shard {
                 if let Some(hosted) = self.partitions.get_mut(partition) {
                     hosted.replica = Some(Replica::Offline);
                 }
-                self.partitions.reconciling.not_made.push((partition, error));
+                let reconciling = &mut self.partitions.reconciling;
+                if reconciling.waits_for(partition) {
+                    reconciling.not_made.push((partition, error));
+                }
+                if error.is_no_space() {
+                    reconciling.without_room.push((partition, place.directory));
+                }
             }
         }
         self.partitions.reconciling.done(partition);
         self.report_applied(turn);
+    }
+
+    /// Make the partitions for which there was no room, where there is some now. They are this broker's meanwhile, and offline.
+    pub(crate) fn make_where_there_is_room(&mut self, turn: &mut Turn<'_>) {
+        for (partition, directory) in core::mem::take(&mut self.partitions.reconciling.without_room) {
+            if !self.directories.has_space(directory) {
+                self.partitions.reconciling.without_room.push((partition, directory));
+                continue;
+            }
+            let Some(topic) = self.metadata.topics.get(&partition.topic).map(Arc::clone) else { continue };
+            let Some(record) = topic.image.partition(partition.partition) else { continue };
+            self.partitions.remove(partition);
+            self.host(turn, &topic, partition.partition, record, Some(directory), &mut Outstanding::new());
+        }
     }
 
     pub(crate) fn partition_removed(&mut self, turn: &mut Turn<'_>, partition: TopicPartition) {

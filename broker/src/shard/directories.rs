@@ -76,6 +76,11 @@ impl Directories {
         store.is_congested() && store.has_space() && !store.has_failed()
     }
 
+    /// Whether a directory has room for more, as far as is known.
+    pub(crate) fn has_space(&self, number: u32) -> bool {
+        self.directory(number).store.has_space()
+    }
+
     /// A partition's log as it is now. `None` once it was removed.
     pub(crate) fn view(&self, place: Place) -> Option<LogView<'_>> {
         self.store(place).view(place.slot)

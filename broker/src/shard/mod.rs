@@ -256,6 +256,7 @@ impl Machine for Shard {
         }
         self.directories.tick(now, &mut turn.effects.files);
         self.settle(turn);
+        self.make_where_there_is_room(turn);
         self.directories.end_turn(now, &mut turn.effects.files);
         self.settle(turn);
         if let Some(directory) = self.directories.newly_buffered() {

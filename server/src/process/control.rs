@@ -279,13 +279,15 @@ impl Control {
         self.give_up(partitions);
     }
 
-    /// Partitions whose directories could not be made are offline.
+    /// Partitions whose directories could not be made are offline; for those that found no room that passes.
     fn partitions_not_made(&self, not_made: &[(TopicPartition, IoError)]) {
         for (TopicPartition { topic, partition }, error) in not_made {
-            eprintln!("flumen: partition {partition} of topic id {topic} cannot be made ({error}): it is offline");
+            let outlook = if error.is_no_space() { "offline until there is room" } else { "offline" };
+            eprintln!("flumen: partition {partition} of topic id {topic} cannot be made ({error}): it is {outlook}");
         }
-        if !not_made.is_empty() {
-            self.give_up(not_made.iter().map(|(partition, _)| *partition).collect());
+        let lost: Vec<_> = not_made.iter().filter(|(_, error)| !error.is_no_space()).map(|(partition, _)| *partition).collect();
+        if !lost.is_empty() {
+            self.give_up(lost);
         }
     }
 

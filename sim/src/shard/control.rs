@@ -88,7 +88,7 @@ pub(super) struct Control {
     waiting: VecDeque<(u64, Decided)>,
     entries_per_snapshot: usize,
     pub(super) opened: bool,
-    /// Partitions that could not be made, which are offline until the next start.
+    /// Partitions that could not be made at once, for want of room.
     pub(super) not_made: BTreeSet<TopicPartition>,
 }
 

@@ -147,9 +147,8 @@ impl<'a> World<'a> {
 
     /// Whether this process can do all that is asked of it once nothing fails any more.
     fn may_heal_alive(&self) -> bool {
-        let has_all = !self.ledger.storage_failed && self.ledger.not_made.is_empty();
         let lost = self.process.as_ref().is_none_or(Process::has_lost_storage);
-        self.swarm.heals_alive && has_all && !lost && self.remembers()
+        self.swarm.heals_alive && !self.ledger.storage_failed && !lost && self.remembers()
     }
 
     /// Whether enough has gone wrong.

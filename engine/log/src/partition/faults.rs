@@ -99,9 +99,10 @@ impl Faults {
         self.ranges.len() < before
     }
 
-    /// The log starts at `log_start` now.
-    pub(crate) fn truncate_from_start(&mut self, log_start: Offset) {
-        self.ranges.retain(|range| range.to > log_start);
+    /// The log starts at `log_start` now, in the segment `first`. What is damaged in that segment stays known even where nobody may
+    /// read it any more: who looks for a batch behind it must not walk through it.
+    pub(crate) fn truncate_from_start(&mut self, log_start: Offset, first: Offset) {
+        self.ranges.retain(|range| range.to > log_start || range.segment == first);
     }
 }
 
@@ -164,7 +165,9 @@ mod tests {
         assert_eq!(faults.at_or_after(Offset(20)), Some(&range(30, 40)));
         assert_eq!(faults.last_end(Offset(0), Offset(19)), 0);
         assert_eq!(faults.last_end(Offset(0), Offset(20)), 200);
-        faults.truncate_from_start(Offset(20));
+        faults.truncate_from_start(Offset(20), Offset(0));
+        assert_eq!(faults.last_end(Offset(0), Offset(25)), 200, "its segment is still there");
+        faults.truncate_from_start(Offset(20), Offset(20));
         assert_eq!(pairs(&faults), [(30, 40)]);
         assert!(faults.remove(Offset(30), Offset(40)));
         assert!(faults.ranges().is_empty());

@@ -264,7 +264,8 @@ impl Store {
         if let Some(log_start) = wants.log_start.filter(|offset| *offset > log.log_start) {
             log.log_start = log_start;
             log.epochs_changed |= log.epochs.truncate_from_start(log_start);
-            log.faults.truncate_from_start(log_start);
+            let first = log.segments.range(..=log_start).next_back().map_or(log_start, |(base, _)| *base);
+            log.faults.truncate_from_start(log_start, first);
             outputs.push(Output::LogStartMoved { slot, log_start });
         }
         self.drop_segments(slot, io, outputs);

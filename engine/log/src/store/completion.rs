@@ -146,13 +146,19 @@ impl Store {
     }
 
     fn script_ended(&mut self, ended: Ended<Then>, now: Now, io: &mut Io, outputs: &mut Vec<Output>) {
-        let Ended { then, result, refused_for_space } = ended;
+        let Ended { then, result, refused_for_space, steps_done } = ended;
         if self.failed.is_some() {
             // Whoever waits for a creation or a removal was told when the store failed.
             return;
         }
         match (then, result) {
-            (Then::Created { slot }, result) => self.created(slot, result.map(|_| ()), outputs),
+            (Then::Created { slot }, Ok(_)) => self.created(slot, Ok(()), outputs),
+            (Then::Created { slot }, Err(_)) if refused_for_space => self.undo_creation(slot, steps_done, io),
+            // A name that cannot be, or is somebody else's, is this partition's trouble alone.
+            (Then::Created { slot }, Err(error)) if error != IoError::INPUT_OUTPUT && !error.is_no_space() => {
+                self.created(slot, Err(error), outputs);
+            }
+            (Then::CreationUndone { slot }, Ok(_)) => self.created(slot, Err(IoError::NO_SPACE), outputs),
             (Then::JournalFileMade { name }, Ok(_)) => {
                 let step = Step::Open(name.path(), OpenMode::DirectDurable);
                 self.scripts.start_first([step], Then::JournalFileOpened { name, direct: true }, io);

@@ -29,6 +29,8 @@ pub(crate) const METADATA_FILE_NAME: &str = "partition.metadata";
 pub(crate) const REMOVED_SUFFIX: &str = "-delete";
 
 const NAME_BYTES_MAX: usize = 255;
+/// Steps of a creation that make no file.
+const STEPS_BEFORE_FIRST_FILE: usize = 2;
 
 /// A removed partition whose files are still there.
 #[derive(Debug)]
@@ -114,6 +116,20 @@ impl Store {
         self.scripts.start(steps, Then::Created { slot }, io);
     }
 
+    /// There was no room for it: what was made of it goes, so that it can be made another time. Nothing goes before it was seen that
+    /// nobody else has a state there.
+    pub(super) fn undo_creation(&mut self, slot: PartitionSlot, steps_done: usize, io: &mut Io) {
+        self.space_is_out();
+        let Some(log) = self.log(slot) else { return };
+        let mut steps = Vec::new();
+        if steps_done >= STEPS_BEFORE_FIRST_FILE {
+            steps.extend([STATE_FILE_NAME, METADATA_FILE_NAME].map(|name| Step::Unlink(log.path(name))));
+        }
+        // One that holds anything stays.
+        steps.push(Step::RemoveDirectory(log.directory.clone()));
+        self.scripts.start(steps, Then::CreationUndone { slot }, io);
+    }
+
     /// Directories that are not to be touched.
     pub(super) fn refuse_creations(&mut self, outputs: &mut Vec<Output>) {
         for slot in core::mem::take(&mut self.refused) {
@@ -148,14 +164,19 @@ impl Store {
         self.forget(slot);
     }
 
-    /// Directory and state are made, or not. A failure is this partition's alone unless the disk itself failed.
+    /// Directory and state are made, or not.
     pub(super) fn created(&mut self, slot: PartitionSlot, result: Result<(), IoError>, outputs: &mut Vec<Output>) {
         let removing = self.removing.contains(&slot);
         let Some(log) = self.log_mut(slot) else { return };
+        let partition = log.identity;
         if result.is_ok() {
             log.life = if removing { Life::Removing } else { Life::Ready };
         } else {
             self.forget(slot);
+        }
+        if result.is_err() && removing {
+            // Whoever waits for it to go has what was wanted.
+            outputs.push(Output::Removed { partition });
         }
         outputs.push(Output::Created { slot, result });
     }

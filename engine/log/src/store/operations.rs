@@ -58,6 +58,10 @@ pub(crate) enum Then {
     Created {
         slot: PartitionSlot,
     },
+    /// Nothing is left of what could not be made for want of space.
+    CreationUndone {
+        slot: PartitionSlot,
+    },
     StateRecorded {
         slot: PartitionSlot,
     },

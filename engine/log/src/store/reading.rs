@@ -285,7 +285,7 @@ pub(super) fn note_checked(log: &mut PartitionLog, slot: PartitionSlot, part: &P
     let faults = part.check(index, data);
     segment.note_checked(part);
     for range in faults {
-        if range.to > log.log_start && log.faults.insert(range) {
+        if log.faults.insert(range) && range.to > log.log_start {
             outputs.push(Output::RangeFaulty { slot, range });
         }
     }
@@ -301,7 +301,7 @@ fn take_scan(log: &mut PartitionLog, slot: PartitionSlot, scan: Scan, outputs: &
         segment.unchecked = None;
     }
     for range in scanned.faults {
-        if range.to > log.log_start && log.faults.insert(range) {
+        if log.faults.insert(range) && range.to > log.log_start {
             outputs.push(Output::RangeFaulty { slot, range });
         }
     }

@@ -34,6 +34,8 @@ pub(crate) struct Ended<T> {
     pub(crate) result: Result<Option<(FileHandle, u64)>, IoError>,
     /// What failed found no room, and was no sync: nothing that was written is in doubt, so something else may be tried.
     pub(crate) refused_for_space: bool,
+    /// Steps that were done, before one failed or there were no more.
+    pub(crate) steps_done: usize,
 }
 
 #[derive(Debug)]
@@ -43,6 +45,7 @@ struct Script<T> {
     file: Option<(FileHandle, u64)>,
     failure: Option<IoError>,
     failed_at_sync: bool,
+    steps_done: usize,
 }
 
 /// Running scripts above which others wait.
@@ -118,9 +121,7 @@ impl<T> Scripts<T> {
                     *data = data.slice(usize::try_from(bytes).unwrap_or_default()..);
                 }
             }
-            (Err(IoError::NOT_FOUND), Some(Step::Absent(_))) => {
-                script.steps.pop_front();
-            }
+            (Err(IoError::NOT_FOUND), Some(Step::Absent(_))) => script.next(),
             (Ok(Outcome::Opened { file, length }), Some(Step::Absent(_))) => {
                 script.file = Some((file, length));
                 script.fail(IoError::EXISTS);
@@ -132,11 +133,9 @@ impl<T> Scripts<T> {
                 if matches!(step, Step::Close) {
                     script.file = None;
                 }
-                script.steps.pop_front();
+                script.next();
             }
-            (Err(_), Some(Step::RemoveDirectory(_))) => {
-                script.steps.pop_front();
-            }
+            (Err(_), Some(Step::RemoveDirectory(_))) => script.next(),
             (Err(error), Some(Step::Open(..) | Step::Absent(_))) if error.is_no_file_left() => {
                 self.waiting.push_front(script);
                 return None;
@@ -159,7 +158,7 @@ impl<T> Scripts<T> {
             {
                 self.run(next, io);
             }
-            return Some(Ended { then: script.then, result, refused_for_space });
+            return Some(Ended { then: script.then, result, refused_for_space, steps_done: script.steps_done });
         };
         let file = script.file.map_or(FileHandle(u32::MAX), |(file, _)| file);
         let operation = match step {
@@ -187,7 +186,13 @@ impl<T> Scripts<T> {
 
 impl<T> Script<T> {
     fn new(steps: impl IntoIterator<Item = Step>, then: T) -> Self {
-        Self { steps: steps.into_iter().collect(), then, file: None, failure: None, failed_at_sync: false }
+        Self { steps: steps.into_iter().collect(), then, file: None, failure: None, failed_at_sync: false, steps_done: 0 }
+    }
+
+    /// The step is done.
+    fn next(&mut self) {
+        self.steps.pop_front();
+        self.steps_done += usize::from(self.failure.is_none());
     }
 
     /// Do nothing more but close the file that is open.

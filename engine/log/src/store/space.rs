@@ -120,7 +120,7 @@ impl Store {
     }
 
     /// The disk is full, whatever it said before.
-    fn space_is_out(&mut self) {
+    pub(super) fn space_is_out(&mut self) {
         self.room.left_bytes = 0;
     }
 

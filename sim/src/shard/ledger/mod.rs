@@ -65,8 +65,6 @@ pub(crate) struct Ledger {
     pub(crate) forgets_deleted: bool,
     /// Partitions for which there was no room in this life.
     pub(crate) not_made: BTreeSet<TopicPartition>,
-    /// Topics of which a partition could not be made once.
-    half_made: BTreeSet<TopicId>,
     /// Commits by group, topic and partition: the last that was acknowledged, and the highest that was sent.
     commits: BTreeMap<(String, String, i32), (i64, i64)>,
     /// No later than this may the broker think it is.
@@ -99,7 +97,6 @@ impl Ledger {
     /// A topic is there.
     pub(crate) fn topic_made(&mut self, topic: usize, id: TopicId) {
         let facts = &mut self.topics[topic];
-        facts.tainted |= self.half_made.contains(&id);
         if facts.life < Life::Made {
             facts.life = Life::Made;
             facts.id = id;
@@ -130,18 +127,12 @@ impl Ledger {
         (index < self.topics[topic].partitions.len()).then_some((topic, index))
     }
 
-    /// Partitions could not be made. What there is of them stays when their topic goes, and keeps its name from the next one.
+    /// Partitions could not be made for want of room: they are offline until there is some.
     pub(crate) fn could_not_make(&mut self, partitions: BTreeSet<TopicPartition>) {
-        for partition in partitions {
-            self.not_made.insert(partition);
-            self.half_made.insert(partition.topic);
-            if let Some(topic) = self.topic_of(partition.topic) {
-                self.topics[topic].tainted = true;
-            }
-        }
+        self.not_made.extend(partitions);
     }
 
-    /// Whether the partition could not be made in this life.
+    /// Whether the partition could not be made at once in this life.
     pub(crate) fn is_not_made(&self, topic: usize, partition: i32) -> bool {
         let id = self.topics[topic].id;
         self.not_made.contains(&TopicPartition { topic: id, partition: PartitionIndex(partition) })
