@@ -65,8 +65,13 @@ pub enum Mail {
     JournalIsBuffered { directory: u32 },
     /// To the control thread: this log directory failed. From it: it failed in another shard.
     DirectoryFailed { directory: u32, error: flumen_log::io::IoError },
-    /// To the control thread, for people: these ranges of logs are damaged, and so many more.
-    DamageFound { ranges: Vec<(TopicPartition, flumen_log::store::FaultyRange)>, more: u64 },
+    /// To the control thread, for people: these ranges of logs are damaged, and so many more; and these logs are not cleaned any more,
+    /// each for the sake of a segment.
+    DamageFound {
+        ranges: Vec<(TopicPartition, flumen_log::store::FaultyRange)>,
+        more: u64,
+        uncleanable: Vec<(TopicPartition, Offset)>,
+    },
     /// From the control thread: it has said so.
     DamageTold,
     /// To the control thread: everything through this image is applied, directories synced. Some partitions could not be made.

@@ -4,7 +4,7 @@
 //! goes with the next, the first ranges in full and the rest as a number.
 
 use alloc::vec::Vec;
-use flumen_log::{TopicPartition, io::Thread, store::FaultyRange};
+use flumen_log::{Offset, TopicPartition, io::Thread, store::FaultyRange};
 
 use super::{Place, Shard, Turn};
 use crate::mail::Mail;
@@ -16,6 +16,7 @@ const RANGES_TOLD: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Damages {
     ranges: Vec<(TopicPartition, FaultyRange)>,
+    uncleanable: Vec<(TopicPartition, Offset)>,
     more: u64,
     outstanding: bool,
 }
@@ -32,6 +33,13 @@ impl Shard {
         self.tell_damages(turn);
     }
 
+    /// A log is not cleaned any more. That happens to each once.
+    pub(super) fn log_uncleanable(&mut self, turn: &mut Turn<'_>, place: Place, segment: Offset) {
+        let Some(partition) = self.partitions.at(place) else { return };
+        self.damages.uncleanable.push((partition, segment));
+        self.tell_damages(turn);
+    }
+
     /// The control thread has heard of what was told last.
     pub(super) fn damages_told(&mut self, turn: &mut Turn<'_>) {
         self.damages.outstanding = false;
@@ -39,11 +47,12 @@ impl Shard {
     }
 
     fn tell_damages(&mut self, turn: &mut Turn<'_>) {
-        if self.damages.outstanding || self.damages.ranges.is_empty() {
+        if self.damages.outstanding || (self.damages.ranges.is_empty() && self.damages.uncleanable.is_empty()) {
             return;
         }
         self.damages.outstanding = true;
         let (ranges, more) = (core::mem::take(&mut self.damages.ranges), core::mem::take(&mut self.damages.more));
-        turn.effects.mail.push((Thread::Control, Mail::DamageFound { ranges, more }));
+        let uncleanable = core::mem::take(&mut self.damages.uncleanable);
+        turn.effects.mail.push((Thread::Control, Mail::DamageFound { ranges, more, uncleanable }));
     }
 }

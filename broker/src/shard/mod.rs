@@ -206,6 +206,7 @@ impl Shard {
             Output::LogStartMoved { slot, log_start } => self.log_start_moved(turn, place(slot), log_start),
             Output::DurabilityChanged { slot } => self.durability_changed(turn, place(slot)),
             Output::RangeRepaired { .. } => {}
+            Output::Uncleanable { slot, segment } => self.log_uncleanable(turn, place(slot), segment),
             Output::RangeFaulty { slot, range } => self.range_faulty(turn, place(slot), range),
             Output::DirectoryFailed { error } => {
                 turn.effects.mail.push((Thread::Control, Mail::DirectoryFailed { directory, error }));

@@ -229,9 +229,15 @@ impl Control {
                         self.path(directory)
                     );
                 }
-                Mail::DamageFound { ranges, more } => {
+                Mail::DamageFound { ranges, more, uncleanable } => {
                     self.damaged_ranges += ranges.len() as u64 + more;
                     self.tell_damage(&ranges, more);
+                    for (TopicPartition { topic, partition }, segment) in uncleanable {
+                        eprintln!(
+                            "flumen: partition {partition} of topic id {topic} is not compacted any more until the next start: the \
+                             segment of offset {segment} cannot be read, or is not as it was written"
+                        );
+                    }
                     self.postbox.send(from, Mail::DamageTold);
                 }
                 Mail::DirectoryFailed { directory, error } => self.directory_failed(directory, error),

@@ -77,7 +77,7 @@ impl Swarm {
         let (sync_error_one_in, write_error_one_in) = (sometimes(6, 300), sometimes(8, 800));
         Self {
             lives: 2 + random.below(3),
-            steps_per_life: 3000 + random.below(9000),
+            steps_per_life: 4500 + random.below(9000),
             shards_min: 1,
             shards_max: 1 + random.below(3),
             producers: 1 + random.below(4),

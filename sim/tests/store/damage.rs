@@ -1,11 +1,11 @@
 //! Damage: before the durable point nothing is touched, past it what was torn is cut.
 
-use flumen_log::Offset;
-use flumen_log::batch::BatchHeader;
+use flumen_log::batch::{BatchBuilder, BatchHeader, ProducerInfo, ValidatedBatch};
 use flumen_log::compression::Codec;
 use flumen_log::io::Disk;
 use flumen_log::recovery::Damage;
 use flumen_log::store::{FaultyRange, Located, LogConfig, Output, PartitionSlot, RepairError};
+use flumen_log::{Offset, Timestamp};
 
 use crate::bench::{Bench, JOURNAL_FILE_BYTES, batch_from, batch_of, config, partition};
 
@@ -473,5 +473,48 @@ fn a_cleaned_segment_that_is_not_whole_replaces_nothing_at_any_start() {
         let slot = bench.slot(0);
         assert_eq!(bench.read_all(slot), whole, "start {start}");
         assert_eq!(bench.report.cleanings_undone, 1, "start {start}");
+    }
+}
+
+/// A batch of one record of a key.
+fn of_key(key: i64) -> ValidatedBatch {
+    let mut builder = BatchBuilder::new();
+    builder.append(Timestamp(1), Some(&key.to_be_bytes()), Some(&[7; 300]), &[]);
+    builder.build_validated(Codec::None, None, ProducerInfo::NONE).expect("no codec").expect("one record")
+}
+
+/// What no CRC covers is not taken over by compaction: neither a flipped offset nor a flipped epoch gets a new checksum.
+#[test]
+fn compaction_writes_nothing_again_that_is_not_as_it_was_written() {
+    for flipped in [None, Some(7), Some(0), Some(15)] {
+        let compacted = LogConfig { cleanup_compact: true, ..config() };
+        let mut bench = Bench::new();
+        let slot = bench.create(0, compacted.clone());
+        for number in 0..200 {
+            bench.append(slot, of_key(number % 10));
+        }
+        let mut bench = bench.after_stop();
+        let before = bench.file(LOG);
+        if let Some(byte) = flipped {
+            let (from, _) = batch_at(&before, 20);
+            flip(&mut bench, LOG, (from + byte) as u64);
+        }
+        let damaged = bench.file(LOG);
+        let mut bench = bench.after_kill();
+        let slot = bench.slot(0);
+        bench.store.configure(slot, compacted);
+        bench.store.set_high_watermark(slot, Offset(200));
+        for _ in 0..400 {
+            bench.tick_after(100);
+        }
+        let told = |output: &Output| matches!(output, Output::Uncleanable { slot: of, segment: Offset(0) } if *of == slot);
+        assert_eq!(bench.outputs.iter().any(told), flipped.is_some(), "{flipped:?}: {:?}", bench.outputs);
+        if flipped.is_none() {
+            assert_ne!(bench.file(LOG), before, "the cleaner was here");
+            continue;
+        }
+        assert_eq!(bench.file(LOG), damaged, "{flipped:?}");
+        let (_, passed) = read_around(&mut bench, slot);
+        assert!(passed.contains(&20) && passed.len() <= 6, "{flipped:?}: {passed:?}");
     }
 }

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, OPEN_FILES_MAX, batch_of, config, is_journal_write, partition};
 use flumen_log::Offset;
 use flumen_log::compression::Codec;
-use flumen_log::io::{Completion, FileOperation, IoError, OpenMode, Operation};
+use flumen_log::io::{Completion, Disk, FileOperation, IoError, OpenMode, Operation};
 use flumen_log::state::COPY_BYTES;
 use flumen_log::store::{AppendError, DeleteRecords, Output, PartitionSlot};
 
@@ -219,4 +219,37 @@ fn no_more_is_taken_between_two_looks_than_the_last_one_left() {
     bench.settle();
     bench.append(slot, batch_of(&[(1, 10)], Codec::None));
     assert_eq!(bench.store.view(slot).map(|view| view.log_end() > Offset(1)), Some(true));
+}
+
+/// Refused at any of its steps, a creation leaves nothing behind, and the name can be had once there is room.
+#[test]
+fn a_partition_for_which_there_was_no_room_can_be_made_later() {
+    for step in 0.. {
+        let mut bench = Bench::new();
+        bench.settle();
+        bench.outputs.clear();
+        let slot = bench.store.create(partition(0), "topic", config(), &mut bench.io);
+        let seen = core::cell::Cell::new(0);
+        let takes_room = |operation: &Operation| {
+            let makes = matches!(&operation.kind, FileOperation::CreateDirectory { path } if path == "topic-0");
+            let fills = matches!(&operation.kind, FileOperation::Write { .. }) && !is_journal_write(&operation.kind);
+            let opens =
+                matches!(&operation.kind, FileOperation::Open { mode: OpenMode::CreateEmpty, path } if path.contains("topic-0"));
+            let counts = makes || fills || opens;
+            seen.set(seen.get() + u32::from(counts));
+            counts && seen.get() == step + 1
+        };
+        if settle_refusing(&mut bench, IoError::NO_SPACE, takes_room) == 0 {
+            assert_eq!(step, 5, "directory, two files made, two written");
+            break;
+        }
+        let told =
+            |output: &&Output| matches!(output, Output::Created { slot: of, result: Err(IoError::NO_SPACE) } if *of == slot);
+        assert_eq!(bench.outputs.iter().filter(told).count(), 1, "{:?}", bench.outputs);
+        assert!(!bench.store.has_failed());
+        assert!(bench.disk.list("").expect("the root").iter().all(|entry| entry.name != "topic-0"), "step {step}");
+        bench.tick_after(2000);
+        let again = bench.create(0, config());
+        bench.fill(again, 1);
+    }
 }

@@ -36,8 +36,8 @@ pub(crate) enum Finished {
     Clean,
     /// It cannot go on now; another time perhaps.
     GivenUp,
-    /// A batch or a file cannot be read: the log is not to be cleaned any more.
-    Uncleanable,
+    /// What this segment holds cannot be read, or is not what was written: the log is not to be cleaned any more.
+    Uncleanable(Offset),
     /// A write or sync failed.
     Failed(IoError),
 }
@@ -51,8 +51,9 @@ enum Asked {
 
 #[derive(Debug)]
 enum Phase {
-    /// Noting the keys of the segment of this number.
-    Mapping { segment: usize, work: Option<(Offset, i32, Unpacking)> },
+    /// Noting the keys of the segment of this number; where the map is full, only reading it to its end, for only there it is known
+    /// whether it was whole.
+    Mapping { segment: usize, work: Option<(Offset, i32, Unpacking)>, full: bool },
     /// Writing the group of this number again, at its segment of that number.
     Writing { group: usize, segment: usize, work: Option<Box<Filter>>, target: Target },
     /// The target is whole.
@@ -88,7 +89,7 @@ impl Cleaning {
             map,
             map_end: plan.first_dirty,
             plan,
-            phase: Phase::Mapping { segment, work: None },
+            phase: Phase::Mapping { segment, work: None, full: false },
             source: None,
             asked: None,
             finished: None,
@@ -149,7 +150,7 @@ impl Cleaning {
             },
         };
         if !good {
-            self.finished = Some(Finished::Uncleanable);
+            self.finished = Some(Finished::Uncleanable(self.source_base()));
         }
     }
 
@@ -204,14 +205,23 @@ impl Cleaning {
         let map = map_for(&self.settings, self.hash_key, &self.plan);
         self.retired.push(core::mem::replace(&mut self.map, map));
         let segment = first_dirty_segment(&self.plan);
-        self.phase = Phase::Mapping { segment, work: None };
+        self.phase = Phase::Mapping { segment, work: None, full: false };
         if segment >= self.plan.segments.len() {
             self.finished = Some(Finished::Clean);
         }
     }
 
+    /// The segment that is being read.
+    fn source_base(&self) -> Offset {
+        self.source.as_ref().map_or(self.plan.first_dirty, |source| source.segment().base)
+    }
+
+    fn uncleanable(&self) -> Option<Step> {
+        Some(Step::Finished(Finished::Uncleanable(self.source_base())))
+    }
+
     fn map_on(&mut self, log: &PartitionLog, budget: &mut usize) -> Option<Step> {
-        let Phase::Mapping { segment, work } = &mut self.phase else { return None };
+        let Phase::Mapping { segment, work, full } = &mut self.phase else { return None };
         if let Some((base, record_end, unpacking)) = work {
             let end = Offset(base.0 + i64::from(*record_end));
             match note_keys(unpacking, *base, &mut self.map, self.plan.first_dirty, budget) {
@@ -222,9 +232,10 @@ impl Cleaning {
                 }
                 Ok(Noted::FullAt(offset)) => {
                     self.map_end = offset;
-                    return self.end_mapping(log);
+                    *work = None;
+                    *full = true;
                 }
-                Err(_) => return Some(Step::Finished(Finished::Uncleanable)),
+                Err(_) => return self.uncleanable(),
             }
             return None;
         }
@@ -233,13 +244,16 @@ impl Cleaning {
         match source.next() {
             Next::Batch(header, batch) => {
                 *budget = budget.saturating_sub(crate::batch::BATCH_OVERHEAD_BYTES);
+                if *full {
+                    return None;
+                }
                 if header.last_offset() < self.plan.first_dirty || header.record_count == 0 || header.attributes.is_control() {
                     self.map_end = self.map_end.max(header.next_offset());
                     return None;
                 }
                 match Unpacking::begin(&header, &batch) {
                     Ok(unpacking) => *work = Some((header.base_offset, header.last_offset_delta + 1, unpacking)),
-                    Err(_) => return Some(Step::Finished(Finished::Uncleanable)),
+                    Err(_) => return self.uncleanable(),
                 }
                 None
             }
@@ -247,7 +261,8 @@ impl Cleaning {
                 self.asked = Some(Asked::Source);
                 Some(Step::Ask(operation))
             }
-            Next::Damaged => Some(Step::Finished(Finished::Uncleanable)),
+            Next::Damaged => self.uncleanable(),
+            Next::End if *full => self.end_mapping(log),
             Next::End => {
                 *segment += 1;
                 self.map_end = place.next_offset;
@@ -288,7 +303,7 @@ impl Cleaning {
                     target.append(&header, &body);
                     *work = None;
                 }
-                Err(_) => return Some(Step::Finished(Finished::Uncleanable)),
+                Err(_) => return self.uncleanable(),
             }
             return None;
         }
@@ -313,7 +328,7 @@ impl Cleaning {
                 *budget = budget.saturating_sub(crate::batch::BATCH_OVERHEAD_BYTES);
                 match Filter::begin(header, batch) {
                     Ok(filter) => *work = Some(Box::new(filter)),
-                    Err(_) => return Some(Step::Finished(Finished::Uncleanable)),
+                    Err(_) => return self.uncleanable(),
                 }
                 None
             }
@@ -321,7 +336,7 @@ impl Cleaning {
                 self.asked = Some(Asked::Source);
                 Some(Step::Ask(operation))
             }
-            Next::Damaged => Some(Step::Finished(Finished::Uncleanable)),
+            Next::Damaged => self.uncleanable(),
             Next::End => {
                 *segment += 1;
                 self.close_source()
@@ -383,5 +398,5 @@ fn map_for(settings: &CompactionSettings, hash_key: HashKey, plan: &Plan) -> Key
 }
 
 fn open_source(log: &PartitionLog, place: &SourceSegment, settings: &CompactionSettings) -> Source {
-    Source::new(log.segment_path(place.base, "log"), place.bytes, settings.buffer_bytes)
+    Source::new(log.segment_path(place.base, "log"), *place, settings.buffer_bytes)
 }

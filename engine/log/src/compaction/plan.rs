@@ -17,6 +17,8 @@ pub(crate) struct SourceSegment {
     pub(crate) base: Offset,
     pub(crate) next_offset: Offset,
     pub(crate) bytes: u64,
+    /// The chain value at its end.
+    pub(crate) chain: u32,
 }
 
 /// What is to be cleaned.
@@ -65,7 +67,8 @@ pub(crate) fn judge(log: &PartitionLog, now: Timestamp) -> Judgement {
         bytes += segment.bytes;
         dirty_bytes += counted;
         waits |= dirty && has_waited_too_long(log, segment, now);
-        segments.push(SourceSegment { base: segment.base, next_offset: segment.next_offset, bytes: segment.bytes });
+        let Segment { base, next_offset, bytes, chain, .. } = *segment;
+        segments.push(SourceSegment { base, next_offset, bytes, chain });
     }
     let min_ppm = u64::from(log.config.min_cleanable_dirty_ppm);
     let ppm = |part: u64, whole: u64| part.saturating_mul(1_000_000).checked_div(whole).unwrap_or(0);

@@ -1,17 +1,23 @@
 //! A segment's file read batch by batch, by a handle of its own, one operation at a time.
 //!
-//! Invariant: only whole batches are given out, their CRC checked; anything else is damage, and is never passed over.
+//! Invariants: only whole batches are given out, their CRC checked, in the order of their offsets; the end comes only where the
+//! chain value over all of them is the one that the segment was sealed with. Anything else is damage, and is never passed over.
 
 use bytes::Bytes;
 
+use super::plan::SourceSegment;
+use crate::Offset;
 use crate::batch::{BATCH_OVERHEAD_BYTES, BatchHeader, StoredRead, read_stored};
 use crate::io::{FileHandle, FileOperation, FilePath, OpenMode, Outcome};
+use crate::segment::index::chain;
 
 /// Reads one file.
 #[derive(Debug)]
 pub(crate) struct Source {
     path: FilePath,
-    length: u64,
+    segment: SourceSegment,
+    /// Behind the last batch: its offset, and the chain value.
+    reached: (Offset, u32),
     read_bytes: usize,
     handle: Option<FileHandle>,
     position: u64,
@@ -32,14 +38,20 @@ pub(crate) enum Next {
 }
 
 impl Source {
-    pub(crate) const fn new(path: FilePath, length: u64, read_bytes: usize) -> Self {
-        Self { path, length, read_bytes, handle: None, position: 0, rest: Bytes::new(), exhausted: false }
+    pub(crate) const fn new(path: FilePath, segment: SourceSegment, read_bytes: usize) -> Self {
+        let reached = (segment.base, 0);
+        Self { path, segment, reached, read_bytes, handle: None, position: 0, rest: Bytes::new(), exhausted: false }
+    }
+
+    /// Which it reads.
+    pub(crate) const fn segment(&self) -> SourceSegment {
+        self.segment
     }
 
     pub(crate) fn next(&mut self) -> Next {
-        let left = self.length - self.position;
+        let left = self.segment.bytes - self.position;
         if left == 0 {
-            return Next::End;
+            return if self.reached.1 == self.segment.chain { Next::End } else { Next::Damaged };
         }
         let Some(file) = self.handle else {
             return Next::Ask(FileOperation::Open { path: self.path.clone(), mode: OpenMode::Read });
@@ -49,6 +61,11 @@ impl Source {
             match read_stored(&self.rest) {
                 StoredRead::Batch(batch) => {
                     let (header, length) = (batch.header, batch.bytes.len());
+                    let (offset, before) = self.reached;
+                    if header.base_offset < offset || header.next_offset() > self.segment.next_offset {
+                        return Next::Damaged;
+                    }
+                    self.reached = (header.next_offset(), chain(before, &header));
                     self.position += length as u64;
                     return Next::Batch(header, self.rest.split_to(length));
                 }
@@ -68,7 +85,7 @@ impl Source {
             Outcome::Opened { file, .. } => self.handle = Some(file),
             Outcome::Read { data } => {
                 // What could be had before is had again, or the file became shorter.
-                self.exhausted = data.len() <= self.rest.len() || self.position + data.len() as u64 >= self.length;
+                self.exhausted = data.len() <= self.rest.len() || self.position + data.len() as u64 >= self.segment.bytes;
                 self.rest = data;
             }
             _ => return false,

@@ -98,7 +98,8 @@ impl Reading<'_> {
         let holds = |footer: &Footer| footer.next_offset == next || (footer.next_offset < next && footer.length >= length);
         let footer = read_footer(disk, found, base)?.filter(|footer| footer.base == base && holds(footer));
         if let Some(footer) = footer {
-            let mut segment = Segment::found(base, footer.next_offset, footer.length, footer.max_timestamp).with_holes(sparse);
+            let mut segment =
+                Segment::found(base, footer.next_offset, footer.length, footer.max_timestamp, footer.chain).with_holes(sparse);
             let end = Mark { offset: footer.next_offset, position: footer.length, chain: footer.chain };
             segment.unchecked = Some(Unchecked::up_to(end));
             if length < footer.length {
@@ -109,9 +110,15 @@ impl Reading<'_> {
         let interval_bytes = self.context.settings.index_interval_bytes;
         let scan = Scan::new(base, interval_bytes, Boundary { offset: next, position: length }).with_holes(sparse);
         let scan = scan.with_epochs(self.epochs.clone());
-        let Scanned { mut index, faults, .. } = SegmentReader::new(path(found, base, "log"), length).scan(disk, scan);
+        let Scanned { mut index, mut faults, .. } = SegmentReader::new(path(found, base, "log"), length).scan(disk, scan);
         index.seal();
-        let mut segment = Segment::found(base, next, length, index.max_timestamp).with_holes(sparse);
+        // Where offsets may be missing, only the chain value in the manifest tells whether one is.
+        let cleaned = found.manifest.segments.get(&base).filter(|cleaned| cleaned.end == next && cleaned.length == length);
+        if let Some(cleaned) = cleaned.filter(|cleaned| faults.is_empty() && cleaned.chain != index.chain) {
+            let end = Mark { offset: next, position: length, chain: cleaned.chain };
+            faults.push(FaultyRange::between(base, Mark { offset: base, position: 0, chain: 0 }, end));
+        }
+        let mut segment = Segment::found(base, next, length, index.max_timestamp, index.chain).with_holes(sparse);
         if faults.is_empty() {
             let checks = sidecar::encode(&index, length, next);
             for (suffix, content) in [("index", index.encode_offsets()), ("timeindex", index.encode_times()), ("checks", checks)]

@@ -72,7 +72,7 @@ pub(super) fn recover(
     let changed = writer.finish(disk)?;
     let TailWriter { mut sealed, mut epochs, segment_base, position, end, index, made, epoch, .. } = writer;
     epochs.truncate_from_start(state.log_start);
-    let mut active = Segment::found(segment_base, end, position, index.max_timestamp);
+    let mut active = Segment::found(segment_base, end, position, index.max_timestamp, index.chain);
     active.made = made;
     active.activate(index);
     active.first_timestamp = first_timestamp.filter(|_| segment_base == state.point.segment_base);

@@ -219,7 +219,7 @@ impl<'a> TailWriter<'a> {
             }
             // Once D lies in the next segment no trail vouches for this one: its checksums must be as stable as that D.
             self.touched.insert(path(self.found, self.segment_base, "checks"));
-            let sealed = Segment::found(self.segment_base, self.end, self.position, self.index.max_timestamp);
+            let sealed = Segment::found(self.segment_base, self.end, self.position, self.index.max_timestamp, self.index.chain);
             self.sealed.push(sealed);
         }
         self.segment_base = self.end;

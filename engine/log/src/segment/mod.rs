@@ -80,6 +80,8 @@ pub(crate) struct Segment {
     /// The first batch's greatest timestamp, from which `segment.ms` counts.
     pub(crate) first_timestamp: Option<Timestamp>,
     pub(crate) stage: Stage,
+    /// Of a sealed segment the chain value at its end, by which its index and whoever writes it again know that it is whole.
+    pub(crate) chain: u32,
     /// Compaction wrote it: offsets rise from batch to batch, and some are missing.
     pub(crate) sparse: bool,
     /// Always there unless sealed; of a sealed segment a cache.
@@ -109,14 +111,14 @@ pub(crate) struct Segment {
 impl Segment {
     /// A new active segment, without a file yet.
     pub(crate) fn new(base: Offset, index_interval_bytes: u32) -> Self {
-        let mut segment = Self::found(base, base, 0, Timestamp::NONE);
+        let mut segment = Self::found(base, base, 0, Timestamp::NONE, 0);
         segment.made = false;
         segment.activate(SegmentIndex::new(base, index_interval_bytes));
         segment
     }
 
     /// A sealed segment that is on disk.
-    pub(crate) const fn found(base: Offset, next_offset: Offset, bytes: u64, max_timestamp: Timestamp) -> Self {
+    pub(crate) const fn found(base: Offset, next_offset: Offset, bytes: u64, max_timestamp: Timestamp, chain: u32) -> Self {
         Self {
             base,
             next_offset,
@@ -124,6 +126,7 @@ impl Segment {
             max_timestamp,
             first_timestamp: None,
             stage: Stage::Sealed,
+            chain,
             sparse: false,
             index: None,
             tail: None,
@@ -145,6 +148,21 @@ impl Segment {
         let unchecked = self.unchecked.as_ref()?;
         let position = unchecked.first(from, to)?;
         Some(Part::of(self.index.as_ref()?, position, unchecked.end))
+    }
+
+    /// The segment gets no more batches, and all it has are written.
+    pub(crate) fn seal(&mut self) {
+        self.stage = Stage::Sealed;
+        self.chain = self.index.as_ref().map_or(self.chain, |index| index.chain);
+        self.tail = None;
+    }
+
+    /// Something in it is not as it was written: all of it is to be checked, whoever reads it.
+    pub(crate) fn doubt(&mut self) {
+        let end = Mark { offset: self.next_offset, position: self.bytes, chain: self.chain };
+        if self.stage == Stage::Sealed {
+            self.unchecked = Some(Unchecked::up_to(end));
+        }
     }
 
     /// Up to where there is something that can be held against checksums, with the chain value there.

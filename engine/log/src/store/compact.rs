@@ -36,6 +36,8 @@ pub(super) struct Compactor {
     /// Memory that is given back little by little.
     retired: Vec<KeyMap>,
     next_look: Monotonic,
+    /// Logs that are not cleaned any more, for the sake of a segment: to be told.
+    given_up: Vec<(PartitionSlot, Offset)>,
 }
 
 /// A new segment on its way to its place.
@@ -56,7 +58,16 @@ impl Compactor {
     /// `hash_key` is random, new for each start.
     pub(super) const fn new(settings: CompactionSettings, hash_key: HashKey) -> Self {
         let pace = Pace::new(&settings);
-        Self { settings, hash_key, pace, running: None, swap: None, retired: Vec::new(), next_look: Monotonic(0) }
+        Self {
+            settings,
+            hash_key,
+            pace,
+            running: None,
+            swap: None,
+            retired: Vec::new(),
+            next_look: Monotonic(0),
+            given_up: Vec::new(),
+        }
     }
 
     /// Whether nothing is being cleaned.
@@ -114,6 +125,12 @@ impl Store {
         }
     }
 
+    /// Say which logs are not cleaned any more.
+    pub(super) fn tell_uncleanable(&mut self, outputs: &mut Vec<Output>) {
+        let told = self.compactor.given_up.drain(..).map(|(slot, segment)| Output::Uncleanable { slot, segment });
+        outputs.extend(told);
+    }
+
     /// An operation of the cleaning's completed.
     pub(super) fn compaction_completed(&mut self, result: Result<Outcome, IoError>) {
         if let Some(running) = &mut self.compactor.running {
@@ -168,7 +185,13 @@ impl Store {
         }
         let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
         log.cleaning = false;
-        log.uncleanable |= finished == Finished::Uncleanable;
+        if let Finished::Uncleanable(base) = finished {
+            log.uncleanable = true;
+            if let Some(segment) = log.segments.get_mut(&base) {
+                segment.doubt();
+            }
+            self.compactor.given_up.push((slot, base));
+        }
         if let Some((base, generation)) = unfinished {
             let names = SUFFIXES.map(|suffix| cleaned_file_name(base, suffix, generation));
             let steps = names.map(|name| ScriptStep::Unlink(log.path(&name)));
@@ -190,7 +213,8 @@ impl Store {
         }
         let (Some(handle), Some(last)) = (target.handle.take(), sources.last()) else { return };
         target.index.seal();
-        let new = SourceSegment { base: target.base, next_offset: last.next_offset, bytes: target.length };
+        let chain = target.index.chain;
+        let new = SourceSegment { base: target.base, next_offset: last.next_offset, bytes: target.length, chain };
         let index = target.index.clone();
         let replaced: Vec<Offset> = sources.iter().map(|source| source.base).collect();
         let manifest = next_manifest(log, &new, &index, target.generation, &replaced, clean_to);
@@ -251,7 +275,7 @@ impl Store {
             let old = log.segments.remove(base);
             self.doomed.extend(old.and_then(|segment| segment.file().cloned()));
         }
-        let found = Segment::found(base, swap.new.next_offset, swap.new.bytes, swap.index.max_timestamp);
+        let found = Segment::found(base, swap.new.next_offset, swap.new.bytes, swap.index.max_timestamp, swap.new.chain);
         let mut segment = found.with_holes(true);
         segment.first_timestamp = first_timestamp;
         segment.index = Some(swap.index.clone());

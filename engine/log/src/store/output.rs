@@ -172,6 +172,14 @@ pub enum Output {
         /// The range.
         range: FaultyRange,
     },
+    /// The log is not cleaned any more until the next start: what this segment holds cannot be read, or is not what was written. It is
+    /// checked whenever it is read, and what is damaged in it is told then.
+    Uncleanable {
+        /// Which.
+        slot: PartitionSlot,
+        /// The segment's base offset.
+        segment: Offset,
+    },
     /// The bytes of a faulty range are back, on stable storage.
     RangeRepaired {
         /// Which.

@@ -9,10 +9,12 @@ use crate::lookup::{
     Chunk, LocateRequest, Lookup, Need, Request, ScrubRequest, Step, TimestampRequest, find_timestamp, locate, scrub,
 };
 use crate::partition::PartitionLog;
-use crate::segment::SegmentHandle;
+use crate::partition::faults::FaultyRange;
 use crate::segment::check::Part;
+use crate::segment::index::Mark;
 use crate::segment::scan::Scan;
 use crate::segment::tail::Boundary;
+use crate::segment::{SegmentHandle, Stage};
 use crate::state::EPOCHS_KEPT;
 use crate::{Offset, Timestamp};
 
@@ -294,9 +296,15 @@ pub(super) fn note_checked(log: &mut PartitionLog, slot: PartitionSlot, part: &P
 /// A segment was read from one end to the other. The memory its index takes.
 fn take_scan(log: &mut PartitionLog, slot: PartitionSlot, scan: Scan, outputs: &mut Vec<Output>) -> usize {
     let base = scan.base();
-    let scanned = scan.into_result();
+    let mut scanned = scan.into_result();
     let bytes = scanned.index.memory_bytes();
     if let Some(segment) = log.segments.get_mut(&base) {
+        if scanned.faults.is_empty() && segment.stage == Stage::Sealed && scanned.index.chain != segment.chain {
+            // Every batch is whole, and all the same they are not what was sealed.
+            let start = Mark { offset: base, position: 0, chain: 0 };
+            let end = Mark { offset: segment.next_offset, position: segment.bytes, chain: segment.chain };
+            scanned.faults.push(FaultyRange::between(base, start, end));
+        }
         segment.index = Some(scanned.index);
         segment.unchecked = None;
     }

@@ -12,7 +12,7 @@ use crate::io::{BLOCK_BYTES, FileOperation, Io, OpenMode, SyncScope};
 use crate::journal::JOURNAL_DIRECTORY;
 use crate::partition::Life;
 use crate::producer::ProducerSnapshot;
-use crate::segment::{Segment, Stage};
+use crate::segment::Segment;
 use crate::{Monotonic, Now, Offset};
 
 /// How often free space is asked for.
@@ -37,6 +37,7 @@ impl Store {
             self.grow_journal(io);
             self.close_idle_files(io);
             self.compact(now, io);
+            self.tell_uncleanable(outputs);
         } else if !self.removing.is_empty() || !self.refused.is_empty() {
             self.fail_changes(outputs);
         }
@@ -137,12 +138,11 @@ impl Store {
         let Some(log) = log.filter(|log| log.life == Life::Ready) else { return };
         for base in log.sealable() {
             let Some(segment) = log.segments.get_mut(&base) else { continue };
-            segment.stage = Stage::Sealed;
+            segment.seal();
             log.sealing -= 1;
             // Its checksums are written once it is synced; and start-up should not have to read more than a segment.
             self.checkpoints_due.insert(slot);
             log.footers_due.push(base);
-            segment.tail = None;
             if let Some(file) = segment.file().cloned() {
                 let truncate = FileOperation::Truncate { file: file.handle, length: segment.bytes };
                 self.operations.ask_on(file, truncate, Pending::Advice, io);
