@@ -166,14 +166,34 @@ fn announce_recovery(path: &str, report: &RecoveryReport) {
             partition.partition, partition.topic
         );
     }
-    for partition in &report.suspect_tails {
-        eprintln!(
-            "flumen: partition {} of topic id {} in {path}: possible loss: the journal does not follow its log",
-            partition.partition, partition.topic
-        );
+    let told = [
+        (
+            &report.suspect_tails,
+            "possible loss: the journal does not follow its log; what the journal had beyond is kept in quarantine/",
+        ),
+        (&report.states_fallen_back, "one copy of partition.state is bad: the other is used, and the bad one written anew"),
+        (
+            &report.states_rebuilt,
+            "both copies of partition.state are bad: the log starts with its first segment, and is trusted as far as checksums go",
+        ),
+        (&report.manifests_lost, "what compaction did is not known any more: holes between offsets are taken for its work"),
+    ];
+    for (partitions, what) in told {
+        for partition in partitions {
+            eprintln!("flumen: partition {} of topic id {} in {path}: {what}", partition.partition, partition.topic);
+        }
     }
     if report.corrupt_frames > 0 {
-        eprintln!("flumen: {path}: {} journal frame(s) are corrupt; see quarantine/", report.corrupt_frames);
+        eprintln!(
+            "flumen: {path}: {} journal frame(s) that had been written are corrupt or missing: what they alone held is lost",
+            report.corrupt_frames
+        );
+    }
+    if report.cleanings_undone > 0 {
+        eprintln!(
+            "flumen: {path}: {} compacted segment(s) are not whole: the segments they were to replace stay",
+            report.cleanings_undone
+        );
     }
     if report.unclaimed_entries > 0 {
         eprintln!("flumen: {path}: {} journal entries have no log to go to; kept in quarantine/", report.unclaimed_entries);

@@ -39,6 +39,8 @@ pub struct Faults {
     pub changes_left: Option<(u64, IoError)>,
     /// Every write and sync fails.
     pub broken: bool,
+    /// Reads of files whose name ends so fail, by [`flumen_log::io::Disk`].
+    pub unreadable: Option<&'static str>,
     /// Syncs of files of this name take so long that all else is done meanwhile.
     pub slow_file: Option<&'static str>,
     /// Nothing is free: what makes a file longer is refused, and so is a new name.

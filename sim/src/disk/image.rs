@@ -185,6 +185,9 @@ impl Disk for SimDisk {
     fn read(&mut self, path: &str, offset: u64, length: usize) -> Result<Bytes, IoError> {
         self.call()?;
         let node = self.node(path)?;
+        if self.faults.unreadable.is_some_and(|suffix| path.ends_with(suffix)) {
+            return Err(IoError::INPUT_OUTPUT);
+        }
         let data = self.files.get(&node).map(|file| read(file, offset, length)).unwrap_or_default();
         *self.reads.entry(path.to_string()).or_default() += data.len() as u64;
         let mut chance = self.chance.clone();

@@ -407,6 +407,44 @@ fn a_directory_that_does_not_say_whose_it_is_is_left_alone() {
     assert_eq!(bench.file(LOG), before);
 }
 
+/// A log that could not be told whose it was comes back with all it had, whatever happened meanwhile: its journal entries were kept,
+/// and a stop in order of the others says nothing of it.
+#[test]
+fn a_log_that_was_away_comes_back_with_what_the_journal_had_of_it() {
+    let mut bench = filled();
+    let slot = bench.slot(0);
+    let (end, whole) = (bench.store.view(slot).expect("there").log_end(), bench.read_all(slot));
+    bench.disk.faults.unreadable = Some("topic-0/partition.state");
+    let mut bench = bench.after_power_loss();
+    assert_eq!(bench.report.unknown_directories, ["topic-0"]);
+    assert!(bench.report.unclaimed_entries > 0);
+    for _ in 0..2 {
+        bench = bench.after_stop();
+        assert!(bench.report.clean && bench.report.unclaimed_entries > 0, "{:?}", bench.report);
+    }
+    bench.disk.faults.unreadable = None;
+    let mut bench = bench.after_stop();
+    assert!(bench.report.clean && bench.report.replayed_batches > 0, "{:?}", bench.report);
+    let slot = bench.slot(0);
+    assert_eq!(bench.store.view(slot).expect("there").log_end(), end);
+    assert!(bench.read_all(slot) == whole);
+    let bench = bench.after_stop();
+    assert_eq!((bench.report.unclaimed_entries, bench.report.replayed_batches), (0, 0));
+}
+
+/// Files that can be made again need not be readable.
+#[test]
+fn a_cache_that_cannot_be_read_is_like_one_that_is_not_there() {
+    for suffix in [".checks", ".snapshot", "leader-epoch-checkpoint", ".index", ".timeindex"] {
+        let (mut bench, whole) = stopped(100);
+        bench.disk.faults.unreadable = Some(suffix);
+        let mut bench = bench.after_kill();
+        assert_eq!((&bench.report.damaged[..], bench.report.partitions), (&[][..], 1), "{suffix}");
+        let slot = bench.slot(0);
+        assert!(bench.read_all(slot) == whole, "{suffix}");
+    }
+}
+
 #[test]
 fn recovery_twice_is_recovery_once() {
     let bench = filled().after_kill();

@@ -43,6 +43,8 @@ pub struct JournalEntry {
     pub base_offset: Offset,
     /// Batches as stored.
     pub batches: Bytes,
+    /// Where in the frame they lie.
+    pub at: usize,
 }
 
 /// A frame read back.
@@ -237,7 +239,8 @@ fn parse_entries(body: &Bytes, count: u32) -> Option<Vec<JournalEntry>> {
         let start = at + ENTRY_HEADER_BYTES + gap;
         let end = start.checked_add(length)?;
         body.get(start..end)?;
-        entries.push(JournalEntry { partition, epoch, segment_base, base_offset, batches: body.slice(start..end) });
+        let batches = body.slice(start..end);
+        entries.push(JournalEntry { partition, epoch, segment_base, base_offset, batches, at: FRAME_HEADER_BYTES + start });
         at = end;
     }
     (at == body.len()).then_some(entries)
@@ -273,7 +276,12 @@ mod tests {
                 assert_eq!(frame.len() % BLOCK_BYTES, 0);
                 Frame::parse(&frame.copy_from(0).into(), &[1; 16]).expect("a whole frame")
             });
-            assert!(by_batch.entries == by_bytes.entries, "{sizes:?}");
+            let content = |frame: Frame| -> Vec<_> {
+                let content =
+                    |entry: JournalEntry| (entry.partition, entry.epoch, entry.segment_base, entry.base_offset, entry.batches);
+                frame.entries.into_iter().map(content).collect()
+            };
+            assert!(content(by_batch) == content(by_bytes), "{sizes:?}");
         }
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn read(
         sealed.push(segment);
     }
     reading.miss(reached, point.segment_base);
-    let trail = read_trail(disk, context, found, &point)?;
+    let trail = read_trail(disk, context, found, &point);
     let (index, first_timestamp, found_end) = reading.read_active(disk, &point, &trail)?;
     Ok(Base { sealed, index, first_timestamp, found_end, trail, faults: reading.faults })
 }
@@ -96,7 +96,7 @@ impl Reading<'_> {
         let sparse = found.is_sparse(base);
         // A sidecar that a stop left and that the segment has outgrown says nothing.
         let holds = |footer: &Footer| footer.next_offset == next || (footer.next_offset < next && footer.length >= length);
-        let footer = read_footer(disk, found, base)?.filter(|footer| footer.base == base && holds(footer));
+        let footer = read_footer(disk, found, base).filter(|footer| footer.base == base && holds(footer));
         if let Some(footer) = footer {
             let mut segment =
                 Segment::found(base, footer.next_offset, footer.length, footer.max_timestamp, footer.chain).with_holes(sparse);
@@ -136,7 +136,7 @@ impl Reading<'_> {
     /// The file ends before it should: what is missing is known to be.
     fn cut_short(&mut self, disk: &mut dyn Disk, segment: &mut Segment, end: Mark, length: u64) -> Result<(), IoError> {
         self.report(Damage::Bytes { segment: segment.base, position: length });
-        let Some(index) = read_index(disk, self.context, self.found, segment.base, segment.bytes)? else { return Ok(()) };
+        let Some(index) = read_index(disk, self.context, self.found, segment.base, segment.bytes) else { return Ok(()) };
         let mut position = length;
         while position < end.position {
             let part = Part::of(&index, position, end);
@@ -178,9 +178,9 @@ impl Reading<'_> {
         let mut known = (trail.index.clone(), trail.reached);
         let end = Boundary { offset: point.offset, position: point.segment_bytes };
         if known.1 != end
-            && let Some(footer) = read_footer(disk, found, point.segment_base)?
+            && let Some(footer) = read_footer(disk, found, point.segment_base)
             && footer.next_offset == point.offset
-            && let Some(index) = read_index(disk, self.context, found, point.segment_base, point.segment_bytes)?
+            && let Some(index) = read_index(disk, self.context, found, point.segment_base, point.segment_bytes)
         {
             known = (index, end);
         }
@@ -213,29 +213,26 @@ impl Reading<'_> {
     }
 }
 
-fn read_trail(disk: &mut dyn Disk, context: &Context<'_>, found: &Directory, point: &DurablePoint) -> Result<Trail, IoError> {
+fn read_trail(disk: &mut dyn Disk, context: &Context<'_>, found: &Directory, point: &DurablePoint) -> Trail {
     let interval_bytes = context.settings.index_interval_bytes;
     let path = format!("{}/{STATE_FILE_NAME}", found.name);
     match disk.read(&path, TRAIL_AT, CACHE_BYTES_MAX) {
-        Ok(bytes) if found.state.is_some() => Ok(Trail::read(&bytes, point, interval_bytes)),
-        Ok(_) | Err(IoError::NOT_FOUND) => Ok(Trail::unknown(point, interval_bytes)),
-        Err(error) => Err(error),
+        Ok(bytes) if found.state.is_some() => Trail::read(&bytes, point, interval_bytes),
+        // One that cannot be read says nothing, like one that is not there: so with every cache.
+        Ok(_) | Err(_) => Trail::unknown(point, interval_bytes),
     }
 }
 
 /// Whether the indexes of D's segment are on disk as a clean stop leaves them.
-pub(super) fn has_caches(disk: &mut dyn Disk, found: &Directory, point: &DurablePoint) -> Result<bool, IoError> {
-    let footer = read_footer(disk, found, point.segment_base)?;
-    Ok(footer.is_some_and(|footer| footer.length == point.segment_bytes && footer.next_offset == point.offset))
+pub(super) fn has_caches(disk: &mut dyn Disk, found: &Directory, point: &DurablePoint) -> bool {
+    let footer = read_footer(disk, found, point.segment_base);
+    footer.is_some_and(|footer| footer.length == point.segment_bytes && footer.next_offset == point.offset)
 }
 
 /// The header of a segment's sidecar.
-pub(super) fn read_footer(disk: &mut dyn Disk, found: &Directory, base: Offset) -> Result<Option<Footer>, IoError> {
-    match disk.read(&path(found, base, "checks"), 0, sidecar::HEADER_BYTES) {
-        Ok(bytes) => Ok(Footer::parse(&bytes)),
-        Err(IoError::NOT_FOUND) => Ok(None),
-        Err(error) => Err(error),
-    }
+pub(super) fn read_footer(disk: &mut dyn Disk, found: &Directory, base: Offset) -> Option<Footer> {
+    let bytes = disk.read(&path(found, base, "checks"), 0, sidecar::HEADER_BYTES).ok()?;
+    Footer::parse(&bytes)
 }
 
 /// The index in a segment's sidecar, if the segment has the length.
@@ -245,11 +242,7 @@ pub(super) fn read_index(
     found: &Directory,
     base: Offset,
     length: u64,
-) -> Result<Option<SegmentIndex>, IoError> {
-    let bytes = match disk.read(&path(found, base, "checks"), 0, CACHE_BYTES_MAX) {
-        Ok(bytes) => bytes,
-        Err(IoError::NOT_FOUND) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    Ok(sidecar::decode(&bytes, base, length, context.settings.index_interval_bytes).map(|(_, index)| index))
+) -> Option<SegmentIndex> {
+    let bytes = disk.read(&path(found, base, "checks"), 0, CACHE_BYTES_MAX).ok()?;
+    sidecar::decode(&bytes, base, length, context.settings.index_interval_bytes).map(|(_, index)| index)
 }

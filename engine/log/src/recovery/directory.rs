@@ -65,7 +65,11 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
     if !gone && parsed.is_none() {
         return Ok(None);
     }
-    let state_file = read_small(disk, &format!("{name}/{STATE_FILE_NAME}"))?.unwrap_or_default();
+    let Ok(state_file) = read_small(disk, &format!("{name}/{STATE_FILE_NAME}")) else {
+        // Whose it is, and where its D lies, is written where it cannot be read: nothing is done to it in this run.
+        return Ok(Some(Found::Unknown(String::from(name))));
+    };
+    let state_file = state_file.unwrap_or_default();
     let state = PartitionState::decode(&state_file);
     let identity = state.as_ref().map(|state| state.partition);
     if gone && (state.as_ref().is_none_or(|state| state.removed) || parsed.is_none()) {

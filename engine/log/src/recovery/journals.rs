@@ -5,6 +5,7 @@
 //! goes on behind it.
 
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::{format, string::String, vec::Vec};
 use bytes::Bytes;
 
@@ -30,20 +31,21 @@ pub(super) struct Located {
     pub(super) epoch: LeaderEpoch,
     pub(super) segment_base: Offset,
     pub(super) base_offset: Offset,
-    path: String,
-    frame_at: u64,
-    frame_bytes: usize,
-    id: JournalId,
-    index: usize,
+    path: Arc<str>,
+    at: u64,
+    bytes: u32,
+    /// Of the batches when they were found, as part of a frame that was whole.
+    checksum: u32,
+    /// Its number in the frame.
+    index: u32,
 }
 
 impl Located {
     /// Read the batches.
     pub(super) fn batches(&self, disk: &mut dyn Disk) -> Result<Bytes, IoError> {
-        let bytes = disk.read(&self.path, self.frame_at, self.frame_bytes)?;
-        let entry = Frame::parse(&bytes, &self.id).and_then(|frame| frame.entries.into_iter().nth(self.index));
-        // It parsed when it was found; a disk that now gives other bytes cannot be relied on.
-        entry.map(|entry| entry.batches).ok_or(IoError::INPUT_OUTPUT)
+        let bytes = disk.read(&self.path, self.at, self.bytes as usize)?;
+        // A disk that now gives other bytes cannot be relied on.
+        if crc32c::crc32c(&bytes) == self.checksum { Ok(bytes) } else { Err(IoError::INPUT_OUTPUT) }
     }
 }
 
@@ -154,6 +156,7 @@ fn read_frames(
     one_round: bool,
 ) -> Result<Vec<FoundFrame>, IoError> {
     let mut frames = Vec::new();
+    let shared_path: Arc<str> = path.into();
     let mut chunk = (0, Bytes::new());
     let mut at = from;
     while at + BLOCK_BYTES as u64 <= length {
@@ -175,16 +178,16 @@ fn read_frames(
             continue;
         };
         let (position, completed_through) = (frame.position, frame.completed_through);
-        let entries = frame.entries.into_iter().enumerate().map(|(index, entry)| Located {
+        let entries = (0..).zip(frame.entries).map(|(index, entry)| Located {
             partition: entry.partition,
             position,
             epoch: entry.epoch,
             segment_base: entry.segment_base,
             base_offset: entry.base_offset,
-            path: String::from(path),
-            frame_at: at,
-            frame_bytes,
-            id: *id,
+            path: Arc::clone(&shared_path),
+            at: at + entry.at as u64,
+            bytes: u32::try_from(entry.batches.len()).unwrap_or(u32::MAX),
+            checksum: crc32c::crc32c(&entry.batches),
             index,
         });
         frames.push(FoundFrame { position, completed_through, entries: entries.collect() });

@@ -46,21 +46,23 @@ pub(super) fn recover(
     entries: &[Located],
     report: &mut RecoveryReport,
 ) -> Result<(PartitionLog, Option<Renewed>), IoError> {
-    // A clean stop recorded the last D. Where that copy may be the one that is gone, the log goes on behind the D that is left.
-    let context = &Context { clean: context.clean && found.state_is_whole, ..*context };
     let mut state = starting_state(disk, found, report)?;
+    // A clean stop recorded the last D. Where that copy may be the one that is gone, the log goes on behind the D that is left; and
+    // so it does where the log was not part of the run that stopped, for its state could not be read then.
+    let stopped = found.state_is_whole && entries.is_empty() && ends_at_point(found, &state.point);
+    let context = &Context { clean: context.clean && stopped, ..*context };
     if mutants::is(Mutant::B15) && !context.clean {
         // As if D were not known: the log is what can be read, up to the first bad batch.
         state.point.offset = state.point.segment_base;
         state.point.segment_bytes = 0;
         state.point.epoch = LeaderEpoch::NONE;
     }
-    let mut epochs = read_epochs(disk, found, &state)?;
+    let mut epochs = read_epochs(disk, found, &state);
     if !context.clean {
         sync_doubtful(disk, found, &state)?;
     }
     let Base { sealed, index, first_timestamp, found_end, trail, faults } = base::read(disk, context, found, &state, report)?;
-    let caches_good = base::has_caches(disk, found, &state.point)?;
+    let caches_good = base::has_caches(disk, found, &state.point);
     epochs.forget_unwritten(state.point.offset, state.point.epoch);
     let mut writer = TailWriter::new(context, found, &state, sealed, index, epochs);
     writer.reach_point(disk)?;
@@ -102,6 +104,16 @@ pub(super) fn recover(
     let step = log.trail_step(&point, &summary);
     let state = log.next_state(point, Wants::default());
     Ok((log, Some(Renewed { directory: found.name.clone(), state, step })))
+}
+
+/// Whether the files hold nothing behind D.
+fn ends_at_point(found: &Directory, point: &DurablePoint) -> bool {
+    let past = |(base, length): &(Offset, u64)| match base.cmp(&point.segment_base) {
+        core::cmp::Ordering::Less => false,
+        core::cmp::Ordering::Equal => *length > point.segment_bytes,
+        core::cmp::Ordering::Greater => *length > 0,
+    };
+    !found.logs.iter().any(past)
 }
 
 /// A state that is to be recorded, and the way to its D.
@@ -175,7 +187,7 @@ fn rebuilt_state(disk: &mut dyn Disk, found: &Directory) -> Result<PartitionStat
     let mut point = DurablePoint { segment_base: first, offset: first, ..DurablePoint::of_empty_log(JournalPosition::default()) };
     let mut epochs = LeaderEpochs::default();
     for (base, length) in &found.logs {
-        let footer = base::read_footer(disk, found, *base)?.filter(|footer| footer.base == *base && footer.length == *length);
+        let footer = base::read_footer(disk, found, *base).filter(|footer| footer.base == *base && footer.length == *length);
         let Some(footer) = footer.filter(|_| *base == point.offset) else { break };
         note_epochs(disk, found, *base, *length, &mut epochs)?;
         point = DurablePoint { offset: footer.next_offset, segment_base: *base, segment_bytes: *length, ..point };
@@ -210,17 +222,13 @@ fn note_epochs(
 }
 
 /// The state's epochs, and before them what only Kafka's checkpoint still has.
-fn read_epochs(disk: &mut dyn Disk, found: &Directory, state: &PartitionState) -> Result<LeaderEpochs, IoError> {
+fn read_epochs(disk: &mut dyn Disk, found: &Directory, state: &PartitionState) -> LeaderEpochs {
     let newest = state.leader_epochs();
     if found.state.is_some() && state.epochs.len() < EPOCHS_KEPT {
         // It has them all, and under a checksum.
-        return Ok(newest);
+        return newest;
     }
-    let text = match disk.read(&format!("{}/{}", found.name, LeaderEpochs::FILE_NAME), 0, 1 << 20) {
-        Ok(bytes) => bytes,
-        Err(IoError::NOT_FOUND) => Bytes::new(),
-        Err(error) => return Err(error),
-    };
+    let text = disk.read(&format!("{}/{}", found.name, LeaderEpochs::FILE_NAME), 0, 1 << 20).unwrap_or_default();
     let checkpoint = core::str::from_utf8(&text).ok().and_then(|text| LeaderEpochs::decode(text).ok()).unwrap_or_default();
     let first = newest.entries().first().copied();
     let mut epochs = LeaderEpochs::default();
@@ -231,7 +239,7 @@ fn read_epochs(disk: &mut dyn Disk, found: &Directory, state: &PartitionState) -
     for entry in older.chain(newest.entries()) {
         epochs.assign(entry.epoch, entry.start_offset);
     }
-    Ok(epochs)
+    epochs
 }
 
 /// Write a cache anew.
@@ -274,7 +282,7 @@ fn read_producers(
             break;
         }
         let name = format!("{}/{}", found.name, ProducerSnapshot::file_name(*offset));
-        let bytes = disk.read(&name, 0, 256 << 20)?;
+        let bytes = disk.read(&name, 0, 256 << 20).unwrap_or_default();
         if let Some(read) = usable(&bytes).filter(|(stamped, _)| stamped == offset) {
             best = Some(read);
             stable = Some(*offset);
@@ -292,14 +300,14 @@ fn read_producers(
         let mut reader = SegmentReader::new(path(found, segment.base, "log"), segment.bytes);
         let cached = match &segment.index {
             Some(_) => None,
-            None => base::read_index(disk, context, found, segment.base, segment.bytes)?,
+            None => base::read_index(disk, context, found, segment.base, segment.bytes),
         };
         let index = segment.index.as_ref().or(cached.as_ref());
         let entry = index.and_then(|index| index.floor(from));
         let mut position = entry.map_or(0, |entry| u64::from(entry.position));
         while position + BATCH_OVERHEAD_BYTES as u64 <= segment.bytes {
-            match reader.header(disk, position)? {
-                Some(header) => {
+            match reader.batch(disk, position).unwrap_or_default() {
+                Some((header, _)) => {
                     if header.base_offset >= from {
                         producers.record(&header, context.now.wall);
                     }

@@ -5,10 +5,11 @@
 //! put in place leaves the segments it should have covered as they are.
 
 use alloc::{format, vec::Vec};
+use bytes::Bytes;
 
 use super::RecoveryReport;
 use super::directory::Directory;
-use super::partition::path;
+use super::partition::{make_stable, path};
 use super::reader::SegmentReader;
 use crate::compaction::{CleanedSegment, MANIFEST_FILE_NAME, Manifest, cleaned_file_name};
 use crate::io::{Disk, IoError};
@@ -22,7 +23,14 @@ const MANIFEST_BYTES_MAX: usize = 64 << 20;
 pub(super) fn finish(disk: &mut dyn Disk, found: &mut Directory, report: &mut RecoveryReport) -> Result<(), IoError> {
     if found.has_manifest {
         match read(disk, &found.name, found.identity)? {
-            Some(manifest) => found.manifest = manifest,
+            Some((manifest, content)) => {
+                if found.is_behind(&manifest) {
+                    // Its name was perhaps never synced, nor what it holds: what it says must last before anything goes for it.
+                    make_stable(disk, &format!("{}/{MANIFEST_FILE_NAME}", found.name), &content)?;
+                    disk.sync_directory(&found.name)?;
+                }
+                found.manifest = manifest;
+            }
             None => {
                 found.manifest_lost = true;
                 report.manifests_lost.push(found.identity);
@@ -46,9 +54,9 @@ pub(super) fn finish(disk: &mut dyn Disk, found: &mut Directory, report: &mut Re
     if changed { disk.sync_directory(&found.name) } else { Ok(()) }
 }
 
-fn read(disk: &mut dyn Disk, directory: &str, of: TopicPartition) -> Result<Option<Manifest>, IoError> {
+fn read(disk: &mut dyn Disk, directory: &str, of: TopicPartition) -> Result<Option<(Manifest, Bytes)>, IoError> {
     let bytes = disk.read(&format!("{directory}/{MANIFEST_FILE_NAME}"), 0, MANIFEST_BYTES_MAX)?;
-    Ok(Manifest::decode(&bytes, of))
+    Ok(Manifest::decode(&bytes, of).map(|manifest| (manifest, bytes)))
 }
 
 /// Whether the new segment may take the place of those it covers. What lies in that place already, while they are still there, may
@@ -107,6 +115,12 @@ fn put_in_place(disk: &mut dyn Disk, found: &mut Directory, base: Offset, segmen
 }
 
 impl Directory {
+    /// Whether something that the manifest names is not in its place, or something that it covers is still there.
+    fn is_behind(&self, manifest: &Manifest) -> bool {
+        let behind = |(base, segment): (&Offset, &CleanedSegment)| !covered(self, *base, segment).is_empty();
+        !self.leftovers.is_empty() || manifest.segments.iter().any(behind)
+    }
+
     /// Whether offsets may be missing in the segment: compaction wrote it, or nobody knows any more.
     pub(super) fn is_sparse(&self, base: Offset) -> bool {
         self.manifest_lost || self.manifest.segments.contains_key(&base)

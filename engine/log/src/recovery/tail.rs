@@ -104,16 +104,24 @@ impl<'a> TailWriter<'a> {
         report: &mut RecoveryReport,
     ) -> Result<(), IoError> {
         let position = self.found.state.as_ref().map(|state| state.point.position).unwrap_or_default();
+        // From the first entry on that does not follow the log: what is to be kept aside.
+        let mut aside: Option<(Offset, Vec<u8>)> = None;
         for entry in entries.iter().filter(|entry| entry.position >= position || mutants::is(Mutant::B38)) {
             let batches = entry.batches(disk)?;
-            if let Placed::Gap = self.place(disk, entry, &batches, report)? {
+            if let Some((_, kept)) = &mut aside {
+                if kept.len() as u64 <= self.context.settings.quarantine_bytes {
+                    kept.extend_from_slice(&batches);
+                }
+            } else if let Placed::Gap = self.place(disk, entry, &batches, report)? {
+                aside = Some((entry.base_offset, batches.to_vec()));
                 // A topic outside the journal promised nothing; elsewhere this is possible loss, and said to be.
                 if self.durability == Durability::Journaled {
                     report.suspect_tails.push(self.found.identity);
                 }
-                self.quarantine(disk, entry.base_offset, 0, &batches, report)?;
-                return Ok(());
             }
+        }
+        if let Some((base, kept)) = aside {
+            self.quarantine(disk, base, 0, &Bytes::from(kept), report)?;
         }
         Ok(())
     }

@@ -196,7 +196,8 @@ impl Store {
             let names = SUFFIXES.map(|suffix| cleaned_file_name(base, suffix, generation));
             let steps = names.map(|name| ScriptStep::Unlink(log.path(&name)));
             log.scripts += 1;
-            self.scripts.start(steps, Then::CacheWritten { slot }, io);
+            // Not behind others: the next cleaning makes a file of that name.
+            self.scripts.start_first(steps, Then::CacheWritten { slot }, io);
         }
     }
 

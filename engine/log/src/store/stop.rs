@@ -54,6 +54,8 @@ impl Store {
         if self.failed.is_some() || !self.is_stopping() {
             return;
         }
+        // Time does nothing any more; files may have become free.
+        self.scripts.resume(io);
         if self.stop == Stop::Draining && self.is_drained() {
             let behind: Vec<PartitionSlot> = self.slots().into_iter().filter(|slot| self.is_behind(*slot)).collect();
             if behind.is_empty() {
