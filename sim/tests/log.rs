@@ -30,7 +30,8 @@ fn what_was_called_durable_survives_any_crash() {
         }
     }
     println!("{total:?}");
-    assert!(invalid < SEEDS / 100, "{invalid} runs did too little");
+    // A directory that fails early ends a run: a sync that finds no room and a creation that meets a bad disk fail it, too.
+    assert!(invalid < SEEDS / 50, "{invalid} runs did too little");
     assert!(total.replayed > SEEDS, "{total:?}");
     assert!(total.interrupted > SEEDS / 10 && total.stops > SEEDS / 10, "{total:?}");
     assert!(total.removed > SEEDS / 4, "{total:?}");

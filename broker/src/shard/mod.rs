@@ -119,6 +119,7 @@ impl Shard {
     pub fn new(settings: Settings, recovered: Vec<ShardRecovery>) -> Self {
         let settings = Arc::new(settings);
         let limits = &settings.limits;
+        let steady_wall = recovered.first().map(ShardRecovery::steady_wall).unwrap_or_default();
         Self {
             connections: Map::default(),
             budget: Budget::new(limits.in_flight_bytes),
@@ -142,7 +143,7 @@ impl Shard {
             collecting: Map::default(),
             questions: Questions::default(),
             lookups: Map::default(),
-            coordinators: Coordinators::default(),
+            coordinators: Coordinators { steady_wall, ..Coordinators::default() },
             stopping: stop::Stopping::No,
             damages: damage::Damages::default(),
             drained_peers: stop::DrainedPeers::new(),

@@ -48,8 +48,9 @@ pub struct Now {
 ///
 /// A wall clock that goes back is believed at once, for nothing is deleted by that. One that leaps ahead of the time that has
 /// passed is believed only after it has stayed there for [`SteadyWall::GRACE_MS`]; until then time goes on as if it had not
-/// leapt. So a clock set wrong for a while deletes nothing, and one set right is followed in the end. The first reading has
-/// nothing to be held against and is believed.
+/// leapt. So a clock set wrong for a while deletes nothing, and one set right is followed in the end. The first reading of a process
+/// is held against what the one before wrote down: nobody can tell how long nobody was there, so after a long pause, too, it is
+/// believed after the same while. Where nothing was written down it is believed at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SteadyWall {
     reached: Option<Now>,
@@ -61,6 +62,12 @@ impl SteadyWall {
     pub const GRACE_MS: u64 = 3_600_000;
     /// How far it may be ahead without being doubted: clocks are corrected by little all the time.
     pub const SLACK_MS: i64 = 60_000;
+
+    /// It was `wall` when it was last looked at, before this process; it is `monotonic` now.
+    #[must_use]
+    pub const fn resumed(wall: Timestamp, monotonic: Monotonic) -> Self {
+        Self { reached: Some(Now { monotonic, wall }), ahead_since: None }
+    }
 
     /// What time it is, as far as that is to be believed.
     pub fn observe(&mut self, now: Now) -> Timestamp {
@@ -108,6 +115,17 @@ mod tests {
             assert_eq!(steady.observe(at(second, 1_000_000)), at(0, 1000 + second as i64).wall);
         }
         assert_eq!(steady.observe(at(3601, 1_000_000)), Timestamp(1_000_000_000));
+    }
+
+    #[test]
+    fn a_first_reading_is_held_against_what_was_written_down() {
+        let mut steady = SteadyWall::resumed(Timestamp(1_000_000), at(5, 0).monotonic);
+        assert_eq!(steady.observe(at(5, 1_030)), Timestamp(1_030_000), "a short pause");
+        let mut steady = SteadyWall::resumed(Timestamp(1_000_000), at(5, 0).monotonic);
+        assert_eq!(steady.observe(at(6, 9_000_000)), Timestamp(1_001_000));
+        assert_eq!(steady.observe(at(3606, 9_003_600)), Timestamp(9_003_600_000));
+        let mut steady = SteadyWall::resumed(Timestamp(1_000_000), at(5, 0).monotonic);
+        assert_eq!(steady.observe(at(6, 500)), Timestamp(500_000), "one that goes back");
     }
 
     #[test]

@@ -315,6 +315,8 @@ impl World {
             self.allowed.older.insert(identity);
             let bases = self.segments_of(index).into_iter().map(|(base, _, _)| base);
             let first = bases.filter(|base| *base <= state.log_start).max().unwrap_or(state.log_start);
+            // What was deleted stays so, though the state that counts may not know it any more.
+            let first = first.max(self.allowed.deleted_below(identity));
             self.allowed.deleted.insert(identity, first);
             self.turn("rot in a state", path, position);
         }

@@ -1,7 +1,7 @@
 //! The broker's wall clock, which somebody may set, and how late a broker may believe it is.
 //!
 //! Clients have the right time. What the broker may believe is bounded from above as it promises ([`SteadyWall`]): the first reading
-//! of a process, time that has passed since, and leaps so small that clocks are corrected by as much all the time.
+//! of all, time that has passed since, and leaps so small that clocks are corrected by as much all the time.
 
 use flumen_log::{SteadyWall, Timestamp};
 
@@ -9,7 +9,7 @@ use crate::random::Random;
 
 const HOUR_MS: u64 = 3_600_000;
 const YEAR_MS: u64 = 8_760 * HOUR_MS;
-/// By how much a clock may be wrong when a process starts: less than anything is forgotten after.
+/// By how much a clock may be wrong when a process starts that has nothing to hold it against: less than anything is forgotten after.
 const WRONG_AT_START_MS: i64 = 10 * 3_600_000;
 
 /// How far the clock is off, and what may be believed.
@@ -43,8 +43,13 @@ impl Clock {
         }
     }
 
-    /// A process starts: it has nothing to hold its first reading against. What the clock shows then.
-    pub(super) fn start(&mut self, wall: Timestamp, corrected: bool) -> Timestamp {
+    /// A process starts. Where an earlier one has written down what it believed, the first reading is held against that; where none
+    /// has, it is believed. What the clock shows then.
+    pub(super) fn start(&mut self, wall: Timestamp, corrected: bool, has_record: bool) -> Timestamp {
+        if has_record {
+            let ahead_ms = if corrected { 0 } else { self.ahead_ms };
+            return self.set_ahead(wall, ahead_ms);
+        }
         let ahead_ms = if corrected { 0 } else { self.ahead_ms.clamp(-WRONG_AT_START_MS, WRONG_AT_START_MS) };
         self.believed = self.set_ahead(wall, ahead_ms);
         self.believed

@@ -2,6 +2,7 @@
 
 use alloc::{format, vec::Vec};
 use flumen_broker::Shard;
+use flumen_log::io::Disk;
 use flumen_log::recovery::{Recovery, RecoveryError, recover};
 
 use super::{Control as Sabotage, control::Control, process::Process, swarm::Swarm, world::World};
@@ -18,7 +19,10 @@ impl World<'_> {
         self.ledger.not_made.clear();
         self.failed_syncs = self.disk.failed_syncs();
         let corrected = self.settling || self.random.one_in(2);
-        self.now.wall = self.clock.start(self.now.wall, corrected);
+        let has_record = Disk::list(&mut self.disk, "").is_ok_and(|entries| {
+            entries.iter().any(|entry| entry.name.starts_with("steady-clock.") && !entry.name.ends_with(".partial"))
+        });
+        self.now.wall = self.clock.start(self.now.wall, corrected, has_record);
         let Some(recovery) = self.recover(shards) else { return };
         let has_metadata = self.work.kills + self.work.power_failures > 0;
         let forgets =

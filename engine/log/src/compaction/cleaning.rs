@@ -102,8 +102,8 @@ impl Cleaning {
         self.asked.is_some()
     }
 
-    /// Do a bounded amount of work.
-    pub(crate) fn step(&mut self, log: &PartitionLog, now: Timestamp) -> Step {
+    /// Do a bounded amount of work. It is `now` as far as the clock is to be believed, and `latest` by what it shows.
+    pub(crate) fn step(&mut self, log: &PartitionLog, now: Timestamp, latest: Timestamp) -> Step {
         if let Some(finished) = self.finished {
             return Step::Finished(finished);
         }
@@ -111,7 +111,7 @@ impl Cleaning {
         while budget > 0 {
             let step = match &self.phase {
                 Phase::Mapping { .. } => self.map_on(log, &mut budget),
-                Phase::Writing { .. } => self.write_on(log, now, &mut budget),
+                Phase::Writing { .. } => self.write_on(log, (now, latest), &mut budget),
                 Phase::Replacing { .. } => Some(Step::Replace),
             };
             match step {
@@ -284,7 +284,7 @@ impl Cleaning {
         self.phase = Phase::Writing { group, segment: 0, work: None, target };
     }
 
-    fn write_on(&mut self, log: &PartitionLog, now: Timestamp, budget: &mut usize) -> Option<Step> {
+    fn write_on(&mut self, log: &PartitionLog, (now, latest): (Timestamp, Timestamp), budget: &mut usize) -> Option<Step> {
         let Phase::Writing { group, segment, work, target } = &mut self.phase else { return None };
         let sources = self.plan.groups.get(*group).map(Vec::as_slice).unwrap_or_default();
         if let Some(filter) = work {
@@ -294,6 +294,7 @@ impl Cleaning {
                 group_end: sources.last().map_or(Offset::ZERO, |last| last.next_offset),
                 producers: &log.producers,
                 now,
+                latest,
                 delete_retention_ms: log.config.delete_retention_ms,
             };
             match filter.step(&rules, budget) {

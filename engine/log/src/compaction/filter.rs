@@ -79,6 +79,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) group_end: Offset,
     pub(crate) producers: &'a ProducerStates,
     pub(crate) now: Timestamp,
+    /// The latest that it may be, by a clock that is perhaps not to be believed: what is to be kept for a while is kept from then on.
+    pub(crate) latest: Timestamp,
     pub(crate) delete_retention_ms: i64,
 }
 
@@ -228,7 +230,7 @@ impl Filter {
             return Ok(Some(self.original()));
         }
         if horizon_due {
-            selection.horizon = Some(Timestamp(rules.now.0.saturating_add(rules.delete_retention_ms)));
+            selection.horizon = Some(Timestamp(rules.latest.0.saturating_add(rules.delete_retention_ms)));
             let payload = Bytes::from(core::mem::take(&mut selection.kept));
             let unpacking = Unpacking { inflation: None, payload, at: 0, left: selection.count };
             self.stage = Stage::Rebasing(unpacking, selection, Vec::new());

@@ -19,8 +19,8 @@ use crate::io::{Disk, IoError};
 use crate::journal::{FileHeader, JournalId, JournalSetup};
 use crate::partition::PartitionLog;
 use crate::state::{COPY_BYTES, STATE_FILE_NAME};
-use crate::store::{CLEAN_MARK_PREFIX, CleanMark, owner_of};
-use crate::{Now, Offset, ShardId, TopicPartition};
+use crate::store::{CLEAN_MARK_PREFIX, CleanMark, ClockRecord, owner_of};
+use crate::{Now, Offset, ShardId, SteadyWall, Timestamp, TopicPartition};
 use directory::{Directory, Found};
 use partition::{Context, Renewed};
 
@@ -44,6 +44,15 @@ pub struct ShardRecovery {
     pub(crate) partitions: Vec<PartitionLog>,
     /// Directories that look like a partition's and whose owner is not known: never to be written to.
     pub(crate) occupied: BTreeSet<String>,
+    pub(crate) steady_wall: SteadyWall,
+}
+
+impl ShardRecovery {
+    /// The wall clock as the last run believed it, which what deletes by age goes on from.
+    #[must_use]
+    pub const fn steady_wall(&self) -> SteadyWall {
+        self.steady_wall
+    }
 }
 
 /// What is wrong with a log before its durable point.
@@ -187,11 +196,12 @@ pub fn recover(disk: &mut dyn Disk, shards: u16, settings: &RecoverySettings, no
             report.unknown_directories.push(name.clone());
         }
     }
+    let steady_wall = read_clocks(disk)?.map_or_else(SteadyWall::default, |wall| SteadyWall::resumed(wall, now.monotonic));
     let mut parts: Vec<ShardRecovery> = (0..shards)
         .map(|shard| {
             let files = usable.iter().filter(|name| name.shard == ShardId(shard)).map(|name| name.number).collect();
             let journal = JournalSetup { id: settings.journal_id, generation, files };
-            ShardRecovery { journal, partitions: Vec::new(), occupied: occupied.clone() }
+            ShardRecovery { journal, partitions: Vec::new(), occupied: occupied.clone(), steady_wall }
         })
         .collect();
     for log in logs {
@@ -225,6 +235,17 @@ fn read_marks(disk: &mut dyn Disk) -> Result<Vec<(String, Option<CleanMark>)>, I
         }
     }
     Ok(marks)
+}
+
+/// The latest time that any shard of an earlier run believed in.
+fn read_clocks(disk: &mut dyn Disk) -> Result<Option<Timestamp>, IoError> {
+    let mut latest = None;
+    for entry in journals::list_or_empty(disk, "")? {
+        if !entry.is_directory && ClockRecord::is_name(&entry.name) {
+            latest = latest.max(ClockRecord::decode(&disk.read(&entry.name, 0, 64).unwrap_or_default()));
+        }
+    }
+    Ok(latest)
 }
 
 /// The generation of the last run, if every one of its shards left its mark.

@@ -111,7 +111,8 @@ impl Store {
             return self.end_cleaning(Finished::GivenUp, now, io);
         };
         self.compactor.pace.stepped(now.monotonic);
-        match running.step(log, self.steady_wall.observe(now)) {
+        let steady = self.steady_wall.observe(now);
+        match running.step(log, steady, steady.max(now.wall)) {
             Step::Busy => {}
             Step::Ask(operation) => {
                 self.compactor.pace.moved(now.monotonic, moved_bytes(&operation));

@@ -171,6 +171,8 @@ impl Store {
             }
             (Then::JournalFileOpened { name, direct }, result) => self.journal_file_opened(name, direct, result, io),
             (Then::Unlinked, _) => {}
+            // Without room for it, the one before stays.
+            (Then::ClockRecorded, result) if result.is_ok() || refused_for_space => {}
             (Then::Repaired { slot, range }, result) => self.repaired(slot, range, result.map(|_| ()), outputs),
             (Then::ManifestWritten, Ok(_)) => self.manifest_written(io),
             (Then::ManifestWritten, Err(_)) if refused_for_space => self.manifest_not_written(now, io),
@@ -200,7 +202,10 @@ impl Store {
                 self.report(slot, outputs);
             }
             (Then::Renamed { slot, to }, Ok(_)) => self.renamed(slot, to, now, outputs),
-            (Then::CacheWritten { .. } | Then::FootersWritten { .. } | Then::SnapshotWritten { .. }, Ok(_)) => {}
+            (
+                Then::CacheWritten { .. } | Then::FootersWritten { .. } | Then::SnapshotWritten { .. } | Then::ClockRecorded,
+                Ok(_),
+            ) => {}
             (Then::Marked, Ok(_)) => self.marked(),
             (Then::ManifestRecorded, Ok(_)) => self.manifest_recorded(io),
             (Then::Replaced, Ok(_)) => self.replaced(io, outputs),

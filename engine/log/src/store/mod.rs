@@ -11,6 +11,7 @@
 
 mod append;
 mod checkpoint;
+mod clock;
 mod compact;
 mod completion;
 mod directory;
@@ -47,7 +48,8 @@ use crate::journal::{Journal, JournalFileName};
 use crate::lookup::Lookups;
 use crate::partition::PartitionLog;
 use crate::recovery::ShardRecovery;
-use crate::{Monotonic, ShardId, SteadyWall, TopicPartition};
+use crate::{Monotonic, ShardId, SteadyWall, Timestamp, TopicPartition};
+pub(crate) use clock::ClockRecord;
 use compact::Compactor;
 use directory::Grave;
 pub(crate) use directory::{METADATA_FILE_NAME, REMOVED_SUFFIX};
@@ -113,6 +115,8 @@ pub struct Store {
     next_retention: Monotonic,
     /// What retention, expiry and compaction go by.
     steady_wall: SteadyWall,
+    /// What was written down of it last.
+    clock_recorded: Option<Timestamp>,
     next_free_space: Monotonic,
     scrub: scrub::Scrub,
 }
@@ -153,7 +157,8 @@ impl Store {
             failure_told: false,
             stop: Stop::Running,
             next_retention: Monotonic(0),
-            steady_wall: SteadyWall::default(),
+            steady_wall: recovered.steady_wall,
+            clock_recorded: None,
             next_free_space: Monotonic(0),
             scrub: scrub::Scrub::new(settings.scrub_bytes_per_second, settings.scrub_pass_ms),
             settings,

@@ -85,6 +85,7 @@ pub(crate) enum Then {
         slot: PartitionSlot,
     },
     Unlinked,
+    ClockRecorded,
     JournalFileMade {
         name: JournalFileName,
     },

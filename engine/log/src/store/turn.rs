@@ -54,7 +54,7 @@ impl Store {
             }
             if now.monotonic >= self.next_retention {
                 self.next_retention = now.monotonic.after_ms(self.settings.retention_check_ms);
-                self.retain(now);
+                self.retain(now, io);
             }
             self.advance_graves(now, io);
             self.scripts.resume(io);
@@ -79,8 +79,9 @@ impl Store {
     }
 
     /// Retention, and forgetting producers that have gone silent.
-    fn retain(&mut self, now: Now) {
+    fn retain(&mut self, now: Now, io: &mut Io) {
         let wall = self.steady_wall.observe(now);
+        self.record_clock(wall, io);
         let expiration_ms = self.settings.producer_expiration_ms;
         for slot in self.slots() {
             let Some(log) = self.log_mut(slot) else { continue };
