@@ -79,27 +79,7 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
         return Ok(Some(Found::Removed(String::from(name), identity)));
     }
     let Some((topic_name, partition)) = parsed else { return Ok(None) };
-    let mut logs = Vec::new();
-    let mut snapshots = Vec::new();
-    let mut small_files = Vec::new();
-    let (mut has_manifest, mut leftovers) = (false, Vec::new());
-    let mut others = 0;
-    for entry in disk.list(name)? {
-        if let Some(base) = parse_file_name(&entry.name, "log") {
-            logs.push((base, entry.length));
-        } else if let Some(offset) = parse_file_name(&entry.name, "snapshot") {
-            debug_assert_eq!(entry.name, ProducerSnapshot::file_name(offset));
-            snapshots.push(offset);
-        } else if super::swap::is_leftover(&entry.name) {
-            leftovers.push(entry.name);
-        } else if entry.name == MANIFEST_FILE_NAME {
-            has_manifest = true;
-        } else {
-            let small_file = [STATE_FILE_NAME, METADATA_FILE_NAME].into_iter().find(|name| *name == entry.name);
-            others += usize::from(small_file.is_none());
-            small_files.extend(small_file);
-        }
-    }
+    let Files { logs, snapshots, small_files, has_manifest, leftovers, others } = list_files(disk, name)?;
     let identity = match identity {
         Some(identity) => Some(identity),
         // A creation that was never finished: it would be in the way of the next.
@@ -131,6 +111,39 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
         manifest_lost,
     };
     Ok(Some(Found::Partition(Box::new(directory))))
+}
+
+/// The files of a partition's directory, by kind.
+#[derive(Default)]
+struct Files {
+    logs: Vec<(Offset, u64)>,
+    snapshots: Vec<Offset>,
+    small_files: Vec<&'static str>,
+    has_manifest: bool,
+    leftovers: Vec<String>,
+    /// How many there are of other kinds.
+    others: usize,
+}
+
+fn list_files(disk: &mut dyn Disk, name: &str) -> Result<Files, IoError> {
+    let mut files = Files::default();
+    for entry in disk.list(name)? {
+        if let Some(base) = parse_file_name(&entry.name, "log") {
+            files.logs.push((base, entry.length));
+        } else if let Some(offset) = parse_file_name(&entry.name, "snapshot") {
+            debug_assert_eq!(entry.name, ProducerSnapshot::file_name(offset));
+            files.snapshots.push(offset);
+        } else if super::swap::is_leftover(&entry.name) {
+            files.leftovers.push(entry.name);
+        } else if entry.name == MANIFEST_FILE_NAME {
+            files.has_manifest = true;
+        } else {
+            let small_file = [STATE_FILE_NAME, METADATA_FILE_NAME].into_iter().find(|name| *name == entry.name);
+            files.others += usize::from(small_file.is_none());
+            files.small_files.extend(small_file);
+        }
+    }
+    Ok(files)
 }
 
 /// `<topic>-<partition>`.
