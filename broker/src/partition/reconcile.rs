@@ -252,11 +252,10 @@ impl Shard {
 
     /// Make the partitions for which there was no room, where there is some now. They are this broker's meanwhile, and offline.
     pub(crate) fn make_where_there_is_room(&mut self, turn: &mut Turn<'_>) {
-        for (partition, directory) in core::mem::take(&mut self.partitions.reconciling.without_room) {
-            if !self.directories.has_space(directory) {
-                self.partitions.reconciling.without_room.push((partition, directory));
-                continue;
-            }
+        let directories = &self.directories;
+        let has_room = |(_, directory): &mut (TopicPartition, u32)| directories.has_space(*directory);
+        let due: Vec<_> = self.partitions.reconciling.without_room.extract_if(.., has_room).collect();
+        for (partition, directory) in due {
             let Some(topic) = self.metadata.topics.get(&partition.topic).map(Arc::clone) else { continue };
             let Some(record) = topic.image.partition(partition.partition) else { continue };
             self.partitions.remove(partition);

@@ -1,4 +1,25 @@
 //! Reading our own big-endian formats without a panic, whatever the bytes.
+//!
+//! What is guarded by a checksum of its own is sealed: eight bytes that name the format, the CRC-32C of all that follows, and that.
+
+use alloc::vec::Vec;
+
+/// Where what is sealed begins.
+const SEALED_AT: usize = 12;
+
+/// Begin something that [`seal`] ends.
+pub(crate) fn begin_sealed(magic: [u8; 8], capacity: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(capacity);
+    bytes.extend_from_slice(&magic);
+    bytes.resize(SEALED_AT, 0);
+    bytes
+}
+
+/// All that is sealed is there: put its checksum in its place.
+pub(crate) fn seal(bytes: &mut [u8]) {
+    let checksum = crc32c::crc32c(&bytes[SEALED_AT..]);
+    bytes[SEALED_AT - 4..SEALED_AT].copy_from_slice(&checksum.to_be_bytes());
+}
 
 /// Takes fields off the front of some bytes. Invariant: never reads past the end; a field that is not there is `None`.
 #[derive(Clone, Debug)]
@@ -10,6 +31,13 @@ impl<'a> Fields<'a> {
     /// Read from here.
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self { bytes }
+    }
+
+    /// Read what is sealed in all of these bytes. `None` if they are of another format, or not whole.
+    pub(crate) fn sealed(bytes: &'a [u8], magic: [u8; 8]) -> Option<Self> {
+        let mut fields = Self::new(bytes);
+        let whole = fields.array()? == magic && fields.u32()? == crc32c::crc32c(fields.bytes);
+        whole.then_some(fields)
     }
 
     /// The next `length` bytes.

@@ -8,7 +8,7 @@ pub(crate) mod trail;
 
 use alloc::{string::String, vec::Vec};
 
-use crate::codec::Fields;
+use crate::codec::{Fields, begin_sealed, seal};
 use crate::epoch::LeaderEpochs;
 use crate::journal::JournalPosition;
 use crate::store::Durability;
@@ -96,9 +96,7 @@ impl PartitionState {
     /// One copy.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(COPY_BYTES);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&[0; 4]);
+        let mut bytes = begin_sealed(MAGIC, COPY_BYTES);
         let replicated = self.durability == Durability::Replicated;
         let flags = if self.removed { REMOVED } else { 0 } | if replicated { REPLICATED } else { 0 };
         bytes.extend_from_slice(&flags.to_be_bytes());
@@ -122,19 +120,14 @@ impl PartitionState {
             bytes.extend_from_slice(&start.0.to_be_bytes());
         }
         bytes.resize(COPY_BYTES, 0);
-        let checksum = crc32c::crc32c(&bytes[12..]);
-        bytes[8..12].copy_from_slice(&checksum.to_be_bytes());
+        seal(&mut bytes);
         bytes
     }
 
     /// Read one copy.
     #[must_use]
     pub fn decode_copy(copy: &[u8]) -> Option<Self> {
-        let copy = copy.get(..COPY_BYTES)?;
-        let mut fields = Fields::new(copy);
-        if fields.array()? != MAGIC || fields.u32()? != crc32c::crc32c(&copy[12..]) {
-            return None;
-        }
+        let mut fields = Fields::sealed(copy.get(..COPY_BYTES)?, MAGIC)?;
         let flags = fields.u32()?;
         let counter = fields.u64()?;
         let partition = TopicPartition { topic: TopicId(fields.array()?), partition: PartitionIndex(fields.i32()?) };

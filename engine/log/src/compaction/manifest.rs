@@ -8,7 +8,7 @@
 use alloc::collections::BTreeMap;
 use alloc::{format, string::String, vec::Vec};
 
-use crate::codec::Fields;
+use crate::codec::{Fields, begin_sealed, seal};
 use crate::{Offset, PartitionIndex, TopicId, TopicPartition};
 
 /// The file's name in the partition's directory.
@@ -49,9 +49,7 @@ pub(crate) struct Manifest {
 impl Manifest {
     /// The file's bytes.
     pub(crate) fn encode(&self, partition: TopicPartition) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEADER_BYTES + self.segments.len() * ENTRY_BYTES);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&[0; 4]);
+        let mut bytes = begin_sealed(MAGIC, HEADER_BYTES + self.segments.len() * ENTRY_BYTES);
         let count = u32::try_from(self.segments.len()).expect("a partition has fewer segments");
         bytes.extend_from_slice(&count.to_be_bytes());
         bytes.extend_from_slice(&partition.topic.0);
@@ -67,17 +65,13 @@ impl Manifest {
             bytes.extend_from_slice(&segment.chain.to_be_bytes());
             bytes.extend_from_slice(&[0; 4]);
         }
-        let checksum = crc32c::crc32c(&bytes[12..]);
-        bytes[8..12].copy_from_slice(&checksum.to_be_bytes());
+        seal(&mut bytes);
         bytes
     }
 
     /// Read the file. `None` unless it is whole and this partition's.
     pub(crate) fn decode(bytes: &[u8], of: TopicPartition) -> Option<Self> {
-        let mut fields = Fields::new(bytes);
-        if fields.array()? != MAGIC || fields.u32()? != crc32c::crc32c(bytes.get(12..)?) {
-            return None;
-        }
+        let mut fields = Fields::sealed(bytes, MAGIC)?;
         let count = fields.u32()?;
         let partition = TopicPartition { topic: TopicId(fields.array()?), partition: PartitionIndex(fields.i32()?) };
         fields.take(4)?;

@@ -10,7 +10,7 @@ use super::{
     frame::{ENTRY_OVERHEAD_BYTES, FRAME_HEADER_BYTES},
 };
 use crate::ShardId;
-use crate::codec::Fields;
+use crate::codec::{Fields, begin_sealed, seal};
 use crate::io::BLOCK_BYTES;
 
 /// Where journals live, relative to the data directory.
@@ -59,17 +59,14 @@ impl JournalFileName {
     /// The file's first block.
     #[must_use]
     pub fn header(self, header: &FileHeader) -> Vec<u8> {
-        let mut block = Vec::with_capacity(BLOCK_BYTES);
-        block.extend_from_slice(&FILE_MAGIC);
-        block.extend_from_slice(&[0; 4]);
+        let mut block = begin_sealed(FILE_MAGIC, BLOCK_BYTES);
         block.extend_from_slice(&u32::from(self.shard.0).to_be_bytes());
         block.extend_from_slice(&self.number.to_be_bytes());
         block.extend_from_slice(&[0; 12]);
         block.extend_from_slice(&header.id);
         block.extend_from_slice(&header.generation.to_be_bytes());
         block.extend_from_slice(&header.dead_below.to_be_bytes());
-        let checksum = crc32c::crc32c(&block[12..]);
-        block[8..12].copy_from_slice(&checksum.to_be_bytes());
+        seal(&mut block);
         block.resize(BLOCK_BYTES, 0);
         block
     }
@@ -77,16 +74,11 @@ impl JournalFileName {
     /// What a file's first block says; `None` if it is not whole.
     #[must_use]
     pub fn read_header(self, block: &[u8]) -> Option<FileHeader> {
-        let header = block.get(..HEADER_BYTES)?;
-        let mut fields = Fields::new(header);
-        let magic: [u8; 8] = fields.array()?;
-        let checksum = fields.u32()?;
+        let mut fields = Fields::sealed(block.get(..HEADER_BYTES)?, FILE_MAGIC)?;
         let shard = fields.u32()?;
         let number = fields.u32()?;
         fields.take(12)?;
-        let whole = magic == FILE_MAGIC && crc32c::crc32c(&header[12..]) == checksum;
-        let ours = shard == u32::from(self.shard.0) && number == self.number;
-        if !whole || !ours {
+        if shard != u32::from(self.shard.0) || number != self.number {
             return None;
         }
         Some(FileHeader { id: fields.array()?, generation: fields.u64()?, dead_below: fields.u64()? })

@@ -13,12 +13,12 @@ use super::{Damage, RecoveryReport};
 use crate::epoch::LeaderEpochs;
 use crate::io::{Disk, IoError};
 use crate::partition::faults::{Faults, FaultyRange};
-use crate::segment::Segment;
 use crate::segment::check::{Part, Unchecked};
 use crate::segment::index::{Mark, SegmentIndex};
 use crate::segment::scan::{Scan, Scanned};
 use crate::segment::sidecar::{self, Footer};
 use crate::segment::tail::Boundary;
+use crate::segment::{Segment, cache_files};
 use crate::state::trail::{TRAIL_AT, Trail};
 use crate::state::{DurablePoint, PartitionState, STATE_FILE_NAME};
 use crate::{Offset, Timestamp};
@@ -64,7 +64,7 @@ pub(super) fn read(
     }
     reading.miss(reached, point.segment_base);
     let trail = read_trail(disk, context, found, &point);
-    let (index, first_timestamp, found_end) = reading.read_active(disk, &point, &trail)?;
+    let (index, first_timestamp, found_end) = reading.read_active(disk, &point, &trail);
     Ok(Base { sealed, index, first_timestamp, found_end, trail, faults: reading.faults })
 }
 
@@ -103,26 +103,24 @@ impl Reading<'_> {
             let end = Mark { offset: footer.next_offset, position: footer.length, chain: footer.chain };
             segment.unchecked = Some(Unchecked::up_to(end));
             if length < footer.length {
-                self.cut_short(disk, &mut segment, end, length)?;
+                self.cut_short(disk, &segment, end, length);
             }
             return Ok(segment);
         }
         let interval_bytes = self.context.settings.index_interval_bytes;
         let scan = Scan::new(base, interval_bytes, Boundary { offset: next, position: length }).with_holes(sparse);
         let scan = scan.with_epochs(self.epochs.clone());
-        let Scanned { mut index, mut faults, .. } = SegmentReader::new(path(found, base, "log"), length).scan(disk, scan);
-        index.seal();
+        let mut scanned = SegmentReader::new(path(found, base, "log"), length).scan(disk, scan);
         // Where offsets may be missing, only the chain value in the manifest tells whether one is.
         let cleaned = found.manifest.segments.get(&base).filter(|cleaned| cleaned.end == next && cleaned.length == length);
-        if let Some(cleaned) = cleaned.filter(|cleaned| faults.is_empty() && cleaned.chain != index.chain) {
-            let end = Mark { offset: next, position: length, chain: cleaned.chain };
-            faults.push(FaultyRange::between(base, Mark { offset: base, position: 0, chain: 0 }, end));
+        if let Some(cleaned) = cleaned {
+            scanned.hold_against(Mark { offset: next, position: length, chain: cleaned.chain });
         }
+        let Scanned { mut index, faults, .. } = scanned;
+        index.seal();
         let mut segment = Segment::found(base, next, length, index.max_timestamp, index.chain).with_holes(sparse);
         if faults.is_empty() {
-            let checks = sidecar::encode(&index, length, next);
-            for (suffix, content) in [("index", index.encode_offsets()), ("timeindex", index.encode_times()), ("checks", checks)]
-            {
+            for (suffix, content) in cache_files(&index, length, next) {
                 rewrite(disk, &path(found, base, suffix), &content)?;
             }
         } else {
@@ -134,16 +132,15 @@ impl Reading<'_> {
     }
 
     /// The file ends before it should: what is missing is known to be.
-    fn cut_short(&mut self, disk: &mut dyn Disk, segment: &mut Segment, end: Mark, length: u64) -> Result<(), IoError> {
+    fn cut_short(&mut self, disk: &mut dyn Disk, segment: &Segment, end: Mark, length: u64) {
         self.report(Damage::Bytes { segment: segment.base, position: length });
-        let Some(index) = read_index(disk, self.context, self.found, segment.base, segment.bytes) else { return Ok(()) };
+        let Some(index) = read_index(disk, self.context, self.found, segment.base, segment.bytes) else { return };
         let mut position = length;
         while position < end.position {
             let part = Part::of(&index, position, end);
             self.check(disk, &index, &part, length);
             position = part.to.position;
         }
-        Ok(())
     }
 
     fn check(&mut self, disk: &mut dyn Disk, index: &SegmentIndex, part: &Part, file_length: u64) {
@@ -172,7 +169,7 @@ impl Reading<'_> {
         disk: &mut dyn Disk,
         point: &DurablePoint,
         trail: &Trail,
-    ) -> Result<(SegmentIndex, Option<Timestamp>, Option<Mark>), IoError> {
+    ) -> (SegmentIndex, Option<Timestamp>, Option<Mark>) {
         let found = self.found;
         let length = found.logs.iter().find(|(base, _)| *base == point.segment_base).map(|(_, length)| *length);
         let mut known = (trail.index.clone(), trail.reached);
@@ -209,7 +206,7 @@ impl Reading<'_> {
                 position = part.to.position;
             }
         }
-        Ok((index, first_timestamp, (reached.position > 0).then_some(found_end)))
+        (index, first_timestamp, (reached.position > 0).then_some(found_end))
     }
 }
 

@@ -157,11 +157,15 @@ impl Segment {
         self.tail = None;
     }
 
+    /// Where a sealed segment ends, and the chain value there.
+    pub(crate) const fn sealed_end(&self) -> Mark {
+        Mark { offset: self.next_offset, position: self.bytes, chain: self.chain }
+    }
+
     /// Something in it is not as it was written: all of it is to be checked, whoever reads it.
     pub(crate) fn doubt(&mut self) {
-        let end = Mark { offset: self.next_offset, position: self.bytes, chain: self.chain };
         if self.stage == Stage::Sealed {
-            self.unchecked = Some(Unchecked::up_to(end));
+            self.unchecked = Some(Unchecked::up_to(self.sealed_end()));
         }
     }
 

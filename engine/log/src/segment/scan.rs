@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use super::index::SegmentIndex;
+use super::index::{Mark, SegmentIndex};
 use super::tail::Boundary;
 use crate::Offset;
 use crate::batch::header::MAGIC;
@@ -43,6 +43,17 @@ pub(crate) struct Scanned {
     pub(crate) index: SegmentIndex,
     pub(crate) faults: Vec<FaultyRange>,
     pub(crate) first_timestamp: Option<crate::Timestamp>,
+}
+
+impl Scanned {
+    /// The chain value is known at the end of the segment, which was read from its start. Where every batch is whole and they are not
+    /// what leads to that value all the same, all of it is faulty: which of them it is, nobody can say.
+    pub(crate) fn hold_against(&mut self, end: Mark) {
+        if self.faults.is_empty() && self.index.chain != end.chain {
+            let base = self.index.base();
+            self.faults.push(FaultyRange::between(base, Mark { offset: base, position: 0, chain: 0 }, end));
+        }
+    }
 }
 
 impl Scan {

@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 
 use super::index::{IndexEntry, SegmentIndex, Summary, TIME_ENTRY_BYTES, decode_times};
-use crate::codec::Fields;
+use crate::codec::{Fields, begin_sealed, seal};
 use crate::mutants::{self, Mutant};
 use crate::{Offset, Timestamp};
 
@@ -41,13 +41,7 @@ impl Footer {
     /// Read the header of a sidecar.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let header = bytes.get(..HEADER_BYTES)?;
-        let mut fields = Fields::new(header);
-        let magic: [u8; 8] = fields.array()?;
-        let checksum = fields.u32()?;
-        if magic != MAGIC || crc32c::crc32c(&header[12..]) != checksum {
-            return None;
-        }
+        let mut fields = Fields::sealed(bytes.get(..HEADER_BYTES)?, MAGIC)?;
         Some(Self {
             body_checksum: fields.u32()?,
             base: Offset(fields.i64()?),
@@ -72,9 +66,7 @@ pub fn encode(index: &SegmentIndex, length: u64, next_offset: Offset) -> Vec<u8>
     }
     bytes.extend_from_slice(&index.encode_times());
     let body_checksum = crc32c::crc32c(&bytes[HEADER_BYTES..]);
-    let mut header = Vec::with_capacity(HEADER_BYTES);
-    header.extend_from_slice(&MAGIC);
-    header.extend_from_slice(&[0; 4]);
+    let mut header = begin_sealed(MAGIC, HEADER_BYTES);
     header.extend_from_slice(&body_checksum.to_be_bytes());
     header.extend_from_slice(&index.absolute(0).0.to_be_bytes());
     header.extend_from_slice(&length.to_be_bytes());
@@ -84,8 +76,7 @@ pub fn encode(index: &SegmentIndex, length: u64, next_offset: Offset) -> Vec<u8>
         header.extend_from_slice(&field.to_be_bytes());
     }
     header.resize(HEADER_BYTES, 0);
-    let checksum = crc32c::crc32c(&header[12..]);
-    header[8..12].copy_from_slice(&checksum.to_be_bytes());
+    seal(&mut header);
     bytes[..HEADER_BYTES].copy_from_slice(&header);
     bytes
 }

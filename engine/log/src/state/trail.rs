@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::DurablePoint;
-use crate::codec::Fields;
+use crate::codec::{Fields, begin_sealed, seal};
 use crate::segment::index::{IndexEntry, SegmentIndex, Summary, TIME_ENTRY_BYTES, TimeEntry};
 use crate::segment::sidecar::ENTRY_BYTES;
 use crate::segment::tail::Boundary;
@@ -86,9 +86,8 @@ impl TrailEnd {
         let times = &index.times[self.times.min(times_end)..times_end];
         let (snapshot_bytes, make_snapshot) = producers;
         let snapshot = if self.producers_due(point.segment_bytes, snapshot_bytes) { make_snapshot() } else { Vec::new() };
-        let mut bytes = Vec::with_capacity(STEP_BYTES + entries.len() * ENTRY_BYTES + snapshot.len());
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&[0; 8]);
+        let mut bytes = begin_sealed(MAGIC, STEP_BYTES + entries.len() * ENTRY_BYTES + snapshot.len());
+        bytes.extend_from_slice(&[0; 4]);
         bytes.extend_from_slice(&point.segment_base.0.to_be_bytes());
         bytes.extend_from_slice(&self.position.to_be_bytes());
         bytes.extend_from_slice(&point.segment_bytes.to_be_bytes());
@@ -112,8 +111,7 @@ impl TrailEnd {
         bytes.extend_from_slice(&snapshot);
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         bytes[12..16].copy_from_slice(&length.to_be_bytes());
-        let checksum = crc32c::crc32c(&bytes[12..]);
-        bytes[8..12].copy_from_slice(&checksum.to_be_bytes());
+        seal(&mut bytes);
         let at = self.at;
         self.at += bytes.len() as u64;
         if self.at > self.filled {

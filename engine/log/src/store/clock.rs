@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::Store;
 use super::operations::Then;
 use super::script::{Step, write_file};
-use crate::codec::Fields;
+use crate::codec::{Fields, begin_sealed, seal};
 use crate::io::{Io, OpenMode};
 use crate::{ShardId, Timestamp};
 
@@ -33,21 +33,14 @@ impl ClockRecord {
     }
 
     fn encode(wall: Timestamp) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(BYTES);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&[0; 4]);
+        let mut bytes = begin_sealed(MAGIC, BYTES);
         bytes.extend_from_slice(&wall.0.to_be_bytes());
-        let checksum = crc32c::crc32c(&bytes[12..]);
-        bytes[8..12].copy_from_slice(&checksum.to_be_bytes());
+        seal(&mut bytes);
         bytes
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Timestamp> {
-        let bytes = bytes.get(..BYTES)?;
-        let mut fields = Fields::new(bytes);
-        if fields.array()? != MAGIC || fields.u32()? != crc32c::crc32c(&bytes[12..]) {
-            return None;
-        }
+        let mut fields = Fields::sealed(bytes.get(..BYTES)?, MAGIC)?;
         Some(Timestamp(fields.i64()?))
     }
 }

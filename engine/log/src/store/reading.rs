@@ -9,9 +9,7 @@ use crate::lookup::{
     Chunk, LocateRequest, Lookup, Need, Request, ScrubRequest, Step, TimestampRequest, find_timestamp, locate, scrub,
 };
 use crate::partition::PartitionLog;
-use crate::partition::faults::FaultyRange;
 use crate::segment::check::Part;
-use crate::segment::index::Mark;
 use crate::segment::scan::Scan;
 use crate::segment::tail::Boundary;
 use crate::segment::{SegmentHandle, Stage};
@@ -299,11 +297,8 @@ fn take_scan(log: &mut PartitionLog, slot: PartitionSlot, scan: Scan, outputs: &
     let mut scanned = scan.into_result();
     let bytes = scanned.index.memory_bytes();
     if let Some(segment) = log.segments.get_mut(&base) {
-        if scanned.faults.is_empty() && segment.stage == Stage::Sealed && scanned.index.chain != segment.chain {
-            // Every batch is whole, and all the same they are not what was sealed.
-            let start = Mark { offset: base, position: 0, chain: 0 };
-            let end = Mark { offset: segment.next_offset, position: segment.bytes, chain: segment.chain };
-            scanned.faults.push(FaultyRange::between(base, start, end));
+        if segment.stage == Stage::Sealed {
+            scanned.hold_against(segment.sealed_end());
         }
         segment.index = Some(scanned.index);
         segment.unchecked = None;

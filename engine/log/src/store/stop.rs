@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::operations::Then;
 use super::script::{Step, write_file};
 use super::{PartitionSlot, Store};
-use crate::codec::Fields;
+use crate::codec::{Fields, begin_sealed, seal};
 use crate::io::{Io, IoError, OpenMode};
 use crate::segment::SegmentHandle;
 use crate::{Now, ShardId};
@@ -164,23 +164,16 @@ impl CleanMark {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(BYTES);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&[0; 4]);
+        let mut bytes = begin_sealed(MAGIC, BYTES);
         bytes.extend_from_slice(&self.generation.to_be_bytes());
         bytes.extend_from_slice(&self.shard.0.to_be_bytes());
         bytes.extend_from_slice(&self.shards.to_be_bytes());
-        let checksum = crc32c::crc32c(&bytes[12..]);
-        bytes[8..12].copy_from_slice(&checksum.to_be_bytes());
+        seal(&mut bytes);
         bytes
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let bytes = bytes.get(..BYTES)?;
-        let mut fields = Fields::new(bytes);
-        if fields.array()? != MAGIC || fields.u32()? != crc32c::crc32c(&bytes[12..]) {
-            return None;
-        }
+        let mut fields = Fields::sealed(bytes.get(..BYTES)?, MAGIC)?;
         let generation = fields.u64()?;
         let shard = ShardId(u16::from_be_bytes(fields.array()?));
         Some(Self { shard, shards: u16::from_be_bytes(fields.array()?), generation })
