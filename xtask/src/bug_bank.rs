@@ -35,7 +35,7 @@ impl Options {
     pub(crate) fn of_the_found(jobs: usize) -> Self {
         let mutants = [
             "B10", "B11", "B14", "B15", "B16", "B17", "B18", "B19", "B26", "B27", "B28", "B29", "B30", "B31", "B32", "B33",
-            "B34", "B35", "B36", "B39", "B40", "B41", "B42", "B43", "B44", "B45", "B46",
+            "B34", "B35", "B36", "B37", "B38", "B39", "B40", "B41", "B42", "B43", "B44", "B45", "B46",
         ];
         Self { mutants: mutants.map(str::to_owned).into(), seeds: 10_000, jobs }
     }

@@ -206,7 +206,8 @@ impl Shard {
             Output::Timestamp { lookup, result } => self.timestamp_found(turn, (directory, lookup), result),
             Output::LogStartMoved { slot, log_start } => self.log_start_moved(turn, place(slot), log_start),
             Output::DurabilityChanged { slot } => self.durability_changed(turn, place(slot)),
-            Output::RangeRepaired { .. } => {}
+            // Nobody asks a leader for either.
+            Output::RangeRepaired { .. } | Output::Truncated { .. } => {}
             Output::Uncleanable { slot, segment } => self.log_uncleanable(turn, place(slot), segment),
             Output::RangeFaulty { slot, range } => self.range_faulty(turn, place(slot), range),
             Output::DirectoryFailed { error } => {

@@ -116,6 +116,7 @@ fn state() -> PartitionState {
         partition: PARTITION,
         topic_name: "orders".to_string(),
         removed: false,
+        cut: false,
         durability: Durability::Replicated,
         point: DurablePoint {
             offset: Offset(1000),

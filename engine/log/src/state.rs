@@ -24,6 +24,7 @@ pub const EPOCHS_KEPT: usize = 256;
 const MAGIC: [u8; 8] = *b"flumenPS";
 const REMOVED: u32 = 1;
 const REPLICATED: u32 = 2;
+const CUT: u32 = 4;
 const NAME_BYTES_MAX: usize = 255;
 
 /// The known-durable point D: up to it everything is in the segments, synced with sizes and names.
@@ -60,6 +61,8 @@ pub struct PartitionState {
     pub topic_name: String,
     /// The partition was removed; the state stays until no journal holds its entries.
     pub removed: bool,
+    /// The log was made to end at D, and its files are about to follow: what they hold behind it may still go.
+    pub cut: bool,
     /// The durability in force.
     pub durability: Durability,
     /// D.
@@ -98,7 +101,8 @@ impl PartitionState {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = begin_sealed(MAGIC, COPY_BYTES);
         let replicated = self.durability == Durability::Replicated;
-        let flags = if self.removed { REMOVED } else { 0 } | if replicated { REPLICATED } else { 0 };
+        let cut = if self.cut { CUT } else { 0 };
+        let flags = if self.removed { REMOVED } else { 0 } | if replicated { REPLICATED } else { 0 } | cut;
         bytes.extend_from_slice(&flags.to_be_bytes());
         bytes.extend_from_slice(&self.counter.to_be_bytes());
         bytes.extend_from_slice(&self.partition.topic.0);
@@ -148,9 +152,9 @@ impl PartitionState {
         }
         let epochs = (0..count).map(|_| Some((LeaderEpoch(fields.i32()?), Offset(fields.i64()?)))).collect::<Option<Vec<_>>>()?;
         let durability = if flags & REPLICATED == 0 { Durability::Journaled } else { Durability::Replicated };
-        let removed = flags & REMOVED != 0;
+        let (removed, cut) = (flags & REMOVED != 0, flags & CUT != 0);
         let point = DurablePoint { offset, position, epoch, segment_base, segment_bytes };
-        Some(Self { counter, partition, topic_name, removed, durability, point, log_start, epochs })
+        Some(Self { counter, partition, topic_name, removed, cut, durability, point, log_start, epochs })
     }
 
     /// The file's copies, in their places.

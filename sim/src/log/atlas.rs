@@ -205,7 +205,9 @@ impl World {
             // What the journal has may still go with the power, and the log was durable without it.
             return;
         }
-        let spans = frames.into_iter().flat_map(|frame| frame.spans);
+        // Those of before were perhaps cut off, and are read by nobody.
+        let counts = |frame: &Found| frame.position >= state.point.position;
+        let spans = frames.into_iter().filter(counts).flat_map(|frame| frame.spans);
         let spans: Vec<_> = spans.filter(|(partition, ..)| *partition == identity).collect();
         let first = spans.iter().map(|(_, from, _)| *from).min().unwrap_or(state.point.offset);
         let journaled = spans.iter().map(|(.., end)| *end).max().unwrap_or(state.point.offset);
@@ -271,6 +273,11 @@ impl World {
         let of_shard = || frames.iter().filter(|other| other.shard == frame.shard);
         let completed = of_shard().map(|other| other.completed_through).max().unwrap_or_default();
         for (partition, from, _) in &frame.spans {
+            let index = self.models.iter().position(|model| model.identity == *partition);
+            let point = index.and_then(|index| self.state_of(index)).map(|state| state.point);
+            if point.is_some_and(|point| point.position > frame.position) {
+                continue;
+            }
             let is_read = |other: &&Found| other.position > frame.position && other.position.sequence <= completed;
             let later = of_shard().filter(is_read);
             // Of a topic outside the journal a gap says nothing: what it takes before a switch has come into force lies in both.

@@ -69,6 +69,8 @@ pub struct Work {
     pub removed: u64,
     /// Log starts moved.
     pub starts_moved: u64,
+    /// Logs made to end earlier.
+    pub truncations: u64,
     /// Logs that lost what a rotten frame held, and said so.
     pub losses: u64,
 }
@@ -99,6 +101,7 @@ impl Work {
         self.duplicates += other.duplicates;
         self.removed += other.removed;
         self.starts_moved += other.starts_moved;
+        self.truncations += other.truncations;
         self.losses += other.losses;
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Model {
     /// Called the log's start.
     pub(super) log_start: Offset,
     pub(super) epoch: LeaderEpoch,
+    /// Asked to end here; whether it does is not known yet.
+    pub(super) cut: Option<Offset>,
 }
 
 impl Model {
@@ -62,6 +64,7 @@ impl Model {
             written: Offset::ZERO,
             log_start: Offset::ZERO,
             epoch: LeaderEpoch::NONE,
+            cut: None,
         }
     }
 
@@ -125,6 +128,13 @@ impl Model {
         let first = self.batches.partition_point(|batch| batch.base < from);
         let last = self.batches.partition_point(|batch| batch.next <= to);
         self.batches[first.min(last)..last].iter().flat_map(|batch| batch.bytes.iter().copied()).collect()
+    }
+
+    /// Where the log ends when it is cut at this offset: where the batch begins that holds it.
+    pub(super) fn boundary(&self, offset: Offset) -> Offset {
+        let end = self.end().max(self.log_start);
+        let last = self.batches.iter().rev().map(|batch| batch.next).find(|next| *next <= offset);
+        if offset >= end { end } else { last.unwrap_or(Offset::ZERO) }
     }
 
     pub(super) fn truncate(&mut self, end: Offset) {

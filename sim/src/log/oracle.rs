@@ -32,6 +32,7 @@ impl World {
     }
 
     fn compare(&mut self, index: usize) {
+        let cut = self.models[index].cut.take();
         let model = self.models[index].clone();
         let Some((store, slot)) = self.place(index) else {
             if model.removing {
@@ -50,6 +51,8 @@ impl World {
         let tail_may_go = self.tails_lost || self.allowed.may_lose_tail(model.identity);
         let durable_floor = self.allowed.least_end(model.identity, model.durable);
         let floor = if tail_may_go { durable_floor } else { model.durable.max(model.written) };
+        // A cut that was under way may have come to its end or not.
+        let floor = cut.map_or(floor, |cut| floor.min(model.boundary(cut)));
         let offline = view.is_offline();
         if end < floor || offline {
             self.violation(format!("partition {index} ends at {end}, though {floor} was reached; offline {offline}"));
@@ -127,6 +130,7 @@ impl World {
         let Some(view) = self.stores[store].0.view(slot) else { return };
         let (mut from, end) = (view.log_start(), view.log_end());
         let mut kept_back = 0;
+        let truncations = self.verdict.work.truncations;
         while from < end && self.verdict.violations.is_empty() {
             let max_bytes = u32::try_from(self.random.below(20_000)).unwrap_or_default();
             let (machine, io) = &mut self.stores[store];
@@ -136,6 +140,10 @@ impl World {
                 self.take(store, Vec::new());
                 self.drive("a lookup", |world| world.located.is_some());
                 located = self.located.take().unwrap_or(Located::Failed);
+                if self.verdict.work.truncations != truncations {
+                    // What was found may be gone.
+                    return;
+                }
             }
             let Located::Slice { slice, base_offset, next_offset } = located else {
                 if self.failed.contains(&store) {
@@ -148,8 +156,13 @@ impl World {
                     (from, kept_back) = (batch.next, kept_back + if was_deleted { 0 } else { batch.bytes.len() });
                     continue;
                 }
+                let ends = self.stores[store].0.view(slot).map(|view| (view.log_start(), view.log_end()));
+                if ends.is_none_or(|(_, now)| now < end) && self.models[index].cut.is_some() {
+                    // It ends earlier already, and has not said so yet.
+                    return;
+                }
                 // Retention may have moved the start meanwhile.
-                let start = self.stores[store].0.view(slot).map_or(Offset::ZERO, |view| view.log_start());
+                let start = ends.map_or(Offset::ZERO, |(start, _)| start);
                 if matches!(located, Located::OutOfRange) && start > from {
                     from = start;
                     continue;

@@ -22,6 +22,7 @@ pub(super) struct Mix {
     pub(super) switch: u64,
     pub(super) read: u64,
     pub(super) roll_space: u64,
+    pub(super) truncate: u64,
 }
 
 /// A run's settings.
@@ -96,6 +97,7 @@ impl Mix {
             switch: u64::from(random.one_in(2)),
             read: 1,
             roll_space: u64::from(random.one_in(4)),
+            truncate: u64::from(random.one_in(2)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::format;
 use flumen_log::store::PartitionSlot;
-use flumen_log::store::{AppendError, DeleteRecords, Durability, Store, owner_of};
+use flumen_log::store::{AppendError, DeleteRecords, Durability, Store, TruncateError, owner_of};
 use flumen_log::{LeaderEpoch, Offset, TopicPartition};
 
 use super::Control;
@@ -44,8 +44,18 @@ impl World {
             self.disk.land_late_write(&mut self.random);
         }
         let mix = self.swarm.mix;
-        let weights =
-            [mix.append, mix.turn, mix.complete, mix.tick, mix.shorten, mix.remove, mix.switch, mix.read, mix.roll_space];
+        let weights = [
+            mix.append,
+            mix.turn,
+            mix.complete,
+            mix.tick,
+            mix.shorten,
+            mix.remove,
+            mix.switch,
+            mix.read,
+            mix.roll_space,
+            mix.truncate,
+        ];
         // What is done rarely is done once in several of its turns.
         let mut drawn = self.random.below(weights.iter().sum());
         let chosen = weights.iter().position(|weight| {
@@ -69,6 +79,7 @@ impl World {
             Some(6) if self.random.one_in(3) => self.switch_durability(index),
             Some(7) if self.random.one_in(3) => self.read_back(index),
             Some(8) if self.random.one_in(3) => self.change_space(),
+            Some(9) if self.random.one_in(4) => self.truncate(index),
             _ => {}
         }
     }
@@ -184,6 +195,45 @@ impl World {
         self.models[index] = self.models[index].successor();
         self.verdict.work.removed += 1;
         self.open_partition(index);
+    }
+
+    /// Another leader has less: the log is to end earlier. Somewhere near its end, mostly.
+    fn truncate(&mut self, index: usize) {
+        let Some((store, slot)) = self.place(index) else { return };
+        let model = &self.models[index];
+        if model.removing || !model.created || model.cut.is_some() {
+            return;
+        }
+        let (start, end) = (model.log_start, model.end().max(model.log_start));
+        let span = u64::try_from(end.0 - start.0).unwrap_or_default();
+        let reach = if self.random.one_in(3) { span } else { span.min(12) };
+        let to = Offset(end.0 - i64::try_from(self.random.below(reach + 1)).unwrap_or_default());
+        if self.stores[store].0.truncate_to(slot, to).is_ok() {
+            self.trace.note(format_args!("truncate {index} to {to}"));
+            self.models[index].cut = Some(to);
+        }
+    }
+
+    /// A log ends earlier, or does not.
+    pub(super) fn truncated(&mut self, store: usize, identity: TopicPartition, result: Result<Offset, TruncateError>) {
+        let Some(index) = self.models.iter().position(|model| model.identity == identity) else { return };
+        let Some(asked) = self.models[index].cut.take() else { return };
+        match result {
+            Ok(end) => {
+                let expected = self.models[index].boundary(asked);
+                if end != expected && !self.failed.contains(&store) {
+                    self.violation(format!("partition {index}: cut at {asked} ends at {end} instead of {expected}"));
+                }
+                let (durable, written) = (self.models[index].durable.min(end), self.models[index].written.min(end));
+                self.models[index].truncate(end);
+                (self.models[index].durable, self.models[index].written) = (durable, written);
+                self.verdict.work.truncations += 1;
+            }
+            Err(TruncateError::Damaged) if self.allowed.is_damaged(identity) => {}
+            // The batch that holds the start cannot be cut.
+            Err(TruncateError::BelowStart { .. }) => {}
+            Err(error) => self.violation(format!("partition {index}: not cut at {asked}: {error:?}")),
+        }
     }
 
     fn switch_durability(&mut self, index: usize) {

@@ -216,6 +216,7 @@ impl World {
         self.pass_time(2000);
         self.end_turns();
         self.drive("creation after all was healed", |world| world.everything_is_made());
+        self.drive("truncation after all was healed", |world| world.models.iter().all(|model| model.cut.is_none()));
         for index in 0..self.models.len() {
             self.append_must(index);
         }
@@ -331,6 +332,11 @@ impl World {
             }
             Output::DirectoryFailed { error } => self.directory_failed(store, error),
             Output::Removed { partition } => self.removed(store, partition),
+            Output::Truncated { slot, result } => {
+                if let Some(identity) = machine.view(slot).map(|view| view.partition()) {
+                    self.truncated(store, identity, result);
+                }
+            }
             _ => {}
         }
     }

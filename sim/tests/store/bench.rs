@@ -168,6 +168,19 @@ impl Bench {
         }
     }
 
+    /// Turn until nothing is outstanding, or so many operations are done. Whether nothing is.
+    pub(crate) fn run_steps(&mut self, steps: usize) -> bool {
+        for _ in 0..steps {
+            if self.disk.outstanding() == 0 {
+                self.end_turn();
+            }
+            let Some(completion) = self.disk.step_if(|_| true, &mut self.random) else { return true };
+            self.store.complete(completion, self.now, &mut self.io, &mut self.outputs);
+            self.end_turn();
+        }
+        false
+    }
+
     /// Turn until nothing is outstanding.
     pub(crate) fn settle(&mut self) {
         loop {

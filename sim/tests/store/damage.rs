@@ -4,11 +4,13 @@ use flumen_log::batch::{BatchBuilder, BatchHeader, ProducerInfo, ValidatedBatch}
 use flumen_log::compression::Codec;
 use flumen_log::io::Disk;
 use flumen_log::recovery::Damage;
+use flumen_log::state::{COPY_BYTES, PartitionState};
 use flumen_log::store::{FaultyRange, Located, LogConfig, Output, PartitionSlot, RepairError};
 use flumen_log::{Offset, Timestamp};
 
 use crate::bench::{Bench, JOURNAL_FILE_BYTES, batch_from, batch_of, config, partition};
 
+const STATE: &str = "topic-0/partition.state";
 const LOG: &str = "topic-0/00000000000000000000.log";
 
 fn flip(bench: &mut Bench, path: &str, at: u64) {
@@ -405,6 +407,56 @@ fn a_directory_that_does_not_say_whose_it_is_is_left_alone() {
     bench.settle();
     assert!(bench.store.slot_of(partition(0)).is_none(), "its name is taken");
     assert_eq!(bench.file(LOG), before);
+}
+
+/// Where the newest state is gone, the older one's D is not where the log was durable: the trail says more, and what lies behind
+/// damage below it stays, as if nothing had become of the state.
+#[test]
+fn without_the_newest_state_damage_below_its_point_costs_the_damaged_batch_alone() {
+    for copies in [1, 2] {
+        let mut bench = filled();
+        let slot = bench.slot(0);
+        let whole = bench.read_all(slot);
+        let mut bench = bench.after_stop();
+        let state = bench.file(STATE);
+        let counter = |copy: &usize| PartitionState::decode_copy(&state[copy * COPY_BYTES..]).expect("whole").counter;
+        let newest = if counter(&0) > counter(&1) { 0 } else { 1 };
+        let lost = if copies == 1 { vec![newest] } else { vec![0, 1] };
+        for copy in lost {
+            flip(&mut bench, STATE, (copy * COPY_BYTES) as u64 + 200);
+        }
+        let (from, to) = batch_at(&whole, 25);
+        // The log starts at offset 1, its segment at 0.
+        let skipped = bench.file(LOG).len() - whole.len();
+        flip(&mut bench, LOG, (skipped + from) as u64 + 100);
+        let mut bench = bench.after_kill();
+        let slot = bench.slot(0);
+        let (read, passed) = read_around(&mut bench, slot);
+        assert_eq!((passed, bench.report.cut_bytes), (vec![25], 0), "{copies}: {:?}", bench.report);
+        assert!(read.ends_with(&[&whole[..from], &whole[to..]].concat()), "{copies}");
+        assert!(PartitionState::is_whole(&bench.file(STATE)) == (copies == 1), "what was fallen back on is recorded");
+    }
+}
+
+/// Before the first file goes, both copies of the state say where the log starts: either is as good as the other.
+#[test]
+fn no_segment_goes_before_both_copies_of_the_state_know() {
+    for copy in [0, 1] {
+        let mut bench = Bench::new();
+        let slot = bench.create(0, config());
+        bench.fill(slot, 120);
+        bench.store.set_high_watermark(slot, Offset(120));
+        bench.store.delete_records(slot, Offset(100));
+        bench.settle();
+        let end = bench.store.view(slot).expect("there").log_end();
+        flip(&mut bench, STATE, copy * COPY_BYTES as u64 + 200);
+        let mut bench = bench.after_kill();
+        let slot = bench.slot(0);
+        let view = bench.store.view(slot).expect("there");
+        assert_eq!((view.log_start(), view.log_end()), (Offset(100), end), "without copy {copy}");
+        assert_eq!(read_around(&mut bench, slot).1, []);
+        assert!(bench.report.damaged.is_empty(), "{:?}", bench.report);
+    }
 }
 
 /// A log that could not be told whose it was comes back with all it had, whatever happened meanwhile: its journal entries were kept,

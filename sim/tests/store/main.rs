@@ -8,3 +8,4 @@ mod producers;
 mod reading;
 mod removal;
 mod space;
+mod truncation;

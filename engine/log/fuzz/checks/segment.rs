@@ -54,6 +54,7 @@ pub(crate) fn check(input: &[u8]) {
         partition,
         topic_name: "topic".into(),
         removed: false,
+        cut: false,
         durability: if journaled { Durability::Journaled } else { Durability::Replicated },
         point: DurablePoint {
             offset: Offset(point),

@@ -47,6 +47,21 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
+    /// The log ends at `end` now, which is at `position` of a segment whose batches have this chain value up to there: nothing that lies
+    /// behind may be taken for something that a cleaned segment covers. Whether the manifest changed.
+    pub(crate) fn truncate_from_end(&mut self, end: Offset, position: u64, chain: u32) -> bool {
+        let before = self.clone();
+        self.cleaned_to = self.cleaned_to.min(end);
+        self.segments.retain(|base, _| *base < end);
+        if let Some(mut last) = self.segments.last_entry()
+            && last.get().end > end
+        {
+            let last = last.get_mut();
+            (last.end, last.length, last.chain) = (end, position, chain);
+        }
+        *self != before
+    }
+
     /// The file's bytes.
     pub(crate) fn encode(&self, partition: TopicPartition) -> Vec<u8> {
         let mut bytes = begin_sealed(MAGIC, HEADER_BYTES + self.segments.len() * ENTRY_BYTES);

@@ -36,6 +36,7 @@ pub(crate) use manifest::{
 };
 pub(crate) use pace::Pace;
 pub(crate) use plan::{SourceSegment, judge};
+pub(crate) use source::{Next, Source};
 
 /// How a store compacts. Kafka's settings; those that are over all threads are this shard's share.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

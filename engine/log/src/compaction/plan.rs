@@ -46,7 +46,7 @@ pub(crate) struct Judgement {
 /// Judge a log.
 pub(crate) fn judge(log: &PartitionLog, now: Timestamp) -> Judgement {
     let usable = log.life == Life::Ready && !log.offline && log.configured && log.config.cleanup_compact;
-    if !usable || log.uncleanable || log.cleaning {
+    if !usable || log.uncleanable || log.cleaning || log.truncation.is_some() {
         return Judgement::default();
     }
     let first = log.segments.keys().next().copied().unwrap_or(Offset::ZERO);

@@ -149,6 +149,12 @@ impl Journal {
         self.queue_bytes -= dropped;
     }
 
+    /// Whether entries of this partition are on their way to the disk, or wait for it.
+    pub(crate) fn is_writing(&self, slot: PartitionSlot) -> bool {
+        let holds = |flight: &Flight| flight.ends.iter().any(|(other, _)| *other == slot);
+        self.queue.iter().any(|append| append.slot == slot) || self.flights.iter().any(holds)
+    }
+
     /// Bytes that wait for a frame.
     pub(crate) const fn queue_bytes(&self) -> usize {
         self.queue_bytes

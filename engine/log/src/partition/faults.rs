@@ -99,6 +99,11 @@ impl Faults {
         self.ranges.len() < before
     }
 
+    /// The log ends at `end` now. A cut lies in nothing that is damaged.
+    pub(crate) fn truncate_from_end(&mut self, end: Offset) {
+        self.ranges.retain(|range| range.to <= end);
+    }
+
     /// The log starts at `log_start` now, in the segment `first`. What is damaged in that segment stays known even where nobody may
     /// read it any more: who looks for a batch behind it must not walk through it.
     pub(crate) fn truncate_from_start(&mut self, log_start: Offset, first: Offset) {

@@ -6,6 +6,7 @@
 
 pub(crate) mod faults;
 pub(crate) mod snapshots;
+pub(crate) mod truncation;
 pub(crate) mod writes;
 
 use alloc::{
@@ -22,13 +23,14 @@ use crate::epoch::LeaderEpochs;
 use crate::mutants::{self, Mutant};
 use crate::producer::{ProducerSnapshot, ProducerStates, ProducerVerdict, SnapshotStamp};
 use crate::segment::index::{SegmentIndex, Summary};
-use crate::segment::{Segment, Stage};
+use crate::segment::{Segment, SegmentHandle, Stage};
 use crate::state::trail::{self, TrailEnd};
 use crate::state::{DurablePoint, PartitionState};
 use crate::store::{AppendError, Appended, Durability, Durable, LogConfig};
 use crate::{LeaderEpoch, Now, Offset, TopicPartition};
 use faults::Faults;
 use snapshots::Snapshots;
+use truncation::{Cut, Truncation};
 use writes::Write;
 
 /// Where a partition is in its life.
@@ -57,11 +59,19 @@ pub(crate) struct Wants {
     pub(crate) durability: Option<Durability>,
     /// Record D even if nothing else is wanted.
     pub(crate) point: bool,
+    /// Record the D of a log that is being truncated, which lies where it will end.
+    pub(crate) truncates: bool,
 }
 
 impl Wants {
     pub(crate) fn any(self) -> bool {
         self != Self::default()
+    }
+
+    /// How many copies of the state must say so before it is done. Where files are cut or go, what the other copy says does not hold
+    /// any more: whoever fell back on it would miss them.
+    pub(crate) const fn copies(self) -> u64 {
+        if self.truncates || self.log_start.is_some() { 2 } else { 1 }
     }
 }
 
@@ -158,8 +168,18 @@ pub struct PartitionLog {
     pub(crate) swapping: bool,
     /// Something in it cannot be read: it is not cleaned again in this run.
     pub(crate) uncleanable: bool,
+    /// It is to end earlier: it takes no appends meanwhile.
+    pub(crate) truncation: Option<Truncation>,
     /// Whether log end or durable moved since the store last said so.
     pub(crate) advanced: bool,
+}
+
+/// What does not belong to a log any more that was truncated.
+pub(crate) struct Gone {
+    pub(crate) segments: Vec<Segment>,
+    /// The offsets of producer snapshots.
+    pub(crate) snapshots: Vec<Offset>,
+    pub(crate) manifest_changes: bool,
 }
 
 /// What an append came to.
@@ -218,6 +238,7 @@ impl PartitionLog {
             cleaning: false,
             swapping: false,
             uncleanable: false,
+            truncation: None,
             advanced: false,
         }
     }
@@ -363,15 +384,21 @@ impl PartitionLog {
     /// The state to be recorded with this D.
     pub(crate) fn next_state(&mut self, point: DurablePoint, wants: Wants) -> PartitionState {
         self.state_counter += 1;
+        let mut epochs = self.epochs.clone();
+        if wants.truncates {
+            // What was begun behind the cut was never begun.
+            epochs.truncate_from_end(point.offset);
+        }
         PartitionState {
             counter: self.state_counter,
             partition: self.identity,
             topic_name: self.topic_name.clone(),
             removed: wants.removed,
+            cut: wants.truncates,
             durability: wants.durability.unwrap_or(self.durability),
             point,
             log_start: wants.log_start.map_or(self.log_start, |offset| offset.max(self.log_start)),
-            epochs: PartitionState::newest(&self.epochs),
+            epochs: PartitionState::newest(&epochs),
         }
     }
 
@@ -385,9 +412,59 @@ impl PartitionLog {
         DurablePoint { offset, position, epoch, segment_base, segment_bytes }
     }
 
+    /// The D of a log that will end at the cut.
+    pub(crate) fn point_at(&self, cut: &Cut, position: crate::journal::JournalPosition) -> DurablePoint {
+        let before = || self.epochs.epoch_for_offset(Offset(cut.offset.0 - 1));
+        let epoch = cut.epoch.or_else(before).unwrap_or(LeaderEpoch::NONE);
+        DurablePoint { offset: cut.offset, position, epoch, segment_base: cut.segment_base, segment_bytes: cut.position }
+    }
+
+    /// Nothing of the log is under way, so that it can be cut.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let journaled = !self.is_journaled() || self.journaled.max(self.durable.get()) >= self.next_offset;
+        let busy = |segment: &Segment| !segment.unsubmitted.is_empty() || matches!(segment.handle, SegmentHandle::Opening);
+        let written = self.writes.is_empty() && self.sealing == 0 && self.log_end == self.next_offset;
+        let idle = self.checkpoint.is_none() && !self.wants.any() && self.scripts == 0 && self.caches.is_empty();
+        let alone = !self.cleaning && !self.swapping && self.start_wanted.is_none();
+        written && journaled && idle && alone && !self.segments.values().any(busy)
+    }
+
+    /// End where the cut says. The segments that are gone, and the files of what does not hold any more.
+    pub(crate) fn truncate(&mut self, cut: Cut) -> Gone {
+        let Cut { offset, segment_base, position, index, first_timestamp, producers, .. } = cut;
+        let summary = index.summary();
+        let kept = position > 0;
+        let from = if kept { segment_base.next() } else { segment_base };
+        let gone = self.segments.split_off(&from);
+        if kept && let Some(segment) = self.segments.get_mut(&segment_base) {
+            segment.cut(offset, position, index);
+            segment.first_timestamp = first_timestamp;
+        } else {
+            self.segments.insert(offset, Segment::new(offset, self.config.index_interval_bytes));
+        }
+        let base = if kept { segment_base } else { offset };
+        (self.next_offset, self.log_end, self.log_end_at) = (offset, offset, (base, position));
+        self.settled = Settled { offset, segment_base: base, position, summary };
+        self.journaled = self.journaled.min(offset);
+        if self.is_journaled() {
+            self.journal_from = self.journal_from.min(offset);
+        }
+        self.durable = Durable::proven(offset);
+        self.high_watermark = self.high_watermark.min(offset);
+        self.epochs_changed |= self.epochs.truncate_from_end(offset);
+        self.producers = producers;
+        self.faults.truncate_from_end(offset);
+        self.start_wanted = self.start_wanted.filter(|start| *start <= offset);
+        self.footers_due.retain(|base| *base < from);
+        self.caches_stale = true;
+        let snapshots = self.snapshots.truncate_from_end(offset);
+        let manifest_changes = self.manifest.truncate_from_end(offset, position, summary.chain);
+        Gone { segments: gone.into_values().collect(), snapshots, manifest_changes }
+    }
+
     /// What the trail is to tell of the way to this D.
     pub(crate) fn trail_step(&mut self, point: &DurablePoint, summary: &Summary) -> Option<trail::Step> {
-        let segment = self.segments.get(&point.segment_base)?;
+        let segment = self.segments.get(&point.segment_base).filter(|segment| !segment.unsound)?;
         let (epochs, next_offset, producers) = (&self.epochs, self.next_offset, &self.producers);
         let snapshot = || ProducerSnapshot::encode(producers, SnapshotStamp::at(next_offset, epochs));
         let snapshot = (ProducerSnapshot::estimate_bytes(producers), snapshot);

@@ -101,6 +101,13 @@ impl Snapshots {
         Some(oldest)
     }
 
+    /// The log ends at `end` now: those from behind it go. Their offsets.
+    pub(crate) fn truncate_from_end(&mut self, end: Offset) -> Vec<Offset> {
+        let kept = self.known.partition_point(|snapshot| snapshot.offset <= end);
+        self.due.retain(|(offset, _)| *offset <= end);
+        self.known.drain(kept..).map(|snapshot| snapshot.offset).collect()
+    }
+
     /// Where they are.
     pub(crate) fn offsets(&self) -> impl Iterator<Item = Offset> + '_ {
         self.known.iter().map(|snapshot| snapshot.offset)

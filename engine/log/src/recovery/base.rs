@@ -24,7 +24,7 @@ use crate::state::{DurablePoint, PartitionState, STATE_FILE_NAME};
 use crate::{Offset, Timestamp};
 
 /// A sidecar or trail is never longer.
-const CACHE_BYTES_MAX: usize = 256 << 20;
+pub(super) const CACHE_BYTES_MAX: usize = 256 << 20;
 
 /// The log up to D.
 pub(super) struct Base {
@@ -36,6 +36,8 @@ pub(super) struct Base {
     pub(super) found_end: Option<Mark>,
     pub(super) trail: Trail,
     pub(super) faults: Faults,
+    /// D's segment is damaged where it had to be read: see [`Segment::unsound`].
+    pub(super) unsound: bool,
 }
 
 /// Read it.
@@ -64,8 +66,8 @@ pub(super) fn read(
     }
     reading.miss(reached, point.segment_base);
     let trail = read_trail(disk, context, found, &point);
-    let (index, first_timestamp, found_end) = reading.read_active(disk, &point, &trail);
-    Ok(Base { sealed, index, first_timestamp, found_end, trail, faults: reading.faults })
+    let (index, first_timestamp, found_end, unsound) = reading.read_active(disk, &point, &trail);
+    Ok(Base { sealed, index, first_timestamp, found_end, trail, faults: reading.faults, unsound })
 }
 
 struct Reading<'a> {
@@ -126,6 +128,7 @@ impl Reading<'_> {
         } else {
             // What is damaged gets no checksums that would call it sound.
             segment.index = Some(index);
+            segment.unsound = true;
         }
         self.take(faults);
         Ok(segment)
@@ -169,7 +172,7 @@ impl Reading<'_> {
         disk: &mut dyn Disk,
         point: &DurablePoint,
         trail: &Trail,
-    ) -> (SegmentIndex, Option<Timestamp>, Option<Mark>) {
+    ) -> (SegmentIndex, Option<Timestamp>, Option<Mark>, bool) {
         let found = self.found;
         let length = found.logs.iter().find(|(base, _)| *base == point.segment_base).map(|(_, length)| *length);
         let mut known = (trail.index.clone(), trail.reached);
@@ -184,6 +187,7 @@ impl Reading<'_> {
         let (mut index, reached) = known;
         let found_end = Mark { offset: reached.offset, position: reached.position, chain: index.chain };
         let mut first_timestamp = trail.first_timestamp;
+        let mut unsound = false;
         if reached != end {
             self.report.scanned_bytes += end.position - reached.position;
             let scan = Scan::resumed(index, reached, end).with_epochs(self.epochs.clone());
@@ -191,6 +195,7 @@ impl Reading<'_> {
             let scanned = reader.scan(disk, scan);
             index = scanned.index;
             first_timestamp = first_timestamp.or(scanned.first_timestamp);
+            unsound = !scanned.faults.is_empty();
             self.take(scanned.faults);
         }
         let file_length = length.unwrap_or_default();
@@ -206,7 +211,7 @@ impl Reading<'_> {
                 position = part.to.position;
             }
         }
-        (index, first_timestamp, (reached.position > 0).then_some(found_end))
+        (index, first_timestamp, (reached.position > 0).then_some(found_end), unsound)
     }
 }
 
@@ -214,9 +219,9 @@ fn read_trail(disk: &mut dyn Disk, context: &Context<'_>, found: &Directory, poi
     let interval_bytes = context.settings.index_interval_bytes;
     let path = format!("{}/{STATE_FILE_NAME}", found.name);
     match disk.read(&path, TRAIL_AT, CACHE_BYTES_MAX) {
-        Ok(bytes) if found.state.is_some() => Trail::read(&bytes, point, interval_bytes),
+        Ok(bytes) => Trail::read(&bytes, point, interval_bytes),
         // One that cannot be read says nothing, like one that is not there: so with every cache.
-        Ok(_) | Err(_) => Trail::unknown(point, interval_bytes),
+        Err(_) => Trail::unknown(point, interval_bytes),
     }
 }
 

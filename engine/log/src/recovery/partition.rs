@@ -24,7 +24,7 @@ use crate::producer::{ProducerSnapshot, ProducerStates, SnapshotStamp};
 use crate::segment::check::Unchecked;
 use crate::segment::index::SegmentIndex;
 use crate::segment::{Segment, file_name};
-use crate::state::trail;
+use crate::state::trail::{self, Trail};
 use crate::state::{COPY_BYTES, DurablePoint, EPOCHS_KEPT, PartitionState, STATE_FILE_NAME};
 use crate::store::{Durability, Durable, LogConfig};
 use crate::{LeaderEpoch, Now, Offset};
@@ -46,11 +46,8 @@ pub(super) fn recover(
     entries: &[Located],
     report: &mut RecoveryReport,
 ) -> Result<(PartitionLog, Option<Renewed>), IoError> {
-    let mut state = starting_state(disk, found, report)?;
-    // A clean stop recorded the last D. Where that copy may be the one that is gone, the log goes on behind the D that is left; and
-    // so it does where the log was not part of the run that stopped, for its state could not be read then.
-    let stopped = found.state_is_whole && entries.is_empty() && ends_at_point(found, &state.point);
-    let context = &Context { clean: context.clean && stopped, ..*context };
+    let mut state = starting_state(disk, found, report);
+    let context = &Context { clean: context.clean && ends_at_point(found, entries, &state.point), ..*context };
     if mutants::is(Mutant::B15) && !context.clean {
         // As if D were not known: the log is what can be read, up to the first bad batch.
         state.point.offset = state.point.segment_base;
@@ -61,21 +58,27 @@ pub(super) fn recover(
     if !context.clean {
         sync_doubtful(disk, found, &state)?;
     }
-    let Base { sealed, index, first_timestamp, found_end, trail, faults } = base::read(disk, context, found, &state, report)?;
+    let Base { sealed, index, first_timestamp, found_end, trail, faults, unsound } =
+        base::read(disk, context, found, &state, report)?;
     let caches_good = base::has_caches(disk, found, &state.point);
     epochs.forget_unwritten(state.point.offset, state.point.epoch);
     let mut writer = TailWriter::new(context, found, &state, sealed, index, epochs);
+    writer.unsound = unsound;
     writer.reach_point(disk)?;
     if !context.clean {
         writer.replay(disk, entries, report)?;
         writer.keep_tail(disk, report)?;
     }
     writer.cut(disk, report)?;
+    if state.cut && !context.clean {
+        writer.settle_end();
+    }
     let changed = writer.finish(disk)?;
-    let TailWriter { mut sealed, mut epochs, segment_base, position, end, index, made, epoch, .. } = writer;
+    let TailWriter { mut sealed, mut epochs, segment_base, position, end, index, made, epoch, unsound, .. } = writer;
     epochs.truncate_from_start(state.log_start);
     let mut active = Segment::found(segment_base, end, position, index.max_timestamp, index.chain);
     active.made = made;
+    active.unsound = unsound;
     active.activate(index);
     active.first_timestamp = first_timestamp.filter(|_| segment_base == state.point.segment_base);
     if active.first_timestamp.is_none() && position > 0 {
@@ -94,26 +97,29 @@ pub(super) fn recover(
     log.faults = faults;
     // Of the last batch: where the log's start is its end, the list does not tell.
     log.point.epoch = epoch;
-    let renewed = !context.clean && (changed || !entries.is_empty() || found.state.is_none());
+    let renewed = !context.clean && (changed || !entries.is_empty() || found.state.is_none() || found.has_lost_copy);
     let point = if renewed { renewed_point(context, &log) } else { DurablePoint { offset: end, ..state.point } };
     log.point = point;
     if !renewed {
         return Ok((log, None));
     }
     let summary = log.settled.summary;
-    let step = log.trail_step(&point, &summary);
+    // Where the trail does not go on, nothing may stand behind it that was written before the log was recovered.
+    let step = log.trail_step(&point, &summary).or_else(|| log.trail.blank());
     let state = log.next_state(point, Wants::default());
     Ok((log, Some(Renewed { directory: found.name.clone(), state, step })))
 }
 
-/// Whether the files hold nothing behind D.
-fn ends_at_point(found: &Directory, point: &DurablePoint) -> bool {
+/// Whether the stop, if it was a clean one, recorded the last D of this log: nothing lies behind it. Where that copy may be the one
+/// that is gone, the log goes on behind the D that is left; and so it does where the log was not part of the run that stopped, for
+/// its state could not be read then.
+fn ends_at_point(found: &Directory, entries: &[Located], point: &DurablePoint) -> bool {
     let past = |(base, length): &(Offset, u64)| match base.cmp(&point.segment_base) {
         core::cmp::Ordering::Less => false,
         core::cmp::Ordering::Equal => *length > point.segment_bytes,
         core::cmp::Ordering::Greater => *length > 0,
     };
-    !found.logs.iter().any(past)
+    found.state_is_whole && entries.is_empty() && !found.logs.iter().any(past)
 }
 
 /// A state that is to be recorded, and the way to its D.
@@ -123,17 +129,24 @@ pub(super) struct Renewed {
     step: Option<trail::Step>,
 }
 
-/// The state to recover from: the one on disk, or what the segments say if both copies are bad.
-fn starting_state(disk: &mut dyn Disk, found: &Directory, report: &mut RecoveryReport) -> Result<PartitionState, IoError> {
+/// The state to recover from: the one on disk, or what the segments say if both copies are bad. Where a newer one may be gone, D is
+/// no earlier than what else was written down says.
+fn starting_state(disk: &mut dyn Disk, found: &Directory, report: &mut RecoveryReport) -> PartitionState {
     let mut state = match &found.state {
         Some(state) => state.clone(),
         None => {
             report.states_rebuilt.push(found.identity);
-            rebuilt_state(disk, found)?
+            state_of_first_segment(found)
         }
     };
-    if found.state.is_some() && found.has_lost_copy {
-        report.states_fallen_back.push(found.identity);
+    if found.state.is_none() || found.has_lost_copy {
+        if found.state.is_some() {
+            report.states_fallen_back.push(found.identity);
+        }
+        if !state.cut {
+            // Of a log that is being cut nothing counts that was written down before.
+            advance_point(disk, found, &mut state);
+        }
         start_with_first_segment(found, &mut state);
     }
     let holds_point = found.logs.iter().any(|(base, _)| *base == state.point.segment_base);
@@ -142,7 +155,40 @@ fn starting_state(disk: &mut dyn Disk, found: &Directory, report: &mut RecoveryR
         state.point.segment_base = state.point.offset;
         state.point.segment_bytes = 0;
     }
-    Ok(state)
+    state
+}
+
+/// Move D to where it was, by all that is written only once what lies before it is durable: the trail, the manifest of what was
+/// cleaned, and where there is no state at all the sidecars of the first segments. The epochs on the way are read from the batches.
+fn advance_point(disk: &mut dyn Disk, found: &Directory, state: &mut PartitionState) {
+    let before = state.point;
+    let path = format!("{}/{STATE_FILE_NAME}", found.name);
+    let trail = disk.read(&path, trail::TRAIL_AT, base::CACHE_BYTES_MAX).ok().and_then(|bytes| Trail::newest(&bytes));
+    if let Some((segment_base, reached)) = trail.filter(|(_, reached)| reached.offset > state.point.offset) {
+        state.point = DurablePoint { offset: reached.offset, segment_base, segment_bytes: reached.position, ..before };
+    }
+    let cleaned = found.manifest.segments.values().map(|segment| segment.end).max();
+    if let Some(end) = cleaned.filter(|end| *end >= state.point.offset) {
+        state.point = DurablePoint { offset: end, segment_base: end, segment_bytes: 0, ..before };
+    }
+    if found.state.is_none() {
+        for (base, length) in &found.logs {
+            let footer = base::read_footer(disk, found, *base).filter(|footer| footer.base == *base && footer.length == *length);
+            let Some(footer) = footer.filter(|_| *base <= state.point.offset) else { break };
+            if footer.next_offset > state.point.offset {
+                let (offset, segment_bytes) = (footer.next_offset, *length);
+                state.point = DurablePoint { offset, segment_base: *base, segment_bytes, ..before };
+            }
+        }
+    }
+    let mut epochs = state.leader_epochs();
+    for (base, length) in &found.logs {
+        if *base >= before.segment_base && *base <= state.point.segment_base {
+            let is_last = *base == state.point.segment_base;
+            note_epochs(disk, found, *base, if is_last { state.point.segment_bytes } else { *length }, &mut epochs);
+        }
+    }
+    state.epochs = PartitionState::newest(&epochs);
 }
 
 /// The newest start of the log was perhaps in the copy of the state that is gone, and the segments before it are gone under it.
@@ -180,45 +226,30 @@ pub(super) fn path(found: &Directory, base: Offset, suffix: &str) -> String {
     format!("{}/{}", found.name, file_name(base, suffix))
 }
 
-/// Both copies of the state are bad: the log starts with its first segment, and D is the end of the last segment whose sidecar
-/// holds.
-fn rebuilt_state(disk: &mut dyn Disk, found: &Directory) -> Result<PartitionState, IoError> {
+/// Both copies of the state are bad: the log starts with its first segment, and nothing is known of its D.
+fn state_of_first_segment(found: &Directory) -> PartitionState {
     let first = found.logs.first().map_or(Offset::ZERO, |(base, _)| *base);
-    let mut point = DurablePoint { segment_base: first, offset: first, ..DurablePoint::of_empty_log(JournalPosition::default()) };
-    let mut epochs = LeaderEpochs::default();
-    for (base, length) in &found.logs {
-        let footer = base::read_footer(disk, found, *base).filter(|footer| footer.base == *base && footer.length == *length);
-        let Some(footer) = footer.filter(|_| *base == point.offset) else { break };
-        note_epochs(disk, found, *base, *length, &mut epochs)?;
-        point = DurablePoint { offset: footer.next_offset, segment_base: *base, segment_bytes: *length, ..point };
-    }
-    Ok(PartitionState {
+    PartitionState {
         counter: 0,
         partition: found.identity,
         topic_name: found.topic_name.clone(),
         removed: false,
+        cut: false,
         durability: Durability::Journaled,
-        point,
+        point: DurablePoint { segment_base: first, offset: first, ..DurablePoint::of_empty_log(JournalPosition::default()) },
         log_start: first,
-        epochs: PartitionState::newest(&epochs),
-    })
+        epochs: Vec::new(),
+    }
 }
 
-/// Which epochs wrote a segment's batches.
-fn note_epochs(
-    disk: &mut dyn Disk,
-    found: &Directory,
-    base: Offset,
-    length: u64,
-    epochs: &mut LeaderEpochs,
-) -> Result<(), IoError> {
+/// Which epochs wrote a segment's batches, as far as they are whole one behind the other.
+fn note_epochs(disk: &mut dyn Disk, found: &Directory, base: Offset, length: u64, epochs: &mut LeaderEpochs) {
     let mut reader = SegmentReader::new(path(found, base, "log"), length);
     let mut position = 0;
-    while let Some(header) = reader.header(disk, position)? {
+    while let Some((header, _)) = reader.batch(disk, position).unwrap_or_default() {
         epochs.assign(header.partition_leader_epoch, header.base_offset);
         position += header.total_bytes() as u64;
     }
-    Ok(())
 }
 
 /// The state's epochs, and before them what only Kafka's checkpoint still has.

@@ -38,6 +38,8 @@ pub(super) struct TailWriter<'a> {
     pub(super) made: bool,
     /// That of the last batch.
     pub(super) epoch: LeaderEpoch,
+    /// The segment gets no checksums: see [`Segment::unsound`].
+    pub(super) unsound: bool,
     reader: SegmentReader,
     touched: BTreeSet<String>,
     names_changed: bool,
@@ -76,6 +78,7 @@ impl<'a> TailWriter<'a> {
             index,
             made: length.is_some(),
             epoch: point.epoch,
+            unsound: false,
             reader: SegmentReader::new(path(found, point.segment_base, "log"), length.unwrap_or_default()),
             touched: BTreeSet::new(),
             names_changed: false,
@@ -223,11 +226,17 @@ impl<'a> TailWriter<'a> {
         self.index.seal();
         if self.position > 0 {
             for (suffix, content) in cache_files(&self.index, self.position, self.end) {
-                rewrite(disk, &path(self.found, self.segment_base, suffix), &content)?;
+                if suffix != "checks" || !self.unsound {
+                    rewrite(disk, &path(self.found, self.segment_base, suffix), &content)?;
+                }
             }
-            // Once D lies in the next segment no trail vouches for this one: its checksums must be as stable as that D.
-            self.touched.insert(path(self.found, self.segment_base, "checks"));
-            let sealed = Segment::found(self.segment_base, self.end, self.position, self.index.max_timestamp, self.index.chain);
+            let mut sealed =
+                Segment::found(self.segment_base, self.end, self.position, self.index.max_timestamp, self.index.chain);
+            sealed.unsound = core::mem::take(&mut self.unsound);
+            if !sealed.unsound {
+                // Once D lies in the next segment no trail vouches for this one: its checksums must be as stable as that D.
+                self.touched.insert(path(self.found, self.segment_base, "checks"));
+            }
             self.sealed.push(sealed);
         }
         self.segment_base = self.end;
@@ -264,6 +273,14 @@ impl<'a> TailWriter<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Where the log ends, its files end: what was cut off behind it may not come back under what is appended from now on.
+    pub(super) fn settle_end(&mut self) {
+        if self.made {
+            self.touched.insert(path(self.found, self.segment_base, "log"));
+        }
+        self.names_changed = true;
     }
 
     fn unlink_segment(&mut self, disk: &mut dyn Disk, base: Offset) -> Result<(), IoError> {

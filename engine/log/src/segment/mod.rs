@@ -84,6 +84,9 @@ pub(crate) struct Segment {
     pub(crate) chain: u32,
     /// Compaction wrote it: offsets rise from batch to batch, and some are missing.
     pub(crate) sparse: bool,
+    /// Damage was found in it where no checksums were left to say what had been there: those that could be made of what is left would
+    /// call what a repair brings back unsound.
+    pub(crate) unsound: bool,
     /// Always there unless sealed; of a sealed segment a cache.
     pub(crate) index: Option<SegmentIndex>,
     /// Of an active segment.
@@ -128,6 +131,7 @@ impl Segment {
             stage: Stage::Sealed,
             chain,
             sparse: false,
+            unsound: false,
             index: None,
             tail: None,
             handle: SegmentHandle::Closed,
@@ -160,6 +164,15 @@ impl Segment {
     /// Where a sealed segment ends, and the chain value there.
     pub(crate) const fn sealed_end(&self) -> Mark {
         Mark { offset: self.next_offset, position: self.bytes, chain: self.chain }
+    }
+
+    /// Let it end earlier, and grow from there; `index` is that of what stays.
+    pub(crate) fn cut(&mut self, next_offset: Offset, bytes: u64, index: SegmentIndex) {
+        self.next_offset = next_offset;
+        (self.bytes, self.submitted_bytes, self.written_out_bytes, self.allocated_bytes) = (bytes, bytes, bytes, bytes);
+        // It was read from its start to here.
+        self.unchecked = None;
+        self.activate(index);
     }
 
     /// Something in it is not as it was written: all of it is to be checked, whoever reads it.

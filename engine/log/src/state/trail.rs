@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::DurablePoint;
 use crate::codec::{Fields, begin_sealed, seal};
+use crate::journal::JournalPosition;
 use crate::segment::index::{IndexEntry, SegmentIndex, Summary, TIME_ENTRY_BYTES, TimeEntry};
 use crate::segment::sidecar::ENTRY_BYTES;
 use crate::segment::tail::Boundary;
@@ -125,6 +126,20 @@ impl TrailEnd {
         Some(Step { at, bytes })
     }
 
+    /// Nothing that was written of the trail counts any more.
+    pub(crate) fn wipe(&mut self) -> Option<Step> {
+        let filled = self.filled;
+        *self = Self { filled, ..Self::default() };
+        Self { at: TRAIL_AT, filled, ..Self::default() }.blank()
+    }
+
+    /// The trail ends here: what an earlier run may have left behind it is not taken for its next step. Over bytes that are there,
+    /// which a full disk does not refuse.
+    pub(crate) fn blank(&self) -> Option<Step> {
+        let bytes = usize::try_from(self.filled.saturating_sub(self.at)).unwrap_or(STEP_BYTES).min(STEP_BYTES);
+        (self.at > 0 && bytes > 0).then(|| Step { at: self.at, bytes: alloc::vec![0; bytes] })
+    }
+
     /// Whether a snapshot is small beside what the log grew by.
     fn producers_due(&mut self, position: u64, bytes: usize) -> bool {
         let grown = position - self.producers_at.unwrap_or_default();
@@ -147,6 +162,21 @@ impl Trail {
             producers: Vec::new(),
             end: TrailEnd { segment: point.segment_base, at: TRAIL_AT, ..TrailEnd::default() },
         }
+    }
+
+    /// The last D that a step in `bytes`, what the file has from [`TRAIL_AT`] on, was recorded with: the segment and where in it. A
+    /// step is written when all before its D is durable, so this holds whatever became of the state beside it.
+    pub(crate) fn newest(bytes: &Bytes) -> Option<(Offset, Boundary)> {
+        let mut fields = Fields::new(bytes.get(MAGIC.len() + 8..)?);
+        let segment_base = Offset(fields.i64()?);
+        let everything = DurablePoint {
+            offset: Offset(i64::MAX),
+            segment_bytes: u64::MAX,
+            segment_base,
+            ..DurablePoint::of_empty_log(JournalPosition::default())
+        };
+        let reached = Self::read(bytes, &everything, u32::MAX).reached;
+        (reached.position > 0).then_some((segment_base, reached))
     }
 
     /// Follow the steps in `bytes`, what the file has from [`TRAIL_AT`] on, up to D.

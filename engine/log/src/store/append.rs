@@ -28,7 +28,7 @@ impl Store {
         if log.offline {
             return Err(AppendError::Offline);
         }
-        if stopping || !log.is_ready() {
+        if stopping || !log.is_ready() || log.truncation.is_some() {
             return Err(AppendError::NotReady);
         }
         if !has_space {

@@ -15,10 +15,11 @@ use crate::Offset;
 use crate::epoch::LeaderEpochs;
 use crate::io::{FileOperation, Io, OpenMode, SyncScope};
 use crate::mutants::{self, Mutant};
+use crate::partition::truncation::Truncation;
 use crate::partition::{Checkpoint, Life, PartitionLog, Wants};
 use crate::segment::SUFFIXES;
-use crate::state::STATE_FILE_NAME;
 use crate::state::trail::TrailEnd;
+use crate::state::{DurablePoint, STATE_FILE_NAME};
 
 impl Store {
     /// Move the log's start to `offset` (D04).
@@ -46,6 +47,10 @@ impl Store {
         for slot in core::mem::take(&mut self.starts_wanted) {
             let Some(log) = self.log_mut(slot) else { continue };
             let Some(start) = log.start_wanted else { continue };
+            if log.truncation.is_some() {
+                self.starts_wanted.insert(slot);
+                continue;
+            }
             if log.is_ready() && !log.keeps_producers(start) {
                 self.starts_wanted.insert(slot);
                 self.write_caches(slot, io);
@@ -95,8 +100,12 @@ impl Store {
         }
         let wants = core::mem::take(&mut log.wants);
         let frozen = wants.removed || log.offline;
-        let point = if frozen { log.point } else { log.current_point(self.journal.position_for(slot, log.settled.offset)) };
-        let summary = log.settled.summary;
+        let cut = log.truncation.as_ref().and_then(Truncation::cut).filter(|_| wants.truncates && !mutants::is(Mutant::B37));
+        let (point, summary) = match cut {
+            _ if frozen => (log.point, log.settled.summary),
+            Some(cut) => (log.point_at(cut, self.journal.next_position()), cut.index.summary()),
+            None => (log.current_point(self.journal.position_for(slot, log.settled.offset)), log.settled.summary),
+        };
         let mut syncs = Vec::new();
         if !frozen {
             for segment in log.segments.values_mut().filter(|segment| segment.dirty && !mutants::is(Mutant::B28)) {
@@ -188,20 +197,29 @@ impl Store {
     fn record_state(&mut self, slot: PartitionSlot, io: &mut Io) {
         let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
         let Some(Checkpoint { point, wants, summary, .. }) = log.checkpoint else { return };
-        let state = log.next_state(point, wants);
-        let content = Bytes::from(state.encode());
         if core::mem::take(&mut log.epochs_changed) {
             let text = Bytes::from(log.epochs.encode());
             log.caches.push((String::from(LeaderEpochs::FILE_NAME), text));
         }
-        let trail = if wants.removed || log.offline { None } else { log.trail_step(&point, &summary) };
+        let (trail, is_step) = if wants.removed || log.offline {
+            (None, false)
+        } else if wants.truncates {
+            // What it tells of producers may lie behind the new end.
+            (log.trail.wipe(), false)
+        } else {
+            (log.trail_step(&point, &summary), true)
+        };
         let trail = trail.map(|step| Step::Write(step.at, Bytes::from(step.bytes)));
         if let Some(checkpoint) = &mut log.checkpoint {
-            checkpoint.with_trail = trail.is_some();
+            checkpoint.with_trail = is_step && trail.is_some();
         }
         let open = Step::Open(log.path(STATE_FILE_NAME), OpenMode::ReadWrite);
-        let end = [Step::Write(state.copy_offset(), content), Step::Sync(SyncScope::Data), Step::Close];
-        self.scripts.start_first([open].into_iter().chain(trail).chain(end), Then::StateRecorded { slot }, io);
+        let end = copies(log, point, wants);
+        self.scripts.start_first(
+            [open].into_iter().chain(trail).chain(end).chain([Step::Close]),
+            Then::StateRecorded { slot },
+            io,
+        );
         if mutants::is(Mutant::B41) && !wants.removed {
             self.journal.release(slot, point.offset, point.position);
         }
@@ -223,10 +241,10 @@ impl Store {
         }
         let (point, wants) = (checkpoint.point, checkpoint.wants);
         log.trail = TrailEnd::default();
-        // In the place of the copy that was not written: the other one is all there is.
-        log.state_counter -= 1;
-        let state = log.next_state(point, wants);
-        let steps = write_file(log.path(STATE_FILE_NAME), OpenMode::ReadWrite, state.copy_offset(), state.encode().into(), true);
+        // In the place of what was not written: the copies that are there are all there is.
+        log.state_counter -= wants.copies();
+        let open = Step::Open(log.path(STATE_FILE_NAME), OpenMode::ReadWrite);
+        let steps = [open].into_iter().chain(copies(log, point, wants)).chain([Step::Close]);
         self.scripts.start_first(steps, Then::StateRecorded { slot }, io);
         true
     }
@@ -247,6 +265,12 @@ impl Store {
         log.durability = wants.durability.unwrap_or(log.durability);
         if log.durability != durability_before {
             outputs.push(Output::DurabilityChanged { slot });
+        }
+        if wants.truncates
+            && let Some(truncation) = &mut log.truncation
+        {
+            truncation.note_recorded();
+            return self.truncations.push(slot);
         }
         if log.durability != log.config.durability {
             log.wants.durability = Some(log.config.durability);
@@ -274,7 +298,8 @@ impl Store {
     /// Remove the segments before the log's recorded start.
     pub(super) fn drop_segments(&mut self, slot: PartitionSlot, io: &mut Io, outputs: &mut Vec<Output>) {
         let log = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut);
-        let Some(log) = log.filter(|log| !log.swapping) else { return };
+        // One that is to be cut perhaps ends in one of them, and loses them afterwards.
+        let Some(log) = log.filter(|log| !log.swapping && log.truncation.is_none()) else { return };
         let waiters = drop_segments(log, slot, &mut self.doomed, &mut self.scripts, io);
         for lookup in waiters {
             self.advance_lookup(lookup, io, outputs);
@@ -306,4 +331,13 @@ fn drop_segments(
         scripts.start(steps, Then::SegmentDropped { slot }, io);
     }
     waiters
+}
+
+/// Record a state, in as many copies as it takes, one after the other: a copy is written over only while the other one is stable.
+fn copies(log: &mut PartitionLog, point: DurablePoint, wants: Wants) -> Vec<Step> {
+    let one = |_| {
+        let state = log.next_state(point, wants);
+        [Step::Write(state.copy_offset(), Bytes::from(state.encode())), Step::Sync(SyncScope::Data)]
+    };
+    (0..wants.copies()).flat_map(one).collect()
 }

@@ -105,7 +105,11 @@ impl Store {
             return;
         }
         let slot = running.slot;
-        let log = self.partitions.get(slot.0 as usize).and_then(Option::as_ref).filter(|log| log.is_ready() && !log.offline);
+        let log = self
+            .partitions
+            .get(slot.0 as usize)
+            .and_then(Option::as_ref)
+            .filter(|log| log.is_ready() && log.truncation.is_none());
         let Some(log) = log.filter(|_| self.stop == super::Stop::Running) else {
             running.cancel();
             return self.end_cleaning(Finished::GivenUp, now, io);

@@ -39,6 +39,7 @@ impl Store {
         match (pending, result) {
             (Pending::Advice, _) => {}
             (Pending::Compaction, result) => self.compaction_completed(result),
+            (Pending::Truncation { slot }, result) => self.truncation_completed(slot, result),
             (Pending::SegmentRead { lookup, base, position }, Err(_)) => {
                 self.lookup_unreadable(lookup, (base, position), io, outputs);
             }
@@ -206,6 +207,7 @@ impl Store {
                 Then::CacheWritten { .. } | Then::FootersWritten { .. } | Then::SnapshotWritten { .. } | Then::ClockRecorded,
                 Ok(_),
             ) => {}
+            (Then::Truncated { slot }, Ok(_)) => self.truncated(slot, io, outputs),
             (Then::Marked, Ok(_)) => self.marked(),
             (Then::ManifestRecorded, Ok(_)) => self.manifest_recorded(io),
             (Then::Replaced, Ok(_)) => self.replaced(io, outputs),

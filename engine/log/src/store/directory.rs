@@ -17,6 +17,7 @@ use crate::epoch::LeaderEpochs;
 use crate::io::{Io, IoError, OpenMode, SyncScope};
 use crate::journal::JournalPosition;
 use crate::mutants::{self, Mutant};
+use crate::partition::truncation::Truncation;
 use crate::partition::{Life, PartitionLog, Wants};
 use crate::producer::ProducerSnapshot;
 use crate::segment::{SUFFIXES, SegmentHandle};
@@ -206,6 +207,11 @@ impl Store {
     pub fn remove(&mut self, slot: PartitionSlot) {
         let Some(log) = self.log_mut(slot) else { return };
         log.wants = Wants::default();
+        let on_its_way = log.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.wants.truncates)
+            || log.truncation.as_ref().is_some_and(Truncation::is_recorded);
+        if !on_its_way && log.truncation.as_ref().is_some_and(|truncation| truncation.cut().is_some()) {
+            log.truncation = None;
+        }
         if log.life == Life::Ready {
             log.life = Life::Removing;
         }
@@ -226,8 +232,12 @@ impl Store {
         for slot in core::mem::take(&mut self.removing) {
             let Some(log) = self.log(slot) else { continue };
             let opening = log.segments.values().any(|segment| matches!(segment.handle, SegmentHandle::Opening));
-            let quiet =
-                log.has_no_write_outstanding() && log.checkpoint.is_none() && log.scripts == 0 && !opening && !log.cleaning;
+            let quiet = log.truncation.is_none()
+                && log.has_no_write_outstanding()
+                && log.checkpoint.is_none()
+                && log.scripts == 0
+                && !opening
+                && !log.cleaning;
             match log.life {
                 Life::Blocked => {
                     outputs.push(Output::Removed { partition: log.identity });

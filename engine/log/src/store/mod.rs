@@ -26,6 +26,7 @@ mod scrub;
 mod settings;
 mod space;
 mod stop;
+mod truncate;
 mod turn;
 mod view;
 
@@ -38,6 +39,7 @@ pub use repair::RepairError;
 pub(crate) use settings::directory_name;
 pub use settings::{Durability, LogConfig, StoreSettings};
 pub use space::Space;
+pub use truncate::TruncateError;
 pub use view::LogView;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -103,6 +105,8 @@ pub struct Store {
     graves: Vec<Grave>,
     /// Partitions that are to be removed once nothing of theirs is outstanding.
     removing: Vec<PartitionSlot>,
+    /// Logs that are to end earlier, until their new D is on its way.
+    truncations: Vec<PartitionSlot>,
     /// Partitions that wait for a directory of their name to go.
     blocked: usize,
     /// Partitions that will not be made: their directory is not to be touched, or the store has failed.
@@ -149,6 +153,7 @@ impl Store {
             open: VecDeque::new(),
             graves: Vec::new(),
             removing: Vec::new(),
+            truncations: Vec::new(),
             blocked: 0,
             refused: Vec::new(),
             room: space::Room::new(),

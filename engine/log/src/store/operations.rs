@@ -50,6 +50,10 @@ pub(crate) enum Pending {
     FreeSpace,
     /// The cleaning's.
     Compaction,
+    /// A log's that is to end earlier.
+    Truncation {
+        slot: PartitionSlot,
+    },
 }
 
 /// What a script was for.
@@ -85,6 +89,10 @@ pub(crate) enum Then {
         slot: PartitionSlot,
     },
     Unlinked,
+    /// The files are as the truncated log is.
+    Truncated {
+        slot: PartitionSlot,
+    },
     ClockRecorded,
     JournalFileMade {
         name: JournalFileName,

@@ -180,6 +180,13 @@ pub enum Output {
         /// The segment's base offset.
         segment: Offset,
     },
+    /// A log ends earlier now, or does not: where it ends.
+    Truncated {
+        /// Which.
+        slot: PartitionSlot,
+        /// The offset behind its last batch.
+        result: Result<Offset, super::TruncateError>,
+    },
     /// The bytes of a faulty range are back, on stable storage.
     RangeRepaired {
         /// Which.

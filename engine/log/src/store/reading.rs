@@ -297,7 +297,7 @@ fn take_scan(log: &mut PartitionLog, slot: PartitionSlot, scan: Scan, outputs: &
     let mut scanned = scan.into_result();
     let bytes = scanned.index.memory_bytes();
     if let Some(segment) = log.segments.get_mut(&base) {
-        if segment.stage == Stage::Sealed {
+        if segment.stage == Stage::Sealed && !segment.unsound {
             scanned.hold_against(segment.sealed_end());
         }
         segment.index = Some(scanned.index);

@@ -87,7 +87,9 @@ impl Store {
     /// Whether nothing of what was asked for before the stop is left to do.
     fn is_drained(&self) -> bool {
         let quiet = |log: &crate::partition::PartitionLog| {
-            log.writes.is_empty() && !log.segments.values().any(|segment| matches!(segment.handle, SegmentHandle::Opening))
+            log.truncation.is_none()
+                && log.writes.is_empty()
+                && !log.segments.values().any(|segment| matches!(segment.handle, SegmentHandle::Opening))
         };
         self.turn.is_empty()
             && self.journal.is_idle()
@@ -95,6 +97,7 @@ impl Store {
             && self.checkpoints_due.is_empty()
             && self.starts_wanted.is_empty()
             && self.removing.is_empty()
+            && self.truncations.is_empty()
             && self.compactor.is_idle()
             && self.scripts.is_empty()
             && self.partitions.iter().flatten().all(quiet)

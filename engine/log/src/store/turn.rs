@@ -31,6 +31,7 @@ impl Store {
             }
             self.refuse_creations(outputs);
             self.advance_removals(io, outputs);
+            self.advance_truncations(now, io, outputs);
             self.release_starts(io);
             self.press();
             self.start_checkpoints(io);
@@ -84,7 +85,7 @@ impl Store {
         self.record_clock(wall, io);
         let expiration_ms = self.settings.producer_expiration_ms;
         for slot in self.slots() {
-            let Some(log) = self.log_mut(slot) else { continue };
+            let Some(log) = self.log_mut(slot).filter(|log| log.truncation.is_none()) else { continue };
             log.producers.expire(wall, expiration_ms);
             let Some(log_start) = crate::retention::new_log_start(log, wall) else { continue };
             if log.active().is_some_and(|active| active.bytes > 0 && active.next_offset <= log_start) {
@@ -221,9 +222,9 @@ pub(super) fn index_files(segment: &Segment) -> Vec<(String, Bytes)> {
         .into()
 }
 
-/// The sidecar of a segment.
+/// The sidecar of a segment, if it may have one.
 pub(super) fn checks_file(segment: &Segment) -> Option<(String, Bytes)> {
-    let index = segment.index.as_ref()?;
+    let index = segment.index.as_ref().filter(|_| !segment.unsound)?;
     let checks = crate::segment::sidecar::encode(index, segment.bytes, segment.next_offset);
     Some((crate::segment::file_name(segment.base, "checks"), Bytes::from(checks)))
 }

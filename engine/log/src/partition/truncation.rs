@@ -1,0 +1,307 @@
+//! A log on its way to ending earlier, as a follower's does that has what its leader has not (KIP-101).
+//!
+//! What must be known before anything is touched: where the batch begins that holds the offset, the index of what stays of its
+//! segment, and the producers as they were there. All of it is read from the segment's file, from its start on, as Kafka does; a
+//! snapshot tells the producers at that start, and where there is none the log is read from its own. Asks for one operation at a
+//! time and is told what came of it; the store does the rest.
+
+use alloc::collections::VecDeque;
+use bytes::Bytes;
+
+use crate::batch::BatchHeader;
+use crate::compaction::{Next, Source, SourceSegment};
+use crate::epoch::LeaderEpochs;
+use crate::io::{FileHandle, FileOperation, FilePath, IoError, OpenMode, Outcome};
+use crate::partition::PartitionLog;
+use crate::producer::{ProducerSnapshot, ProducerStates};
+use crate::segment::index::{Mark, SegmentIndex};
+use crate::{LeaderEpoch, Offset, Timestamp};
+
+/// Bytes read at once.
+const READ_BYTES: usize = 1 << 20;
+/// More than a snapshot has.
+const SNAPSHOT_BYTES_MAX: usize = 256 << 20;
+
+/// Where the log will end.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    /// The offset behind the last batch that stays.
+    pub(crate) offset: Offset,
+    /// The segment it lies in, and where.
+    pub(crate) segment_base: Offset,
+    pub(crate) position: u64,
+    /// Of the last batch that stays.
+    pub(crate) epoch: Option<LeaderEpoch>,
+    /// Of what stays of the segment.
+    pub(crate) index: SegmentIndex,
+    pub(crate) first_timestamp: Option<Timestamp>,
+    pub(crate) producers: ProducerStates,
+}
+
+/// How far it is.
+#[derive(Debug)]
+enum Stage {
+    /// What is under way has to end first.
+    Waiting,
+    /// The snapshot at the segment's start is being read.
+    Snapshot { path: FilePath, file: Option<(FileHandle, u64)>, content: Option<Bytes> },
+    /// The segments are being read.
+    Reading(Reading),
+    /// The place is known, and on its way to the disk.
+    Cutting(Cut),
+    /// The files are being cut.
+    Done,
+}
+
+#[derive(Debug)]
+struct Reading {
+    left: VecDeque<SourceSegment>,
+    source: Option<Source>,
+    position: u64,
+    end: Offset,
+    epoch: Option<LeaderEpoch>,
+    index: SegmentIndex,
+    /// What the segment's own index knows of chain values from here on: flipped bytes that no CRC covers must not get new ones.
+    marks: VecDeque<Mark>,
+    first_timestamp: Option<Timestamp>,
+    producers: ProducerStates,
+}
+
+impl Reading {
+    /// Begin with a segment.
+    fn enter(&mut self, log: &PartitionLog, base: Offset) {
+        self.index = SegmentIndex::new(base, log.config.index_interval_bytes);
+        (self.position, self.end, self.first_timestamp) = (0, base, None);
+        let known = log.segments.get(&base).and_then(|segment| segment.index.as_ref());
+        self.marks = known.into_iter().flat_map(|index| index.marks_after(0)).collect();
+    }
+
+    /// Take a batch. Whether it is as the index knows it.
+    fn take(&mut self, header: &BatchHeader, now: Timestamp) -> bool {
+        if let Some(mark) = self.marks.front()
+            && mark.position <= self.position
+        {
+            if mark.position < self.position || mark.chain != self.index.chain || mark.offset != header.base_offset {
+                return false;
+            }
+            self.marks.pop_front();
+        }
+        self.producers.record(header, now);
+        self.epoch = Some(header.partition_leader_epoch);
+        self.index.note(header, self.position);
+        self.first_timestamp.get_or_insert(header.max_timestamp);
+        self.position += header.total_bytes() as u64;
+        self.end = header.next_offset();
+        true
+    }
+}
+
+/// One truncation.
+#[derive(Debug)]
+pub(crate) struct Truncation {
+    offset: Offset,
+    stage: Stage,
+    /// An operation is outstanding.
+    asked: bool,
+    failed: bool,
+    /// D is recorded where the log will end.
+    recorded: bool,
+    /// Open, and of no use any more.
+    leftover: Option<FileHandle>,
+}
+
+/// What a step came to.
+pub(crate) enum Step {
+    /// This is to be done; [`Truncation::complete`] follows.
+    Ask(FileOperation),
+    /// The place is known.
+    Found,
+    /// Something in the way cannot be read, or is not what was written.
+    Damaged,
+}
+
+impl Truncation {
+    pub(crate) const fn to(offset: Offset) -> Self {
+        Self { offset, stage: Stage::Waiting, asked: false, failed: false, recorded: false, leftover: None }
+    }
+
+    pub(crate) const fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::Waiting)
+    }
+
+    /// Whether an operation of its own is outstanding.
+    pub(crate) const fn is_asking(&self) -> bool {
+        self.asked
+    }
+
+    /// Where the log will end, once that is known.
+    pub(crate) const fn cut(&self) -> Option<&Cut> {
+        if let Stage::Cutting(cut) = &self.stage { Some(cut) } else { None }
+    }
+
+    /// D is recorded.
+    pub(crate) const fn note_recorded(&mut self) {
+        self.recorded = true;
+    }
+
+    /// Whether the files are to follow.
+    pub(crate) const fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
+    /// Where it was asked to end.
+    pub(crate) const fn offset(&self) -> Offset {
+        self.offset
+    }
+
+    /// Give the cut away: the files follow it now.
+    pub(crate) fn take_cut(&mut self) -> Option<Cut> {
+        match core::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::Cutting(cut) => Some(cut),
+            _ => None,
+        }
+    }
+
+    /// A file that is open and not needed any more, to be closed; all of them, if this is given up.
+    pub(crate) fn take_handle(&mut self, given_up: bool) -> Option<FileHandle> {
+        let leftover = self.leftover.take();
+        leftover.or_else(|| match &mut self.stage {
+            Stage::Snapshot { file, .. } if given_up => file.take().map(|(file, _)| file),
+            Stage::Reading(reading) if given_up => reading.source.as_mut().and_then(Source::close),
+            _ => None,
+        })
+    }
+
+    /// Nothing else is under way in the log.
+    pub(crate) fn begin(&mut self, log: &PartitionLog) {
+        let target = self.target(log);
+        let has_snapshot = log.snapshots.offsets().any(|offset| offset == target);
+        self.stage = if has_snapshot {
+            Stage::Snapshot { path: log.path(&ProducerSnapshot::file_name(target)), file: None, content: None }
+        } else {
+            self.read_from(log, None)
+        };
+    }
+
+    /// The segment in which the log will end.
+    fn target(&self, log: &PartitionLog) -> Offset {
+        let first = log.segments.keys().next().copied().unwrap_or(Offset::ZERO);
+        log.segments.range(..self.offset).next_back().map_or(first, |(base, _)| *base)
+    }
+
+    fn read_from(&self, log: &PartitionLog, known: Option<ProducerStates>) -> Stage {
+        let target = self.target(log);
+        let from = if known.is_some() { target } else { Offset(i64::MIN) };
+        let segment = |(base, segment): (&Offset, &crate::segment::Segment)| SourceSegment {
+            base: *base,
+            next_offset: segment.next_offset,
+            bytes: segment.bytes,
+            chain: segment.index.as_ref().map_or(segment.chain, |index| index.chain),
+        };
+        let left: VecDeque<SourceSegment> = log.segments.range(from..=target).map(segment).collect();
+        let first = left.front().map_or(target, |segment| segment.base);
+        let mut reading = Reading {
+            left,
+            source: None,
+            position: 0,
+            end: first,
+            epoch: None,
+            index: SegmentIndex::new(first, log.config.index_interval_bytes),
+            marks: VecDeque::new(),
+            first_timestamp: None,
+            producers: known.unwrap_or_default(),
+        };
+        reading.enter(log, first);
+        Stage::Reading(reading)
+    }
+
+    /// Go on as far as that needs nothing.
+    pub(crate) fn step(&mut self, log: &PartitionLog, now: Timestamp) -> Step {
+        if self.failed {
+            return Step::Damaged;
+        }
+        if let Stage::Snapshot { path, file, content } = &mut self.stage {
+            if let Some(bytes) = content.take() {
+                self.leftover = file.take().map(|(file, _)| file);
+                let known = usable(&bytes, self.target(log), &log.epochs, log.log_start);
+                self.stage = self.read_from(log, known);
+            } else {
+                self.asked = true;
+                return Step::Ask(match *file {
+                    None => FileOperation::Open { path: path.clone(), mode: OpenMode::Read },
+                    Some((file, length)) => {
+                        let length = usize::try_from(length).unwrap_or(usize::MAX).min(SNAPSHOT_BYTES_MAX);
+                        FileOperation::Read { file, offset: 0, length }
+                    }
+                });
+            }
+        }
+        self.read_on(log, now)
+    }
+
+    fn read_on(&mut self, log: &PartitionLog, now: Timestamp) -> Step {
+        let (target, offset) = (self.target(log), self.offset);
+        let Stage::Reading(reading) = &mut self.stage else { return Step::Found };
+        loop {
+            let Some(place) = reading.left.front().copied() else { return Step::Damaged };
+            let path = || log.segment_path(place.base, "log");
+            let source = reading.source.get_or_insert_with(|| Source::new(path(), place, READ_BYTES));
+            match source.next() {
+                Next::Ask(operation) => {
+                    self.asked = true;
+                    return Step::Ask(operation);
+                }
+                Next::Damaged => return Step::Damaged,
+                Next::Batch(header, _) if place.base < target || header.next_offset() <= offset => {
+                    if !reading.take(&header, now) {
+                        return Step::Damaged;
+                    }
+                }
+                Next::End if place.base < target => {
+                    reading.left.pop_front();
+                    let next = reading.left.front().map_or(target, |segment| segment.base);
+                    reading.enter(log, next);
+                    if let Some(file) = reading.source.take().and_then(|mut source| source.close()) {
+                        self.asked = true;
+                        return Step::Ask(FileOperation::Close { file });
+                    }
+                }
+                Next::Batch(..) | Next::End => return self.found(target),
+            }
+        }
+    }
+
+    fn found(&mut self, target: Offset) -> Step {
+        let stage = core::mem::replace(&mut self.stage, Stage::Waiting);
+        let Stage::Reading(mut reading) = stage else { return Step::Damaged };
+        self.leftover = reading.source.as_mut().and_then(Source::close);
+        let Reading { position, end, epoch, index, first_timestamp, producers, .. } = reading;
+        self.stage =
+            Stage::Cutting(Cut { offset: end, segment_base: target, position, epoch, index, first_timestamp, producers });
+        Step::Found
+    }
+
+    /// Take the end of the operation outstanding.
+    pub(crate) fn complete(&mut self, result: Result<Outcome, IoError>) {
+        self.asked = false;
+        match (&mut self.stage, result) {
+            (Stage::Snapshot { file, .. }, Ok(Outcome::Opened { file: opened, length })) => *file = Some((opened, length)),
+            (Stage::Snapshot { content, .. }, Ok(Outcome::Read { data })) => *content = Some(data),
+            // One that cannot be read is like one that is not there.
+            (Stage::Snapshot { content, .. }, _) => *content = Some(Bytes::new()),
+            (Stage::Reading(reading), Ok(outcome)) => {
+                if let Some(source) = &mut reading.source {
+                    self.failed |= !source.take(outcome);
+                }
+            }
+            (Stage::Reading(_), Err(_)) => self.failed = true,
+            (Stage::Waiting | Stage::Cutting(_) | Stage::Done, _) => {}
+        }
+    }
+}
+
+fn usable(bytes: &[u8], at: Offset, epochs: &LeaderEpochs, log_start: Offset) -> Option<ProducerStates> {
+    let snapshot = ProducerSnapshot::decode(bytes).ok()?;
+    let stamp = snapshot.stamp?;
+    (stamp.offset == at && stamp.agrees_with(epochs, log_start)).then_some(snapshot.states)
+}

@@ -1,0 +1,134 @@
+//! A log made to end earlier while it runs (KIP-101).
+
+use flumen_log::Offset;
+use flumen_log::compression::Codec;
+use flumen_log::store::{Durability, LogConfig, Output, PartitionSlot, TruncateError};
+
+use crate::bench::{Bench, batch_from, batch_of, config};
+
+/// Ask for it and wait for the answer.
+fn truncate(bench: &mut Bench, slot: PartitionSlot, offset: i64) -> Result<Offset, TruncateError> {
+    bench.store.truncate_to(slot, Offset(offset))?;
+    bench.settle();
+    answer(bench).expect("it is answered")
+}
+
+fn answer(bench: &mut Bench) -> Option<Result<Offset, TruncateError>> {
+    let told = bench.outputs.iter().position(|output| matches!(output, Output::Truncated { .. }))?;
+    match bench.outputs.remove(told) {
+        Output::Truncated { result, .. } => Some(result),
+        _ => None,
+    }
+}
+
+fn end(bench: &Bench, slot: PartitionSlot) -> i64 {
+    bench.store.view(slot).expect("there").log_end().0
+}
+
+/// A log of 100 batches in several segments, of either durability.
+fn filled(durability: Durability) -> (Bench, PartitionSlot, Vec<u8>) {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, LogConfig { durability, ..config() });
+    bench.fill(slot, 100);
+    let whole = bench.read_all(slot);
+    (bench, slot, whole)
+}
+
+#[test]
+fn a_log_ends_where_it_was_cut_whatever_happens_next() {
+    for durability in [Durability::Journaled, Durability::Replicated] {
+        for to in [99, 98, 60, 41, 1, 0] {
+            for restart in [Bench::after_stop, Bench::after_kill, Bench::after_power_loss] {
+                let (mut bench, slot, whole) = filled(durability);
+                assert_eq!(truncate(&mut bench, slot, to), Ok(Offset(to)));
+                let kept = bench.read_all(slot);
+                assert!(whole.starts_with(&kept) && end(&bench, slot) == to, "{to}");
+                let mut bench = restart(bench);
+                let slot = bench.slot(0);
+                assert_eq!((end(&bench, slot), bench.read_all(slot)), (to, kept), "{to}: what was cut stays away");
+                assert_eq!(bench.append(slot, batch_of(&[(7, 9)], Codec::None)).base_offset, Offset(to));
+                bench.fill(slot, 60);
+                let again = bench.read_all(slot);
+                // Not outside the journal: there the page cache was all that was promised.
+                let mut bench = if durability == Durability::Journaled { restart(bench) } else { bench.after_stop() };
+                let slot = bench.slot(0);
+                assert_eq!((end(&bench, slot), bench.read_all(slot)), (to + 61, again), "{to}: what came after it is there");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_is_cut_whole() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    for _ in 0..3 {
+        bench.append(slot, batch_of(&[(1, 10), (1, 10), (1, 10), (1, 10)], Codec::None));
+    }
+    assert_eq!(truncate(&mut bench, slot, 12), Ok(Offset(12)), "there is nothing behind it");
+    assert_eq!(truncate(&mut bench, slot, 9), Ok(Offset(8)), "it begins at 8");
+    assert_eq!(truncate(&mut bench, slot, 4), Ok(Offset(4)));
+}
+
+#[test]
+fn what_cannot_be_cut_is_left_alone() {
+    let (mut bench, slot, _) = filled(Durability::Journaled);
+    bench.store.set_high_watermark(slot, Offset(100));
+    bench.store.delete_records(slot, Offset(10));
+    bench.settle();
+    assert_eq!(truncate(&mut bench, slot, 9), Err(TruncateError::BelowStart { log_start: Offset(10) }));
+    assert_eq!(bench.store.truncate_to(slot, Offset(50)), Ok(()));
+    assert_eq!(bench.store.truncate_to(slot, Offset(40)), Err(TruncateError::UnderWay));
+    assert!(bench.try_append(slot, batch_of(&[(1, 1)], Codec::None)).is_err(), "it takes nothing meanwhile");
+    bench.settle();
+    assert_eq!(answer(&mut bench), Some(Ok(Offset(50))));
+    assert_eq!(end(&bench, slot), 50);
+    assert_eq!(bench.append(slot, batch_of(&[(1, 1)], Codec::None)).base_offset, Offset(50));
+}
+
+/// What a producer wrote behind the cut was never written: the same sequence is taken again, and is no duplicate.
+#[test]
+fn producers_are_as_they_were_at_the_cut() {
+    let power_loss: fn(Bench) -> Bench = Bench::after_power_loss;
+    for restart in [None, Some(power_loss)] {
+        let mut bench = Bench::new();
+        let slot = bench.create(0, config());
+        for sequence in 0..6 {
+            bench.append(slot, batch_from(9, sequence));
+        }
+        assert_eq!(truncate(&mut bench, slot, 4), Ok(Offset(4)));
+        let mut bench = if let Some(restart) = restart { restart(bench) } else { bench };
+        let slot = bench.slot(0);
+        assert_eq!(bench.append(slot, batch_from(9, 3)).base_offset, Offset(3), "a duplicate of what is still there");
+        assert!(bench.try_append(slot, batch_from(9, 5)).is_err(), "4 is missing");
+        assert_eq!(bench.append(slot, batch_from(9, 4)).base_offset, Offset(4));
+    }
+}
+
+/// The power fails after every single operation of a cut: the log is as before, or it ends at the cut.
+#[test]
+fn a_cut_is_safe_at_every_step() {
+    let mut cut = 0;
+    for steps in 0.. {
+        let (mut bench, slot, whole) = filled(Durability::Journaled);
+        bench.store.truncate_to(slot, Offset(37)).expect("it is begun");
+        let done = bench.run_steps(steps);
+        let told = answer(&mut bench);
+        let mut bench = bench.after_power_loss();
+        let slot = bench.slot(0);
+        let kept = bench.read_all(slot);
+        let end = end(&bench, slot);
+        assert!(whole.starts_with(&kept) && (37..=100).contains(&end), "{steps}: {end}");
+        assert!(told.is_none() || end == 37, "{steps}: it was said to end at 37, and ends at {end}");
+        cut += usize::from(end == 37);
+        bench.append(slot, batch_of(&[(1, 5)], Codec::None));
+        let all = bench.read_all(slot);
+        let mut bench = bench.after_power_loss();
+        let slot = bench.slot(0);
+        assert!(bench.read_all(slot) == all, "{steps}");
+        if done {
+            assert!(steps > 10 && cut > 1, "{steps} steps, {cut} times cut");
+            return;
+        }
+    }
+}
