@@ -7,7 +7,7 @@ use crate::disk::{Faults, Rates};
 use crate::random::Random;
 
 /// Steps of a life.
-const STEPS_LEAST: u64 = 120;
+const STEPS_LEAST: u64 = 140;
 const STEPS_SPAN: u64 = 260;
 
 /// What is done, and how often against the rest.

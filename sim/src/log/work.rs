@@ -79,7 +79,7 @@ impl World {
             Some(6) if self.random.one_in(3) => self.switch_durability(index),
             Some(7) if self.random.one_in(3) => self.read_back(index),
             Some(8) if self.random.one_in(3) => self.change_space(),
-            Some(9) if self.random.one_in(4) => self.truncate(index),
+            Some(9) if self.random.one_in(8) => self.truncate(index),
             _ => {}
         }
     }

@@ -160,6 +160,8 @@ pub fn recover(disk: &mut dyn Disk, shards: u16, settings: &RecoverySettings, no
     let mut found = directory::find(disk)?;
     let journals = journals::read(disk, shards, report.clean, &mut report)?;
     let generation = next_generation(&marks, &found, journals.generation);
+    // Before anything is written: a start that ends here is no clean stop, and the next one may not believe what this one wrote.
+    remove_marks(disk, &marks)?;
     let context = Context { settings, clean: report.clean, generation, now };
     let mut logs = Vec::new();
     let mut states = Vec::new();
@@ -184,7 +186,6 @@ pub fn recover(disk: &mut dyn Disk, shards: u16, settings: &RecoverySettings, no
         .filter(|partition| !claimed.contains(partition) && !removed.contains(partition))
         .collect();
     report.unclaimed_entries = journals.quarantine_unclaimed(disk, &unclaimed, generation)?;
-    remove_marks(disk, &marks)?;
     let header = FileHeader { id: settings.journal_id, generation, dead_below: 0 };
     let usable = journals.renew(disk, shards, settings.journal_file_bytes, &header)?;
     journals.drop_old_quarantine(disk, generation)?;
@@ -267,7 +268,7 @@ fn next_generation(marks: &[(String, Option<CleanMark>)], found: &[Found], journ
     by_marks.chain(by_states).max().unwrap_or_default().max(journals) + 1
 }
 
-/// Before the first write of the run. Synced, or an old mark could come back.
+/// Synced, or an old mark could come back.
 fn remove_marks(disk: &mut dyn Disk, marks: &[(String, Option<CleanMark>)]) -> Result<(), IoError> {
     for (name, _) in marks {
         disk.unlink(name)?;

@@ -94,6 +94,11 @@ impl Store {
         if log.checkpoint.is_some() || matches!(log.life, Life::Creating | Life::Blocked) {
             return false;
         }
+        let is_being_cut = log.truncation.as_ref().is_some_and(Truncation::is_recorded);
+        if is_being_cut && !log.wants.removed && !log.offline {
+            // Until its files are cut, only the state that says where stands for them.
+            return false;
+        }
         let joins_journal = log.wants.durability == Some(Durability::Journaled);
         if joins_journal && log.settled.offset < log.journal_from {
             return false;
