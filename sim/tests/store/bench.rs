@@ -213,6 +213,19 @@ impl Bench {
         }
     }
 
+    /// Look for a batch and do not wait for the answer.
+    pub(crate) fn locate_later(&mut self, slot: PartitionSlot, from: i64) {
+        let located = self.store.locate(slot, Offset(from), Offset(i64::MAX), 1000, true, &mut self.io);
+        self.submit();
+        assert!(matches!(located, Located::Pending(_)), "{located:?}");
+    }
+
+    /// Lead in this epoch from now on.
+    pub(crate) fn begin_epoch(&mut self, slot: PartitionSlot, epoch: i32) {
+        self.epoch = epoch;
+        self.store.begin_epoch(slot, LeaderEpoch(epoch));
+    }
+
     pub(crate) fn timestamp(&mut self, slot: PartitionSlot, timestamp: Option<i64>) -> TimestampLookup {
         let below = self.store.view(slot).expect("it is there").log_end();
         let found = match timestamp {

@@ -340,3 +340,40 @@ fn a_start_that_dies_while_it_removes_journal_files_is_no_corruption() {
     }
     assert!(refused > 10, "{refused}");
 }
+
+/// A start after a clean stop that has changed something and then fails leaves no clean stop behind: what it wrote was perhaps never
+/// on disk, and the next start must not believe it.
+#[test]
+fn a_start_that_fails_is_no_clean_stop() {
+    const STATE: &str = "topic-0/partition.state";
+    let (mut changed, mut refused) = (0, 0);
+    for changes in 0.. {
+        let mut bench = Bench::new();
+        let slot = bench.create(0, config());
+        bench.fill(slot, 5);
+        bench.store.stop(bench.now, &mut bench.io);
+        bench.settle();
+        let Bench { mut disk, now, .. } = bench;
+        // A start after which the partition's state is not as it was: one copy is lost.
+        disk.rot(STATE, 200, 0);
+        let contents = disk.contents("");
+        let before = contents.iter().find(|(name, _)| name == STATE).cloned();
+        let settings = RecoverySettings {
+            journal_id: [1; 16],
+            journal_file_bytes: JOURNAL_FILE_BYTES,
+            quarantine_bytes: 1 << 20,
+            index_interval_bytes: 1000,
+        };
+        disk.faults.changes_left = Some((changes, IoError::NO_SPACE));
+        if recover(&mut disk, 1, &settings, now).is_ok() {
+            break;
+        }
+        refused += 1;
+        let contents = disk.contents("");
+        if contents.iter().find(|(name, _)| name == STATE).cloned() != before {
+            changed += 1;
+            assert!(!contents.iter().any(|(name, _)| name.starts_with("clean-stop")), "after {changes} changes");
+        }
+    }
+    assert!(refused > 5 && changed > 0, "{refused} {changed}");
+}

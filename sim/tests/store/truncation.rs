@@ -2,6 +2,8 @@
 
 use flumen_log::Offset;
 use flumen_log::compression::Codec;
+use flumen_log::io::{FileOperation, OpenMode};
+use flumen_log::state::{COPY_BYTES, PartitionState, STATE_FILE_NAME};
 use flumen_log::store::{Durability, LogConfig, Output, PartitionSlot, TruncateError};
 
 use crate::bench::{Bench, batch_from, batch_of, config};
@@ -130,5 +132,62 @@ fn a_cut_is_safe_at_every_step() {
             assert!(steps > 10 && cut > 1, "{steps} steps, {cut} times cut");
             return;
         }
+    }
+}
+
+/// A file that is being opened is waited for before the files are cut: until then no state is recorded, for it would have the D of a
+/// log that is not cut yet, and that D would outlive the cut.
+#[test]
+fn no_state_is_recorded_between_the_cut_and_its_files() {
+    let (bench, _, _) = filled(Durability::Journaled);
+    let mut bench = bench.after_stop();
+    let slot = bench.slot(0);
+    let last = bench.names().into_iter().rfind(|name| name.ends_with(".log")).expect("there is one");
+    let is_held =
+        |operation: &FileOperation| matches!(operation, FileOperation::Open { path, mode: OpenMode::ReadWrite } if *path == last);
+    bench.store.truncate_to(slot, Offset(98)).expect("it is begun");
+    bench.end_turn();
+    bench.locate_later(slot, 97);
+    for _ in 0..20 {
+        bench.complete_if(|operation| !is_held(operation));
+        bench.end_turn();
+    }
+    assert_eq!(answer(&mut bench), None, "the file is still being opened");
+    bench.store.configure(slot, LogConfig { durability: Durability::Replicated, ..config() });
+    for _ in 0..20 {
+        bench.complete_if(|operation| !is_held(operation));
+        bench.end_turn();
+    }
+    bench.settle();
+    assert_eq!(answer(&mut bench), Some(Ok(Offset(98))));
+    let state = bench.file(&format!("topic-0/{STATE_FILE_NAME}"));
+    for copy in state.chunks(COPY_BYTES).take(2) {
+        assert_eq!(PartitionState::decode_copy(copy).expect("whole").point.offset, Offset(98));
+    }
+    assert_eq!(bench.store.view(slot).expect("there").durability(), Durability::Replicated, "what was wanted meanwhile is done");
+}
+
+/// The epochs that began behind a cut never began: what is appended after it is of the epoch that is said to have written it, though
+/// the power fails before the next state is recorded.
+#[test]
+fn epochs_behind_a_cut_never_began() {
+    for to in [0, 4, 8] {
+        let mut bench = Bench::new();
+        let slot = bench.create(0, config());
+        for epoch in 1..4 {
+            bench.begin_epoch(slot, epoch);
+            bench.fill(slot, 4);
+        }
+        assert_eq!(truncate(&mut bench, slot, to), Ok(Offset(to)));
+        bench.fill(slot, 4);
+        let mut bench = bench.after_power_loss();
+        let slot = bench.slot(0);
+        let epochs = bench.store.view(slot).expect("there").epochs().entries().to_vec();
+        let starts: Vec<(i32, i64)> = epochs.iter().map(|entry| (entry.epoch.0, entry.start_offset.0)).collect();
+        let expected: Vec<(i32, i64)> =
+            (1..3).map(|epoch| (epoch, i64::from(epoch - 1) * 4)).filter(|(_, start)| *start < to).collect();
+        assert_eq!(starts, [&expected[..], &[(3, to)]].concat(), "{to}");
+        let again = bench.after_power_loss();
+        assert!(again.report.damaged.is_empty(), "{:?}", again.report);
     }
 }
