@@ -8,7 +8,7 @@ use flumen_log::state::COPY_BYTES;
 use flumen_log::store::{AppendError, DeleteRecords, Output, PartitionSlot};
 
 /// Turn until nothing is outstanding; whatever takes room is refused.
-fn settle_without_space(bench: &mut Bench) -> usize {
+pub(crate) fn settle_without_space(bench: &mut Bench) -> usize {
     let takes_room = |operation: &Operation| match &operation.kind {
         // A state is written over what is there.
         FileOperation::Write { data, .. } => !is_journal_write(&operation.kind) && data.len() != COPY_BYTES,

@@ -4,9 +4,10 @@ use flumen_log::Offset;
 use flumen_log::compression::Codec;
 use flumen_log::io::{FileOperation, OpenMode};
 use flumen_log::state::{COPY_BYTES, PartitionState, STATE_FILE_NAME};
-use flumen_log::store::{Durability, LogConfig, Output, PartitionSlot, TruncateError};
+use flumen_log::store::{DeleteRecords, Durability, LogConfig, Output, PartitionSlot, TruncateError};
 
 use crate::bench::{Bench, batch_from, batch_of, config};
+use crate::space::settle_without_space;
 
 /// Ask for it and wait for the answer.
 fn truncate(bench: &mut Bench, slot: PartitionSlot, offset: i64) -> Result<Offset, TruncateError> {
@@ -86,6 +87,74 @@ fn what_cannot_be_cut_is_left_alone() {
     assert_eq!(answer(&mut bench), Some(Ok(Offset(50))));
     assert_eq!(end(&bench, slot), 50);
     assert_eq!(bench.append(slot, batch_of(&[(1, 1)], Codec::None)).base_offset, Offset(50));
+}
+
+/// A log whose start is to move first, and one whose start is to move last: both are done.
+#[test]
+fn a_cut_and_a_new_start_do_not_wait_for_each_other() {
+    for start_first in [true, false] {
+        let (mut bench, slot, _) = filled(Durability::Journaled);
+        bench.store.set_high_watermark(slot, Offset(100));
+        if start_first {
+            assert_eq!(bench.store.delete_records(slot, Offset(10)), DeleteRecords::Pending);
+        }
+        bench.store.truncate_to(slot, Offset(50)).expect("it is begun");
+        if !start_first {
+            assert_eq!(bench.store.delete_records(slot, Offset(10)), DeleteRecords::Pending);
+        }
+        bench.settle();
+        assert_eq!(answer(&mut bench), Some(Ok(Offset(50))), "{start_first}");
+        assert_eq!((bench.store.view(slot).expect("there").log_start(), end(&bench, slot)), (Offset(10), 50));
+    }
+}
+
+/// What the trail said before the cut is gone, though a step of it found no room in between and the newest state is lost.
+#[test]
+fn no_trail_outlives_a_cut() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 10);
+    bench.store.set_high_watermark(slot, Offset(10));
+    bench.store.delete_records(slot, Offset(1));
+    bench.settle();
+    bench.fill(slot, 40);
+    bench.store.set_high_watermark(slot, Offset(50));
+    bench.store.delete_records(slot, Offset(2));
+    assert!(settle_without_space(&mut bench) > 0, "a step found no room");
+    assert_eq!(truncate(&mut bench, slot, 5), Ok(Offset(5)));
+    bench.fill(slot, 2);
+    let whole = bench.read_all(slot);
+    let path = format!("topic-0/{STATE_FILE_NAME}");
+    let state = bench.file(&path);
+    let counter = |copy: &[u8]| PartitionState::decode_copy(copy).expect("whole").counter;
+    let newest = if counter(&state) > counter(&state[COPY_BYTES..]) { 0 } else { COPY_BYTES };
+    bench.disk.rot(&path, newest as u64 + 200, 0);
+    let mut bench = bench.after_kill();
+    let slot = bench.slot(0);
+    assert_eq!(end(&bench, slot), 7, "{:?}", bench.report);
+    assert!(bench.read_all(slot) == whole);
+}
+
+/// Where no state is left, the journal itself tells that a log was cut: a later entry begins below the end of an earlier one.
+#[test]
+fn entries_of_before_a_cut_are_not_replayed_though_no_state_is_left() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 20);
+    assert_eq!(truncate(&mut bench, slot, 5), Ok(Offset(5)));
+    for number in 0..4 {
+        bench.append(slot, batch_of(&[(number, 50)], Codec::None));
+    }
+    let whole = bench.read_all(slot);
+    let path = format!("topic-0/{STATE_FILE_NAME}");
+    for copy in [0, COPY_BYTES] {
+        bench.disk.rot(&path, copy as u64 + 200, 0);
+    }
+    let mut bench = bench.after_kill();
+    let slot = bench.slot(0);
+    assert_eq!(bench.report.states_rebuilt.len(), 1);
+    assert_eq!(end(&bench, slot), 9, "{:?}", bench.report);
+    assert!(bench.read_all(slot) == whole);
 }
 
 /// What a producer wrote behind the cut was never written: the same sequence is taken again, and is no duplicate.

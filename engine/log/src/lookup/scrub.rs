@@ -23,13 +23,14 @@ pub(crate) fn scrub(log: &PartitionLog, request: &mut ScrubRequest) -> Step<()> 
         return Step::Done(());
     };
     let Some(index) = &segment.index else { return Step::Need(Need::Index(request.segment)) };
-    if segment.file().is_none() {
-        return Step::Need(Need::Open(request.segment));
-    }
+    // First of all: a segment that holds nothing may have no file, and is not given one for this.
     let Some(end) = segment.end_mark().filter(|end| request.position < end.position) else {
         request.next = u64::MAX;
         return Step::Done(());
     };
+    if segment.file().is_none() {
+        return Step::Need(Need::Open(request.segment));
+    }
     let part = Part::of(index, request.position, end);
     request.asked = true;
     request.next = part.to.position;

@@ -61,6 +61,8 @@ pub(crate) struct Wants {
     pub(crate) point: bool,
     /// Record the D of a log that is being truncated, which lies where it will end.
     pub(crate) truncates: bool,
+    /// Its files have followed: either copy says again what the log is like.
+    pub(crate) truncated: bool,
 }
 
 impl Wants {
@@ -71,7 +73,7 @@ impl Wants {
     /// How many copies of the state must say so before it is done. Where files are cut or go, what the other copy says does not hold
     /// any more: whoever fell back on it would miss them.
     pub(crate) const fn copies(self) -> u64 {
-        if self.truncates || self.log_start.is_some() { 2 } else { 1 }
+        if self.truncates || self.truncated || self.log_start.is_some() { 2 } else { 1 }
     }
 }
 
@@ -384,11 +386,6 @@ impl PartitionLog {
     /// The state to be recorded with this D.
     pub(crate) fn next_state(&mut self, point: DurablePoint, wants: Wants) -> PartitionState {
         self.state_counter += 1;
-        let mut epochs = self.epochs.clone();
-        if wants.truncates {
-            // What was begun behind the cut was never begun.
-            epochs.truncate_from_end(point.offset);
-        }
         PartitionState {
             counter: self.state_counter,
             partition: self.identity,
@@ -398,7 +395,7 @@ impl PartitionLog {
             durability: wants.durability.unwrap_or(self.durability),
             point,
             log_start: wants.log_start.map_or(self.log_start, |offset| offset.max(self.log_start)),
-            epochs: PartitionState::newest(&epochs),
+            epochs: PartitionState::newest(&self.epochs),
         }
     }
 

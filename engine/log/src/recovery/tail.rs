@@ -109,13 +109,19 @@ impl<'a> TailWriter<'a> {
         let position = self.found.state.as_ref().map(|state| state.point.position).unwrap_or_default();
         // From the first entry on that does not follow the log: what is to be kept aside.
         let mut aside: Option<(Offset, Vec<u8>)> = None;
-        for entry in entries.iter().filter(|entry| entry.position >= position || mutants::is(Mutant::B38)) {
+        for (number, entry) in entries.iter().enumerate() {
+            if entry.position < position && !mutants::is(Mutant::B38) {
+                continue;
+            }
+            // Without a state nothing tells where the log was cut, but that a later entry begins below the end of this one.
+            let later = entries[number + 1..].iter().map(|entry| entry.base_offset).min();
+            let below = later.filter(|_| self.found.state.is_none()).unwrap_or(Offset(i64::MAX));
             let batches = entry.batches(disk)?;
             if let Some((_, kept)) = &mut aside {
                 if kept.len() as u64 <= self.context.settings.quarantine_bytes {
                     kept.extend_from_slice(&batches);
                 }
-            } else if let Placed::Gap = self.place(disk, entry, &batches, report)? {
+            } else if let Placed::Gap = self.place(disk, entry, &batches, below, report)? {
                 aside = Some((entry.base_offset, batches.to_vec()));
                 // A topic outside the journal promised nothing; elsewhere this is possible loss, and said to be.
                 if self.durability == Durability::Journaled {
@@ -134,11 +140,15 @@ impl<'a> TailWriter<'a> {
         disk: &mut dyn Disk,
         entry: &Located,
         batches: &Bytes,
+        below: Offset,
         report: &mut RecoveryReport,
     ) -> Result<Placed, IoError> {
         let mut at = 0;
         while let StoredRead::Batch(batch) = read_stored(&batches[at..]) {
             let header = batch.header;
+            if header.base_offset >= below {
+                break;
+            }
             let bytes = batches.slice(at..at + batch.bytes.len());
             at += batch.bytes.len();
             if header.last_offset() < self.end {

@@ -172,6 +172,7 @@ impl Segment {
         (self.bytes, self.submitted_bytes, self.written_out_bytes, self.allocated_bytes) = (bytes, bytes, bytes, bytes);
         // It was read from its start to here.
         self.unchecked = None;
+        self.unsound = false;
         self.activate(index);
     }
 

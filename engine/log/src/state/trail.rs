@@ -126,17 +126,21 @@ impl TrailEnd {
         Some(Step { at, bytes })
     }
 
-    /// Nothing that was written of the trail counts any more.
+    /// One that begins again, in a file as long as it is.
+    pub(crate) fn begun_anew(&self) -> Self {
+        Self { filled: self.filled, ..Self::default() }
+    }
+
+    /// Nothing that was written of the trail counts any more, not even a step behind others that are written again.
     pub(crate) fn wipe(&mut self) -> Option<Step> {
-        let filled = self.filled;
-        *self = Self { filled, ..Self::default() };
-        Self { at: TRAIL_AT, filled, ..Self::default() }.blank()
+        *self = self.begun_anew();
+        Self { at: TRAIL_AT, ..*self }.blank()
     }
 
     /// The trail ends here: what an earlier run may have left behind it is not taken for its next step. Over bytes that are there,
     /// which a full disk does not refuse.
     pub(crate) fn blank(&self) -> Option<Step> {
-        let bytes = usize::try_from(self.filled.saturating_sub(self.at)).unwrap_or(STEP_BYTES).min(STEP_BYTES);
+        let bytes = usize::try_from(self.filled.saturating_sub(self.at)).unwrap_or_default();
         (self.at > 0 && bytes > 0).then(|| Step { at: self.at, bytes: alloc::vec![0; bytes] })
     }
 

@@ -18,7 +18,6 @@ use crate::mutants::{self, Mutant};
 use crate::partition::truncation::Truncation;
 use crate::partition::{Checkpoint, Life, PartitionLog, Wants};
 use crate::segment::SUFFIXES;
-use crate::state::trail::TrailEnd;
 use crate::state::{DurablePoint, STATE_FILE_NAME};
 
 impl Store {
@@ -47,7 +46,8 @@ impl Store {
         for slot in core::mem::take(&mut self.starts_wanted) {
             let Some(log) = self.log_mut(slot) else { continue };
             let Some(start) = log.start_wanted else { continue };
-            if log.truncation.is_some() {
+            // One that has not begun waits for this, and not the other way round.
+            if log.truncation.as_ref().is_some_and(|truncation| !truncation.is_waiting()) {
                 self.starts_wanted.insert(slot);
                 continue;
             }
@@ -245,7 +245,7 @@ impl Store {
             return false;
         }
         let (point, wants) = (checkpoint.point, checkpoint.wants);
-        log.trail = TrailEnd::default();
+        log.trail = log.trail.begun_anew();
         // In the place of what was not written: the copies that are there are all there is.
         log.state_counter -= wants.copies();
         let open = Step::Open(log.path(STATE_FILE_NAME), OpenMode::ReadWrite);

@@ -23,6 +23,8 @@ pub enum RepairError {
     OtherBytes,
     /// The partition or its log directory is offline.
     Offline,
+    /// The log is being made to end earlier: what is damaged may go.
+    Truncating,
 }
 
 impl Store {
@@ -33,6 +35,9 @@ impl Store {
     pub fn repair(&mut self, slot: PartitionSlot, range: &FaultyRange, bytes: Bytes, io: &mut Io) -> Result<(), RepairError> {
         let failed = self.failed.is_some();
         let log = self.log_mut(slot).filter(|log| log.is_ready() && !failed).ok_or(RepairError::Offline)?;
+        if log.truncation.is_some() {
+            return Err(RepairError::Truncating);
+        }
         if !log.faults.ranges().contains(range) {
             return Err(RepairError::UnknownRange);
         }

@@ -212,9 +212,11 @@ impl Store {
         if log.active().is_some_and(|active| active.bytes > 0) {
             log.roll();
         }
-        if log.wants.any() {
-            self.checkpoints_due.insert(slot);
+        log.wants.truncated = true;
+        if log.durability != log.config.durability {
+            log.wants.durability = Some(log.config.durability);
         }
+        self.checkpoints_due.insert(slot);
         self.mark_for_turn(slot);
         outputs.push(Output::Truncated { slot, result: Ok(end) });
         self.drop_segments(slot, io, outputs);
