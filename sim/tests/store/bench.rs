@@ -4,14 +4,17 @@ use flumen_log::batch::{BatchBuilder, Origin, ProducerInfo, ValidatedBatch};
 use flumen_log::compression::Codec;
 use flumen_log::io::{FileOperation, Io, Owner, WriteData};
 use flumen_log::recovery::{RecoveryReport, RecoverySettings, recover};
+use flumen_log::state::{COPY_BYTES, PartitionState};
 use flumen_log::store::{
-    AppendError, Appended, Located, LogConfig, Output, PartitionSlot, Store, StoreSettings, TimestampLookup,
+    AppendError, Appended, DeleteRecords, Located, LogConfig, Output, PartitionSlot, Store, StoreSettings, TimestampLookup,
 };
 use flumen_log::{LeaderEpoch, Monotonic, Now, Offset, PartitionIndex, ProducerEpoch, ProducerId, ShardId, Timestamp};
 use flumen_log::{TopicId, TopicPartition};
 use flumen_sim::disk::SimDisk;
 use flumen_sim::random::Random;
 
+/// Of the first partition.
+pub(crate) const STATE: &str = "topic-0/partition.state";
 pub(crate) const JOURNAL_FILE_BYTES: u64 = 256 << 10;
 /// Segment files kept open.
 pub(crate) const OPEN_FILES_MAX: usize = 6;
@@ -213,6 +216,14 @@ impl Bench {
         }
     }
 
+    /// Delete everything before `offset`.
+    pub(crate) fn delete_before(&mut self, slot: PartitionSlot, offset: Offset) {
+        self.store.set_high_watermark(slot, offset);
+        assert_eq!(self.store.delete_records(slot, offset), DeleteRecords::Pending);
+        self.settle();
+        assert_eq!(self.store.view(slot).expect("there").log_start(), offset);
+    }
+
     /// Look for a batch and do not wait for the answer.
     pub(crate) fn locate_later(&mut self, slot: PartitionSlot, from: i64) {
         let located = self.store.locate(slot, Offset(from), Offset(i64::MAX), 1000, true, &mut self.io);
@@ -262,6 +273,13 @@ impl Bench {
     pub(crate) fn file(&self, path: &str) -> Vec<u8> {
         let contents = self.disk.contents("");
         contents.into_iter().find(|(name, _)| name == path).map(|(_, content)| content).unwrap_or_default()
+    }
+
+    /// Where in the first partition's state the newer copy is.
+    pub(crate) fn newest_copy(&self) -> usize {
+        let state = self.file(STATE);
+        let counter = |at: usize| PartitionState::decode_copy(&state[at..]).expect("whole").counter;
+        if counter(0) > counter(COPY_BYTES) { 0 } else { COPY_BYTES }
     }
 
     pub(crate) fn names(&self) -> Vec<String> {

@@ -8,9 +8,8 @@ use flumen_log::state::{COPY_BYTES, PartitionState};
 use flumen_log::store::{FaultyRange, Located, LogConfig, Output, PartitionSlot, RepairError};
 use flumen_log::{Offset, Timestamp};
 
-use crate::bench::{Bench, JOURNAL_FILE_BYTES, batch_from, batch_of, config, partition};
+use crate::bench::{Bench, JOURNAL_FILE_BYTES, STATE, batch_from, batch_of, config, partition};
 
-const STATE: &str = "topic-0/partition.state";
 const LOG: &str = "topic-0/00000000000000000000.log";
 
 fn flip(bench: &mut Bench, path: &str, at: u64) {
@@ -418,12 +417,9 @@ fn without_the_newest_state_damage_below_its_point_costs_the_damaged_batch_alone
         let slot = bench.slot(0);
         let whole = bench.read_all(slot);
         let mut bench = bench.after_stop();
-        let state = bench.file(STATE);
-        let counter = |copy: &usize| PartitionState::decode_copy(&state[copy * COPY_BYTES..]).expect("whole").counter;
-        let newest = if counter(&0) > counter(&1) { 0 } else { 1 };
-        let lost = if copies == 1 { vec![newest] } else { vec![0, 1] };
+        let lost = if copies == 1 { vec![bench.newest_copy()] } else { vec![0, COPY_BYTES] };
         for copy in lost {
-            flip(&mut bench, STATE, (copy * COPY_BYTES) as u64 + 200);
+            flip(&mut bench, STATE, copy as u64 + 200);
         }
         let (from, to) = batch_at(&whole, 25);
         // The log starts at offset 1, its segment at 0.
@@ -445,9 +441,7 @@ fn no_segment_goes_before_both_copies_of_the_state_know() {
         let mut bench = Bench::new();
         let slot = bench.create(0, config());
         bench.fill(slot, 120);
-        bench.store.set_high_watermark(slot, Offset(120));
-        bench.store.delete_records(slot, Offset(100));
-        bench.settle();
+        bench.delete_before(slot, Offset(100));
         let end = bench.store.view(slot).expect("there").log_end();
         flip(&mut bench, STATE, copy * COPY_BYTES as u64 + 200);
         let mut bench = bench.after_kill();
@@ -513,9 +507,7 @@ fn an_emptied_log_keeps_its_last_epoch_through_every_recovery() {
     let mut bench = Bench::new();
     let slot = bench.create(0, config());
     bench.fill(slot, 10);
-    bench.store.set_high_watermark(slot, Offset(10));
-    bench.store.delete_records(slot, Offset(10));
-    bench.settle();
+    bench.delete_before(slot, Offset(10));
     for recoveries in 1..=3 {
         // The first finds entries in the journal, all before D, and records the state anew.
         bench = bench.after_power_loss();

@@ -7,7 +7,7 @@ use flumen_log::recovery::{RecoverySettings, recover};
 use flumen_log::store::{AppendError, Durability, LogConfig, Output};
 use flumen_sim::random::Random;
 
-use crate::bench::{Bench, JOURNAL_FILE_BYTES, batch_from, batch_of, config, is_journal_write, partition};
+use crate::bench::{Bench, JOURNAL_FILE_BYTES, STATE, batch_from, batch_of, config, is_journal_write, partition};
 
 #[test]
 fn an_append_is_durable_when_its_journal_write_completes_and_not_before() {
@@ -345,7 +345,6 @@ fn a_start_that_dies_while_it_removes_journal_files_is_no_corruption() {
 /// on disk, and the next start must not believe it.
 #[test]
 fn a_start_that_fails_is_no_clean_stop() {
-    const STATE: &str = "topic-0/partition.state";
     let (mut changed, mut refused) = (0, 0);
     for changes in 0.. {
         let mut bench = Bench::new();

@@ -3,7 +3,7 @@
 
 use flumen_log::Offset;
 use flumen_log::batch::ValidatedBatch;
-use flumen_log::store::{AppendError, DeleteRecords, LogConfig, PartitionSlot};
+use flumen_log::store::{AppendError, LogConfig, PartitionSlot};
 use flumen_sim::random::Random;
 
 use crate::bench::{Bench, batch_from, config};
@@ -13,14 +13,6 @@ const SENT: i32 = 5;
 
 fn numbered(sequence: i32) -> ValidatedBatch {
     batch_from(PRODUCER, sequence)
-}
-
-/// Delete everything before `offset`.
-fn delete(bench: &mut Bench, slot: PartitionSlot, offset: Offset) {
-    bench.store.set_high_watermark(slot, offset);
-    assert_eq!(bench.store.delete_records(slot, offset), DeleteRecords::Pending);
-    bench.settle();
-    assert_eq!(bench.store.view(slot).expect("there").log_start(), offset);
 }
 
 /// Every batch is known where it was, and one that leaves a gap is refused.
@@ -39,7 +31,7 @@ fn of_a_log_that_was_deleted_to_its_end() {
     for sequence in 0..SENT {
         bench.append(slot, numbered(sequence));
     }
-    delete(&mut bench, slot, Offset(i64::from(SENT)));
+    bench.delete_before(slot, Offset(i64::from(SENT)));
     for clean in [false, false, true, true, false] {
         bench = if clean { bench.after_stop() } else { bench.after_power_loss() };
         let slot = bench.slot(0);
@@ -59,7 +51,7 @@ fn of_segments_that_are_gone() {
         // So many that the segments with the producer's batches are long complete.
         bench.fill(slot, 200);
         let end = bench.store.view(slot).expect("there").log_end();
-        delete(&mut bench, slot, end);
+        bench.delete_before(slot, end);
         assert!(!bench.names().contains(&"topic-0/00000000000000000000.log".to_owned()), "the first segment is gone");
         let mut bench = bench.after_power_loss();
         let slot = bench.slot(0);

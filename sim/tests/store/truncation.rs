@@ -3,10 +3,10 @@
 use flumen_log::Offset;
 use flumen_log::compression::Codec;
 use flumen_log::io::{FileOperation, OpenMode};
-use flumen_log::state::{COPY_BYTES, PartitionState, STATE_FILE_NAME};
+use flumen_log::state::{COPY_BYTES, PartitionState};
 use flumen_log::store::{DeleteRecords, Durability, LogConfig, Output, PartitionSlot, TruncateError};
 
-use crate::bench::{Bench, batch_from, batch_of, config};
+use crate::bench::{Bench, STATE, batch_from, batch_of, config};
 use crate::space::settle_without_space;
 
 /// Ask for it and wait for the answer.
@@ -76,9 +76,7 @@ fn a_batch_is_cut_whole() {
 #[test]
 fn what_cannot_be_cut_is_left_alone() {
     let (mut bench, slot, _) = filled(Durability::Journaled);
-    bench.store.set_high_watermark(slot, Offset(100));
-    bench.store.delete_records(slot, Offset(10));
-    bench.settle();
+    bench.delete_before(slot, Offset(10));
     assert_eq!(truncate(&mut bench, slot, 9), Err(TruncateError::BelowStart { log_start: Offset(10) }));
     assert_eq!(bench.store.truncate_to(slot, Offset(50)), Ok(()));
     assert_eq!(bench.store.truncate_to(slot, Offset(40)), Err(TruncateError::UnderWay));
@@ -114,9 +112,7 @@ fn no_trail_outlives_a_cut() {
     let mut bench = Bench::new();
     let slot = bench.create(0, config());
     bench.fill(slot, 10);
-    bench.store.set_high_watermark(slot, Offset(10));
-    bench.store.delete_records(slot, Offset(1));
-    bench.settle();
+    bench.delete_before(slot, Offset(1));
     bench.fill(slot, 40);
     bench.store.set_high_watermark(slot, Offset(50));
     bench.store.delete_records(slot, Offset(2));
@@ -124,11 +120,7 @@ fn no_trail_outlives_a_cut() {
     assert_eq!(truncate(&mut bench, slot, 5), Ok(Offset(5)));
     bench.fill(slot, 2);
     let whole = bench.read_all(slot);
-    let path = format!("topic-0/{STATE_FILE_NAME}");
-    let state = bench.file(&path);
-    let counter = |copy: &[u8]| PartitionState::decode_copy(copy).expect("whole").counter;
-    let newest = if counter(&state) > counter(&state[COPY_BYTES..]) { 0 } else { COPY_BYTES };
-    bench.disk.rot(&path, newest as u64 + 200, 0);
+    bench.disk.rot(STATE, bench.newest_copy() as u64 + 200, 0);
     let mut bench = bench.after_kill();
     let slot = bench.slot(0);
     assert_eq!(end(&bench, slot), 7, "{:?}", bench.report);
@@ -146,9 +138,8 @@ fn entries_of_before_a_cut_are_not_replayed_though_no_state_is_left() {
         bench.append(slot, batch_of(&[(number, 50)], Codec::None));
     }
     let whole = bench.read_all(slot);
-    let path = format!("topic-0/{STATE_FILE_NAME}");
     for copy in [0, COPY_BYTES] {
-        bench.disk.rot(&path, copy as u64 + 200, 0);
+        bench.disk.rot(STATE, copy as u64 + 200, 0);
     }
     let mut bench = bench.after_kill();
     let slot = bench.slot(0);
@@ -229,7 +220,7 @@ fn no_state_is_recorded_between_the_cut_and_its_files() {
     }
     bench.settle();
     assert_eq!(answer(&mut bench), Some(Ok(Offset(98))));
-    let state = bench.file(&format!("topic-0/{STATE_FILE_NAME}"));
+    let state = bench.file(STATE);
     for copy in state.chunks(COPY_BYTES).take(2) {
         assert_eq!(PartitionState::decode_copy(copy).expect("whole").point.offset, Offset(98));
     }

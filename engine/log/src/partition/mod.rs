@@ -23,7 +23,7 @@ use crate::epoch::LeaderEpochs;
 use crate::mutants::{self, Mutant};
 use crate::producer::{ProducerSnapshot, ProducerStates, ProducerVerdict, SnapshotStamp};
 use crate::segment::index::{SegmentIndex, Summary};
-use crate::segment::{Segment, SegmentHandle, Stage};
+use crate::segment::{Segment, Stage};
 use crate::state::trail::{self, TrailEnd};
 use crate::state::{DurablePoint, PartitionState};
 use crate::store::{AppendError, Appended, Durability, Durable, LogConfig};
@@ -419,7 +419,7 @@ impl PartitionLog {
     /// Nothing of the log is under way, so that it can be cut.
     pub(crate) fn is_quiet(&self) -> bool {
         let journaled = !self.is_journaled() || self.journaled.max(self.durable.get()) >= self.next_offset;
-        let busy = |segment: &Segment| !segment.unsubmitted.is_empty() || matches!(segment.handle, SegmentHandle::Opening);
+        let busy = |segment: &Segment| !segment.unsubmitted.is_empty() || segment.is_opening();
         let written = self.writes.is_empty() && self.sealing == 0 && self.log_end == self.next_offset;
         let idle = self.checkpoint.is_none() && !self.wants.any() && self.scripts == 0 && self.caches.is_empty();
         let alone = !self.cleaning && !self.swapping && self.start_wanted.is_none();

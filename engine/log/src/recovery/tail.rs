@@ -109,13 +109,8 @@ impl<'a> TailWriter<'a> {
         let position = self.found.state.as_ref().map(|state| state.point.position).unwrap_or_default();
         // From the first entry on that does not follow the log: what is to be kept aside.
         let mut aside: Option<(Offset, Vec<u8>)> = None;
-        for (number, entry) in entries.iter().enumerate() {
-            if entry.position < position && !mutants::is(Mutant::B38) {
-                continue;
-            }
-            // Without a state nothing tells where the log was cut, but that a later entry begins below the end of this one.
-            let later = entries[number + 1..].iter().map(|entry| entry.base_offset).min();
-            let below = later.filter(|_| self.found.state.is_none()).unwrap_or(Offset(i64::MAX));
+        let counts = |entry: &Located| entry.position >= position || mutants::is(Mutant::B38);
+        for (entry, below) in entries.iter().zip(self.bounds(entries)).filter(|(entry, _)| counts(entry)) {
             let batches = entry.batches(disk)?;
             if let Some((_, kept)) = &mut aside {
                 if kept.len() as u64 <= self.context.settings.quarantine_bytes {
@@ -133,6 +128,20 @@ impl<'a> TailWriter<'a> {
             self.quarantine(disk, base, 0, &Bytes::from(kept), report)?;
         }
         Ok(())
+    }
+
+    /// Up to where each entry counts. Without a state nothing tells where the log was cut, but that a later entry begins below the end
+    /// of an earlier one.
+    fn bounds(&self, entries: &[Located]) -> Vec<Offset> {
+        let mut below = Offset(i64::MAX);
+        let mut bounds = alloc::vec![below; entries.len()];
+        if self.found.state.is_none() {
+            for (bound, entry) in bounds.iter_mut().zip(entries).rev() {
+                *bound = below;
+                below = below.min(entry.base_offset);
+            }
+        }
+        bounds
     }
 
     fn place(

@@ -291,6 +291,11 @@ impl Segment {
         (to > from).then(|| (from, to - from))
     }
 
+    /// Its file is being opened.
+    pub(crate) const fn is_opening(&self) -> bool {
+        matches!(self.handle, SegmentHandle::Opening)
+    }
+
     /// The open file.
     pub(crate) const fn file(&self) -> Option<&Arc<SegmentFile>> {
         match &self.handle {

@@ -271,14 +271,14 @@ impl Store {
         if log.durability != durability_before {
             outputs.push(Output::DurabilityChanged { slot });
         }
+        if log.durability != log.config.durability {
+            log.wants.durability = Some(log.config.durability);
+        }
         if wants.truncates
             && let Some(truncation) = &mut log.truncation
         {
             truncation.note_recorded();
             return self.truncations.push(slot);
-        }
-        if log.durability != log.config.durability {
-            log.wants.durability = Some(log.config.durability);
         }
         if log.wants.any() {
             self.checkpoints_due.insert(slot);

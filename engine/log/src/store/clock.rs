@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use super::Store;
 use super::operations::Then;
-use super::script::{Step, write_file};
+use super::script::replace_file;
 use crate::codec::{Fields, begin_sealed, seal};
-use crate::io::{Io, OpenMode};
+use crate::io::Io;
 use crate::{ShardId, Timestamp};
 
 /// How old the record may be while the store runs.
@@ -56,9 +56,7 @@ impl Store {
         let path = ClockRecord::path(self.settings.shard);
         let partial = alloc::format!("{path}{PARTIAL_SUFFIX}");
         let content = Bytes::from(ClockRecord::encode(wall));
-        let steps = write_file(partial.clone(), OpenMode::CreateEmpty, 0, content, true);
-        let place = [Step::Rename(partial, path), Step::SyncDirectory(String::new())];
-        self.scripts.start(steps.chain(place), Then::ClockRecorded, io);
+        self.scripts.start(replace_file(partial, path, String::new(), content), Then::ClockRecorded, io);
     }
 }
 

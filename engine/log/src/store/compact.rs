@@ -266,7 +266,7 @@ impl Store {
         let Some(swap) = &mut self.compactor.swap else { return };
         let slot = swap.slot;
         let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
-        let opening = |base: &Offset| log.segments.get(base).is_some_and(|old| matches!(old.handle, SegmentHandle::Opening));
+        let opening = |base: &Offset| log.segments.get(base).is_some_and(Segment::is_opening);
         let footers_coming = log.checkpoint.as_ref().is_some_and(|checkpoint| !checkpoint.footers.is_empty());
         let caches_coming = log.scripts > 0 || !log.caches.is_empty() || footers_coming;
         if caches_coming || swap.replaced.iter().any(opening) {

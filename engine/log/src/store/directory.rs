@@ -20,7 +20,7 @@ use crate::mutants::{self, Mutant};
 use crate::partition::truncation::Truncation;
 use crate::partition::{Life, PartitionLog, Wants};
 use crate::producer::ProducerSnapshot;
-use crate::segment::{SUFFIXES, SegmentHandle};
+use crate::segment::{SUFFIXES, Segment};
 use crate::state::{COPY_BYTES, DurablePoint, PartitionState, STATE_FILE_NAME, partition_metadata};
 use crate::{Monotonic, Now, Offset, TopicPartition};
 
@@ -231,7 +231,7 @@ impl Store {
     pub(super) fn advance_removals(&mut self, io: &mut Io, outputs: &mut Vec<Output>) {
         for slot in core::mem::take(&mut self.removing) {
             let Some(log) = self.log(slot) else { continue };
-            let opening = log.segments.values().any(|segment| matches!(segment.handle, SegmentHandle::Opening));
+            let opening = log.segments.values().any(Segment::is_opening);
             let quiet = log.truncation.is_none()
                 && log.has_no_write_outstanding()
                 && log.checkpoint.is_none()

@@ -105,7 +105,7 @@ pub struct Store {
     graves: Vec<Grave>,
     /// Partitions that are to be removed once nothing of theirs is outstanding.
     removing: Vec<PartitionSlot>,
-    /// Logs that are to end earlier, until their new D is on its way.
+    /// Logs that are to end earlier and are to be gone on with: not while their new D or their files are on their way to the disk.
     truncations: Vec<PartitionSlot>,
     /// Partitions that wait for a directory of their name to go.
     blocked: usize,

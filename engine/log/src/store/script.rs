@@ -207,6 +207,12 @@ impl<T> Script<T> {
     }
 }
 
+/// The steps that put new content in the place of a file's, all of it or none. The place is stable when they are done.
+pub(crate) fn replace_file(partial: FilePath, path: FilePath, directory: FilePath, data: Bytes) -> impl Iterator<Item = Step> {
+    let write = write_file(partial.clone(), OpenMode::CreateEmpty, 0, data, true);
+    write.chain([Step::Rename(partial, path), Step::SyncDirectory(directory)])
+}
+
 /// The steps that make a small file's content stable under an existing name, or a new one.
 pub(crate) fn write_file(path: FilePath, mode: OpenMode, offset: u64, data: Bytes, sync: bool) -> impl Iterator<Item = Step> {
     let sync = sync.then_some(Step::Sync(SyncScope::Data));

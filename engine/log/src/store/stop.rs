@@ -9,7 +9,7 @@ use super::script::{Step, write_file};
 use super::{PartitionSlot, Store};
 use crate::codec::{Fields, begin_sealed, seal};
 use crate::io::{Io, IoError, OpenMode};
-use crate::segment::SegmentHandle;
+use crate::segment::{Segment, SegmentHandle};
 use crate::{Now, ShardId};
 
 /// How far the stop is.
@@ -87,9 +87,7 @@ impl Store {
     /// Whether nothing of what was asked for before the stop is left to do.
     fn is_drained(&self) -> bool {
         let quiet = |log: &crate::partition::PartitionLog| {
-            log.truncation.is_none()
-                && log.writes.is_empty()
-                && !log.segments.values().any(|segment| matches!(segment.handle, SegmentHandle::Opening))
+            log.truncation.is_none() && log.writes.is_empty() && !log.segments.values().any(Segment::is_opening)
         };
         self.turn.is_empty()
             && self.journal.is_idle()

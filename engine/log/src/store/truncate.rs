@@ -10,14 +10,14 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::operations::Then;
-use super::script::Step as ScriptStep;
+use super::script::{Step as ScriptStep, replace_file};
 use super::{Output, PartitionSlot, Pending, Store};
 use crate::compaction::{MANIFEST_FILE_NAME, MANIFEST_PARTIAL_NAME};
 use crate::io::{Io, IoError, OpenMode, Outcome, SyncScope};
 use crate::partition::truncation::{Step, Truncation};
 use crate::partition::{Gone, Life};
 use crate::producer::ProducerSnapshot;
-use crate::segment::{SUFFIXES, Segment, SegmentHandle};
+use crate::segment::SUFFIXES;
 use crate::{Now, Offset};
 
 /// Why a log was not truncated. Nothing was touched.
@@ -75,8 +75,7 @@ impl Store {
         if truncation.is_recorded() {
             // Who opens one of the files must have it first: it would be taken for the one that comes in its place.
             let base = truncation.cut().map_or(Offset::ZERO, |cut| cut.segment_base);
-            let opening = |segment: &Segment| matches!(segment.handle, SegmentHandle::Opening);
-            let waits = log.segments.range(base..).any(|(_, segment)| opening(segment));
+            let waits = log.segments.range(base..).any(|(_, segment)| segment.is_opening());
             log.truncation = Some(truncation);
             if !waits {
                 self.cut_files(slot, io, outputs);
@@ -164,14 +163,8 @@ impl Store {
         if manifest_changes {
             log.manifest.generation += 1;
             let content = Bytes::from(log.manifest.encode(log.identity));
-            steps.extend([
-                ScriptStep::Open(log.path(MANIFEST_PARTIAL_NAME), OpenMode::CreateEmpty),
-                ScriptStep::Write(0, content),
-                ScriptStep::Sync(SyncScope::All),
-                ScriptStep::Close,
-                ScriptStep::Rename(log.path(MANIFEST_PARTIAL_NAME), log.path(MANIFEST_FILE_NAME)),
-                ScriptStep::SyncDirectory(log.directory.clone()),
-            ]);
+            let (partial, path) = (log.path(MANIFEST_PARTIAL_NAME), log.path(MANIFEST_FILE_NAME));
+            steps.extend(replace_file(partial, path, log.directory.clone(), content));
         }
         if position > 0 {
             steps.extend([
@@ -213,9 +206,6 @@ impl Store {
             log.roll();
         }
         log.wants.truncated = true;
-        if log.durability != log.config.durability {
-            log.wants.durability = Some(log.config.durability);
-        }
         self.checkpoints_due.insert(slot);
         self.mark_for_turn(slot);
         outputs.push(Output::Truncated { slot, result: Ok(end) });
