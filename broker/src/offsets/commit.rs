@@ -164,11 +164,9 @@ impl Shard {
         self.answer_question(turn, group, index, Answer::Refused { error });
     }
 
-    /// See to it that commits expire while there are coordinators here. The clock is looked at now, not only when they may have
-    /// expired: its first reading is believed, whatever it says, and a leap is seen only against an earlier one.
+    /// See to it that commits expire while there are coordinators here.
     pub(super) fn arm_offset_expiry(&mut self, turn: &Turn<'_>) {
         if !self.coordinators.expiry_armed {
-            self.coordinators.steady_wall.observe(turn.now);
             self.coordinators.expiry_armed = true;
             let interval_ms = self.settings.offsets.retention_check_interval_ms;
             self.timers.arm(turn.now.monotonic.after_ms(interval_ms), Timer::OffsetExpiry);

@@ -50,7 +50,7 @@ pub struct Now {
 /// passed is believed only after it has stayed there for [`SteadyWall::GRACE_MS`]; until then time goes on as if it had not
 /// leapt. So a clock set wrong for a while deletes nothing, and one set right is followed in the end. The first reading of a process
 /// is held against what the one before wrote down: nobody can tell how long nobody was there, so after a long pause, too, it is
-/// believed after the same while. Where nothing was written down it is believed at once.
+/// believed after the same while. Where nothing was written down it is believed at once; it is the one recovery is given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SteadyWall {
     reached: Option<Now>,

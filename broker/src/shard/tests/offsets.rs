@@ -23,14 +23,17 @@ pub(super) const CHECK_MS: u64 = 600_000;
 
 impl World {
     fn with_coordinator() -> (Self, Line) {
-        let mut world = Self::new();
-        world.topic("topic", 1);
-        world.topic("other", 1);
-        let line = world.connect(0);
-        world.send(line, 4, FindCoordinatorRequest { coordinator_keys: vec![Text::from("group")], ..Default::default() });
-        world.settle();
-        assert!(world.reply(line, ApiKey::FindCoordinator, 4).is_some());
-        (world, line)
+        Self::new().coordinating()
+    }
+
+    fn coordinating(mut self) -> (Self, Line) {
+        self.topic("topic", 1);
+        self.topic("other", 1);
+        let line = self.connect(0);
+        self.send(line, 4, FindCoordinatorRequest { coordinator_keys: vec![Text::from("group")], ..Default::default() });
+        self.settle();
+        assert!(self.reply(line, ApiKey::FindCoordinator, 4).is_some());
+        (self, line)
     }
 
     /// So much later: the connections there were have been idle for too long.
@@ -153,6 +156,20 @@ fn o05_a_clock_that_leaps_ahead_expires_no_commit() {
     assert_eq!(world.known("topic"), (vec![1], false));
     world.pass(RETENTION_MS);
     assert_eq!(world.known("topic").0, [0; 0], "it expires in its own time");
+}
+
+/// The clock is wrong when the first coordinator comes to be, right when somebody commits, and wrong again.
+#[test]
+fn o05_a_clock_that_is_wrong_when_a_coordinator_begins_expires_no_commit() {
+    let mut world = World::new();
+    let right = world.now.wall;
+    world.leap(100 * RETENTION_MS);
+    let (mut world, line) = world.coordinating();
+    let wrong = core::mem::replace(&mut world.now.wall, right);
+    world.commit(line, "topic", 1, 0);
+    world.now.wall = wrong;
+    world.pass(2 * CHECK_MS);
+    assert_eq!(world.known("topic"), (vec![1], false));
 }
 
 #[test]

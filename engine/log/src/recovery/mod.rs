@@ -197,7 +197,10 @@ pub fn recover(disk: &mut dyn Disk, shards: u16, settings: &RecoverySettings, no
             report.unknown_directories.push(name.clone());
         }
     }
-    let steady_wall = read_clocks(disk)?.map_or_else(SteadyWall::default, |wall| SteadyWall::resumed(wall, now.monotonic));
+    // The first reading is this one, for all that go by it, whenever they look for the first time: a clock that is set wrong
+    // before that has leapt.
+    let recorded = read_clocks(disk)?.unwrap_or(now.wall);
+    let steady_wall = SteadyWall::resumed(recorded, now.monotonic);
     let mut parts: Vec<ShardRecovery> = (0..shards)
         .map(|shard| {
             let files = usable.iter().filter(|name| name.shard == ShardId(shard)).map(|name| name.number).collect();
