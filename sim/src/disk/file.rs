@@ -143,6 +143,18 @@ impl SimFile {
         }
     }
 
+    /// Other bytes are on disk, and so in memory. What was there.
+    pub(super) fn replace(&mut self, position: usize, bytes: &[u8]) -> Vec<u8> {
+        let end = (position + bytes.len()).min(self.cache.len());
+        let was = self.cache.get(position..end).unwrap_or_default().to_vec();
+        for image in [&mut self.cache, &mut self.durable] {
+            for (byte, other) in image.iter_mut().skip(position).zip(bytes) {
+                *byte = *other;
+            }
+        }
+        was
+    }
+
     /// What the disk had before, where the cache has something newer.
     pub(super) fn stale(&self, from: usize, to: usize) -> Vec<u8> {
         (from..to).map(|position| self.durable.get(position).copied().unwrap_or_default()).collect()

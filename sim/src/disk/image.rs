@@ -63,6 +63,12 @@ impl SimDisk {
         }
     }
 
+    /// Other bytes are found in a file than were written there. What they were.
+    pub fn replace(&mut self, path: &str, position: u64, bytes: &[u8]) -> Vec<u8> {
+        let file = self.node(path).ok().and_then(|node| self.files.get_mut(&node));
+        file.map(|file| file.replace(to_usize(position), bytes)).unwrap_or_default()
+    }
+
     /// What is in a file, without a call that could fail.
     #[must_use]
     pub fn peek(&self, path: &str) -> Option<&[u8]> {

@@ -1,8 +1,8 @@
 //! What rots between two lives, and what the next recovery may therefore find.
 //!
 //! Nothing rots without the run knowing what must hold all the same. A bit in a segment past D changes nothing: the journal has
-//! the bytes. One before D may keep a stretch around it from its readers and nothing else, and nothing is cut for it: when the bit
-//! is turned back, everything else must be there still. (The stretch itself may stay unbelieved: where a recovery read through it,
+//! the bytes. One before D, or a page or batch there that is another's or was lost, may keep a stretch around it from its readers and
+//! nothing else, and nothing is cut for it: when the bytes are as they were, everything else must be there still. (The stretch itself may stay unbelieved: where a recovery read through it,
 //! the checksums that it recorded are those of what it found. So it is for the rest of the run.) One in a journal frame may cost what that frame alone held, and then it is said.
 //! Caches and one of the two copies of a state are not missed.
 
@@ -20,13 +20,17 @@ use flumen_log::store::Durability;
 use flumen_log::{Offset, ShardId, TopicPartition};
 
 use super::world::World;
+use crate::random::Random;
 
-/// A bit that was turned, to be turned back.
+/// What a disk loses or takes for another at once.
+const PAGE_BYTES: usize = 4096;
+
+/// Bytes that were changed, to be changed back.
 #[derive(Clone, Debug)]
-pub(super) struct Flip {
+pub(super) struct Changed {
     path: String,
     position: u64,
-    bit: u8,
+    was: Vec<u8>,
 }
 
 /// What the next recovery may find.
@@ -47,8 +51,8 @@ pub(super) struct Allowed {
     /// What was reported: a bad frame, and which logs have a gap for it.
     frame_reported: bool,
     tails_reported: BTreeSet<TopicPartition>,
-    /// Turned back once the logs were looked at.
-    flip: Option<Flip>,
+    /// Changed back once the logs were looked at.
+    changed: Option<Changed>,
 }
 
 /// What a rotten frame may cost a log.
@@ -137,11 +141,11 @@ struct Found {
 }
 
 impl World {
-    /// Turn back what rotted, if something did that has to be.
+    /// Change back what is damaged, if something is that has to be.
     pub(super) fn turn_back(&mut self) -> bool {
-        let Some(Flip { path, position, bit }) = self.allowed.flip.take() else { return false };
-        self.trace.note(format_args!("bit {bit} of {path} at {position} is turned back"));
-        self.disk.rot(&path, position, bit);
+        let Some(Changed { path, position, was }) = self.allowed.changed.take() else { return false };
+        self.trace.note(format_args!("{} bytes of {path} at {position} are as they were", was.len()));
+        self.disk.replace(&path, position, &was);
         true
     }
 
@@ -157,12 +161,11 @@ impl World {
         }
     }
 
-    fn turn(&mut self, kind: &'static str, path: String, position: u64) -> Flip {
+    fn turn(&mut self, kind: &'static str, path: &str, position: u64) {
         let bit = u8::try_from(self.random.below(8)).unwrap_or_default();
         self.trace.note(format_args!("{kind}: bit {bit} of {path} at {position} rots"));
         *self.disk.faults.counts.entry(kind).or_default() += 1;
-        self.disk.rot(&path, position, bit);
-        Flip { path, position, bit }
+        self.disk.rot(path, position, bit);
     }
 
     /// The state of a partition that is there and is not going away.
@@ -230,7 +233,7 @@ impl World {
         let (path, from, to) = ranges.swap_remove(self.random.index(ranges.len()));
         let position = from + self.random.below(to - from);
         self.allowed.tails.insert(identity);
-        self.turn("rot past D", path, position);
+        self.turn("rot past D", &path, position);
     }
 
     fn rot_before_point(&mut self, index: usize) {
@@ -251,10 +254,46 @@ impl World {
             return;
         }
         let (path, to) = ranges.swap_remove(self.random.index(ranges.len()));
-        let position = self.random.below(to);
         self.allowed.damaged.insert(self.models[index].identity);
-        let flip = self.turn("rot before D", path, position);
-        self.allowed.flip = Some(flip);
+        self.damage(path, to);
+    }
+
+    /// What was written below this position of a segment is not what is found there: a bit has rotted, the disk lost a page of it,
+    /// or has another page of the file in its place, or another batch.
+    fn damage(&mut self, path: String, below: u64) {
+        let below = usize::try_from(below).unwrap_or(usize::MAX);
+        let content = self.disk.peek(&path).map(|content| content[..below.min(content.len())].to_vec()).unwrap_or_default();
+        if content.is_empty() {
+            return;
+        }
+        let batches = batches_of(&content);
+        let page = |random: &mut Random| random.index(content.len().div_ceil(PAGE_BYTES)) * PAGE_BYTES;
+        let slice = |from: usize, length: usize| content[from..content.len().min(from + length)].to_vec();
+        let random = &mut self.random;
+        let (kind, position, bytes) = match random.below(4) {
+            0 => {
+                let at = page(random);
+                ("lost before D", at, alloc::vec![0; slice(at, PAGE_BYTES).len()])
+            }
+            1 => {
+                let (at, from) = (page(random), page(random));
+                ("misdirected before D", at, slice(from, PAGE_BYTES))
+            }
+            2 if batches.len() > 1 => {
+                let (at, length) = batches[random.index(batches.len())];
+                let (from, other) = batches[random.index(batches.len())];
+                ("another batch before D", at, slice(from, length.min(other)))
+            }
+            _ => {
+                let at = random.index(content.len());
+                ("rot before D", at, alloc::vec![content[at] ^ (1 << random.below(8))])
+            }
+        };
+        let bytes = &bytes[..bytes.len().min(content.len() - position)];
+        self.trace.note(format_args!("{kind}: {} bytes of {path} at {position}", bytes.len()));
+        *self.disk.faults.counts.entry(kind).or_default() += 1;
+        let was = self.disk.replace(&path, position as u64, bytes);
+        self.allowed.changed = Some(Changed { path, position: position as u64, was });
     }
 
     /// A frame that is known to have been written rots: a later one says so.
@@ -289,7 +328,7 @@ impl World {
             self.allowed.suspects.entry(*partition).or_insert(suspect);
         }
         self.allowed.corrupt_frames = true;
-        self.turn("rot in a frame", path, position);
+        self.turn("rot in a frame", &path, position);
     }
 
     fn rot_cache(&mut self, index: usize) {
@@ -302,7 +341,7 @@ impl World {
         }
         let entry = caches.swap_remove(self.random.index(caches.len()));
         let position = self.random.below(entry.length);
-        self.turn("rot in a cache", format!("{directory}/{}", entry.name), position);
+        self.turn("rot in a cache", &format!("{directory}/{}", entry.name), position);
     }
 
     fn rot_state(&mut self, index: usize) {
@@ -325,7 +364,7 @@ impl World {
             // What was deleted stays so, though the state that counts may not know it any more.
             let first = first.max(self.allowed.deleted_below(identity));
             self.allowed.deleted.insert(identity, first);
-            self.turn("rot in a state", path, position);
+            self.turn("rot in a state", &path, position);
         }
     }
 
@@ -349,6 +388,20 @@ impl World {
         }
         read_by_recovery(found)
     }
+}
+
+/// Where the batches of a segment lie, and how long they are.
+fn batches_of(content: &[u8]) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(header) = content.get(at..).and_then(|bytes| BatchHeader::parse(bytes).ok()) {
+        if at + header.total_bytes() > content.len() {
+            break;
+        }
+        found.push((at, header.total_bytes()));
+        at += header.total_bytes();
+    }
+    found
 }
 
 /// Those of each shard up to where its journal ends: at the first that is missing.
