@@ -29,6 +29,8 @@ pub(crate) struct Scan {
     faults: Vec<FaultyRange>,
     /// Where the damage begins that is being stepped over.
     lost: Option<Boundary>,
+    /// Where the last batch begins that was noted.
+    last: Boundary,
     /// The greatest timestamp of the first batch.
     first_timestamp: Option<crate::Timestamp>,
     wanted: usize,
@@ -70,6 +72,7 @@ impl Scan {
             index,
             faults: Vec::new(),
             lost: None,
+            last: at,
             first_timestamp: None,
             wanted: CHUNK_BYTES,
             sparse: false,
@@ -164,15 +167,22 @@ impl Scan {
     }
 
     fn take(&mut self, header: &BatchHeader) {
-        // Where bytes are too many, but no offset is missing, nobody misses anything.
-        if let Some(lost) = self.lost.take().filter(|lost| lost.offset < header.base_offset) {
-            self.faults.push(fault(self.index.base(), lost, Boundary { offset: header.base_offset, position: self.at.position }));
+        let here = Boundary { offset: header.base_offset, position: self.at.position };
+        let behind = Boundary { offset: header.next_offset(), position: self.at.position + header.total_bytes() as u64 };
+        self.at = behind;
+        if let Some(lost) = self.lost.take() {
+            // Where bytes are too many and no offset is missing, nobody may come upon them all the same: nor upon this batch, then.
+            let is_between = lost.offset < here.offset;
+            self.faults.push(fault(self.index.base(), lost, if is_between { here } else { behind }));
+            if !is_between {
+                return;
+            }
         }
-        if self.at.position == 0 {
+        if here.position == 0 {
             self.first_timestamp = Some(header.max_timestamp);
         }
-        self.index.note(header, self.at.position);
-        self.at = Boundary { offset: header.next_offset(), position: self.at.position + header.total_bytes() as u64 };
+        self.index.note(header, here.position);
+        self.last = here;
     }
 
     /// Step over what is no batch, to the next place that may be one. What is left behind it.
@@ -188,6 +198,8 @@ impl Scan {
     fn finish(&mut self) {
         if self.lost.is_some() || self.at.offset < self.end.offset {
             let from = self.lost.take().unwrap_or(self.at);
+            // The same at the end: nobody may come upon what is too much there.
+            let from = if from.offset < self.end.offset { from } else { self.last };
             self.faults.push(fault(self.index.base(), from, self.end));
             self.at.offset = self.end.offset;
         }
