@@ -165,6 +165,23 @@ fn a_flipped_epoch_is_found_without_a_sidecar() {
     }
 }
 
+/// Batches that lie there twice, where no sidecar tells where they belong: readers must not come upon what lies between.
+#[test]
+fn batches_in_the_place_of_others_are_not_read_together_with_what_follows() {
+    let (mut bench, whole) = stopped(100);
+    bench.disk.unlink(&LOG.replace(".log", ".checks")).expect("there");
+    let (tenth, twentieth) = (batch_at(&whole, 10).0, batch_at(&whole, 20).0);
+    bench.disk.write(LOG, 0, &whole[tenth..twentieth]).expect("there");
+    let mut bench = bench.after_kill();
+    let slot = bench.slot(0);
+    let (read, passed) = read_around(&mut bench, slot);
+    assert_eq!(passed, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 20], "what is there, and the batch behind what is there twice");
+    assert!(read == [&whole[tenth..twentieth], &whole[batch_at(&whole, 20).1..]].concat());
+    let mut bench = bench.after_kill();
+    let slot = bench.slot(0);
+    assert_eq!(read_around(&mut bench, slot).1, passed, "and nothing has called it sound");
+}
+
 /// A segment that is gone, one that was cut short, and one without a sidecar and with a hole in it.
 #[test]
 fn whole_segments_can_be_damaged_too() {

@@ -185,9 +185,12 @@ impl Scan {
         self.last = here;
     }
 
-    /// Step over what is no batch, to the next place that may be one. What is left behind it.
+    /// Step over what is no batch that may be here, to the next place where a later one may be: this place first. What is left behind it.
     fn lose<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
-        self.lost.get_or_insert(self.at);
+        if self.lost.is_none() {
+            self.lost = Some(self.at);
+            return rest;
+        }
         let candidate =
             (1..rest.len()).find(|at| rest.get(at + MAGIC_POSITION).is_none_or(|magic| *magic == MAGIC.cast_unsigned()));
         let skip = candidate.unwrap_or(rest.len());
