@@ -151,8 +151,21 @@ fn announce_recovery(path: &str, report: &RecoveryReport) {
         eprintln!("flumen: {path}: {} partition(s), stopped in order last time", report.partitions);
     } else if report.partitions > 0 {
         eprintln!(
-            "flumen: {path}: {} partition(s) recovered after an unclean stop: {} batch(es) from the journal, {} byte(s) of torn tails cut",
-            report.partitions, report.replayed_batches, report.cut_bytes
+            "flumen: {path}: {} partition(s) recovered after an unclean stop: {} batch(es) from the journal",
+            report.partitions, report.replayed_batches
+        );
+    }
+    for tail in &report.tails {
+        eprintln!(
+            "flumen: partition {} of topic id {} in {path} ends at offset {} (leader epoch {}, known to be durable up to {}): {} \
+             byte(s) behind that were torn or do not follow; {} of them are kept in quarantine/",
+            tail.partition.partition,
+            tail.partition.topic,
+            tail.end,
+            tail.epoch.0,
+            tail.durable,
+            tail.bytes,
+            tail.quarantined_bytes
         );
     }
     for (partition, damage) in &report.damaged {
@@ -167,10 +180,7 @@ fn announce_recovery(path: &str, report: &RecoveryReport) {
         );
     }
     let told = [
-        (
-            &report.suspect_tails,
-            "possible loss: the journal does not follow its log; what the journal had beyond is kept in quarantine/",
-        ),
+        (&report.suspect_tails, "possible loss: the journal does not follow its log"),
         (&report.states_fallen_back, "one copy of partition.state is bad: the other is used, and the bad one written anew"),
         (
             &report.states_rebuilt,

@@ -326,6 +326,12 @@ fn the_scrubber_finds_what_nobody_reads() {
     assert_eq!(bench.outputs.iter().filter(|output| matches!(output, Output::RangeFaulty { .. })).count(), 1);
 }
 
+/// What is kept aside of logs.
+fn quarantined(bench: &Bench) -> Vec<Vec<u8>> {
+    let names = bench.names().into_iter().filter(|name| name.starts_with("quarantine/topic-0-"));
+    names.map(|name| bench.file(&name).to_vec()).collect()
+}
+
 #[test]
 fn damage_past_the_durable_point_is_repaired_from_the_journal() {
     let mut bench = filled();
@@ -348,8 +354,11 @@ fn a_torn_tail_is_cut_and_kept_aside() {
     bench.disk.sync(LOG).expect("there");
     let bench = bench.after_kill();
     assert_eq!(bench.file(LOG).len() as u64, length);
-    assert_eq!((bench.report.cut_bytes, bench.report.quarantined_bytes), (5, 5));
-    assert!(bench.names().iter().any(|name| name.starts_with("quarantine/topic-0-0-")));
+    let [tail] = bench.report.tails[..] else { panic!("{:?}", bench.report) };
+    assert_eq!((tail.partition, tail.end, tail.bytes, tail.quarantined_bytes), (partition(0), Offset(30), 5, 5));
+    // Also when the power fails right then.
+    let bench = bench.after_power_loss();
+    assert_eq!(quarantined(&bench), [[1, 2, 3, 4, 5]]);
 }
 
 /// A frame that had been written and is bad: reported, and the segment has what it held.
@@ -373,6 +382,8 @@ fn a_bad_frame_in_the_middle_of_the_journal_is_reported_and_made_good() {
 #[test]
 fn a_gap_that_nothing_fills_is_a_suspect_tail() {
     let mut bench = filled();
+    let slot = bench.slot(0);
+    let whole = bench.read_all(slot);
     let journal = bench.file("journal/00000-00000.journal");
     let frames: Vec<usize> = (4096..journal.len()).step_by(4096).filter(|at| journal[*at..].starts_with(b"flumenJF")).collect();
     // The appends to the first partition past D; the segment loses them too.
@@ -384,6 +395,13 @@ fn a_gap_that_nothing_fills_is_a_suspect_tail() {
     assert_eq!(bench.report.suspect_tails, [partition(0)]);
     let slot = bench.slot(0);
     assert_eq!(bench.store.view(slot).expect("there").log_end(), Offset(25), "up to the gap it serves");
+    let behind = &whole[batch_at(&whole, 26).0..];
+    assert!(quarantined(&bench).contains(&behind.to_vec()), "what the journal has behind the gap");
+    assert!(
+        bench.report.tails.iter().any(|tail| (tail.end, tail.bytes) == (Offset(25), behind.len() as u64)),
+        "{:?}",
+        bench.report
+    );
 }
 
 #[test]
@@ -445,7 +463,7 @@ fn without_the_newest_state_damage_below_its_point_costs_the_damaged_batch_alone
         let mut bench = bench.after_kill();
         let slot = bench.slot(0);
         let (read, passed) = read_around(&mut bench, slot);
-        assert_eq!((passed, bench.report.cut_bytes), (vec![25], 0), "{copies}: {:?}", bench.report);
+        assert_eq!((passed, bench.report.tails.len()), (vec![25], 0), "{copies}: {:?}", bench.report);
         assert!(read.ends_with(&[&whole[..from], &whole[to..]].concat()), "{copies}");
         assert!(PartitionState::is_whole(&bench.file(STATE)) == (copies == 1), "what was fallen back on is recorded");
     }

@@ -20,7 +20,7 @@ use crate::journal::{FileHeader, JournalId, JournalSetup};
 use crate::partition::PartitionLog;
 use crate::state::{COPY_BYTES, STATE_FILE_NAME};
 use crate::store::{CLEAN_MARK_PREFIX, CleanMark, ClockRecord, owner_of};
-use crate::{Now, Offset, ShardId, SteadyWall, Timestamp, TopicPartition};
+use crate::{LeaderEpoch, Now, Offset, ShardId, SteadyWall, Timestamp, TopicPartition};
 use directory::{Directory, Found};
 use partition::{Context, Renewed};
 
@@ -72,6 +72,23 @@ pub enum Damage {
     },
 }
 
+/// Bytes that are no part of a log any more: torn by the crash, or entries of the journal that do not follow it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tail {
+    /// Whose they were.
+    pub partition: TopicPartition,
+    /// Where the log ended without them.
+    pub end: Offset,
+    /// The epoch of its last batch.
+    pub epoch: LeaderEpoch,
+    /// Up to where it was known to be durable.
+    pub durable: Offset,
+    /// How many, zeros not counted.
+    pub bytes: u64,
+    /// So many of them were copied to `quarantine/`, the first ones.
+    pub quarantined_bytes: u64,
+}
+
 /// What was found and done, for the log and for operators.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RecoveryReport {
@@ -87,10 +104,8 @@ pub struct RecoveryReport {
     pub replayed_batches: u64,
     /// Batches past D that the journal does not have and the segments do.
     pub kept_batches: u64,
-    /// Bytes cut off behind the ends of logs.
-    pub cut_bytes: u64,
-    /// Bytes of those that were copied to quarantine.
-    pub quarantined_bytes: u64,
+    /// What was cut off behind the ends of logs, or could not be put there.
+    pub tails: Vec<Tail>,
     /// Journal entries that belong to no log that could take them; kept in quarantine, offered again at the next start.
     pub unclaimed_entries: u64,
     /// Damage before a durable point: nothing was cut, what is damaged is not served, everything else is.

@@ -4,11 +4,11 @@ use alloc::collections::BTreeSet;
 use alloc::{format, string::String, vec::Vec};
 use bytes::Bytes;
 
-use super::RecoveryReport;
 use super::directory::Directory;
 use super::journals::{Located, QUARANTINE_DIRECTORY, list_or_empty};
 use super::partition::{Context, path, rewrite};
 use super::reader::SegmentReader;
+use super::{RecoveryReport, Tail};
 use crate::batch::{BatchHeader, StoredRead, read_stored};
 use crate::epoch::LeaderEpochs;
 use crate::io::{Disk, IoError};
@@ -28,6 +28,8 @@ pub(super) struct TailWriter<'a> {
     found: &'a Directory,
     durability: Durability,
     log_start: Offset,
+    /// D.
+    durable: Offset,
     pub(super) sealed: Vec<Segment>,
     pub(super) epochs: LeaderEpochs,
     pub(super) segment_base: Offset,
@@ -70,6 +72,7 @@ impl<'a> TailWriter<'a> {
             found,
             durability: state.durability,
             log_start: state.log_start,
+            durable: point.offset,
             sealed,
             epochs,
             segment_base: point.segment_base,
@@ -125,7 +128,8 @@ impl<'a> TailWriter<'a> {
             }
         }
         if let Some((base, kept)) = aside {
-            self.quarantine(disk, base, 0, &Bytes::from(kept), report)?;
+            let of_bytes = kept.len() as u64;
+            self.quarantine(disk, (base, 0), &Bytes::from(kept), of_bytes, report)?;
         }
         Ok(())
     }
@@ -275,13 +279,11 @@ impl<'a> TailWriter<'a> {
             if *base == self.segment_base && *length > self.position {
                 self.quarantine_file(disk, *base, self.position, *length, report)?;
                 disk.truncate(&log, self.position)?;
-                report.cut_bytes += length - self.position;
                 self.touched.insert(log);
             } else if *base > self.segment_base {
                 let was_sealed = self.sealed.iter().any(|segment| segment.base == *base);
                 if !was_sealed {
                     self.quarantine_file(disk, *base, 0, *length, report)?;
-                    report.cut_bytes += length;
                     self.unlink_segment(disk, *base)?;
                 }
             } else if *base < self.segment_base && !self.sealed.iter().any(|segment| segment.base == *base) {
@@ -333,16 +335,16 @@ impl<'a> TailWriter<'a> {
         let limit = usize::try_from(self.context.settings.quarantine_bytes).unwrap_or(usize::MAX);
         let length = usize::try_from(to - from).unwrap_or(usize::MAX).min(limit);
         let bytes = disk.read(&path(self.found, base, "log"), from, length)?;
-        self.quarantine(disk, base, from, &bytes, report)
+        self.quarantine(disk, (base, from), &bytes, to - from, report)
     }
 
-    /// Copy bytes that are about to be cut, as long as there is room in quarantine. Zeros are not worth it.
+    /// Copy bytes that are about to be cut, as long as there is room in quarantine: the first of so many. Zeros are not worth it.
     fn quarantine(
         &mut self,
         disk: &mut dyn Disk,
-        base: Offset,
-        position: u64,
+        (base, position): (Offset, u64),
         bytes: &Bytes,
+        of_bytes: u64,
         report: &mut RecoveryReport,
     ) -> Result<(), IoError> {
         if bytes.iter().all(|byte| *byte == 0) {
@@ -358,8 +360,18 @@ impl<'a> TailWriter<'a> {
             disk.create_directory(QUARANTINE_DIRECTORY)?;
             rewrite(disk, &path, &bytes[..length])?;
             disk.sync(&path)?;
+            // It must be there, too, once the cut is.
+            disk.sync_directory(QUARANTINE_DIRECTORY)?;
+            disk.sync_directory("")?;
         }
-        report.quarantined_bytes += length as u64;
+        report.tails.push(Tail {
+            partition: self.found.identity,
+            end: self.end,
+            epoch: self.epoch,
+            durable: self.durable,
+            bytes: of_bytes,
+            quarantined_bytes: length as u64,
+        });
         Ok(())
     }
 }
