@@ -85,6 +85,13 @@ impl LeaderEpochs {
         Self { entries: self.entries[self.entries.len().saturating_sub(count)..].to_vec() }
     }
 
+    /// All but the last so many, of a log that starts at this offset.
+    pub(crate) fn older(&self, count: usize, log_start: Offset) -> Self {
+        let mut older = Self { entries: self.entries[..self.entries.len().saturating_sub(count)].to_vec() };
+        older.truncate_from_start(log_start);
+        older
+    }
+
     /// The epoch that wrote `offset`, as far as the list knows.
     #[must_use]
     pub fn epoch_for_offset(&self, offset: Offset) -> Option<LeaderEpoch> {

@@ -127,6 +127,7 @@ fn state() -> PartitionState {
         },
         log_start: Offset(10),
         epochs: vec![(LeaderEpoch(6), Offset(10)), (LeaderEpoch(7), Offset(600))],
+        older_epochs: 0xabcd_ef01,
     }
 }
 
@@ -136,10 +137,10 @@ fn a_partition_state() {
     let bytes = state.encode();
     assert_eq!((bytes.len(), state.copy_offset()), (COPY_BYTES, 4096));
     assert_eq!(
-        hex(&bytes[..130]),
+        hex(&bytes[..134]),
         concat!(
             "666c756d656e5053",
-            "19527ae6",
+            "d9977cdf",
             "00000002",
             "0000000000000005",
             "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5",
@@ -158,9 +159,10 @@ fn a_partition_state() {
             "000000000000000a",
             "00000007",
             "0000000000000258",
+            "abcdef01",
         )
     );
-    assert!(bytes[130..].iter().all(|byte| *byte == 0));
+    assert!(bytes[134..].iter().all(|byte| *byte == 0));
     assert_eq!(PartitionState::decode_copy(&bytes), Some(state));
 }
 

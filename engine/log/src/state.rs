@@ -18,7 +18,7 @@ use crate::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
 pub const STATE_FILE_NAME: &str = "partition.state";
 /// Each copy has so many bytes of the file.
 pub const COPY_BYTES: usize = 4096;
-/// Newest epochs kept in the state; older ones are in Kafka's `leader-epoch-checkpoint` beside it.
+/// Newest epochs kept in the state; older ones are in Kafka's `leader-epoch-checkpoint` beside it, or read from the batches.
 pub const EPOCHS_KEPT: usize = 256;
 
 const MAGIC: [u8; 8] = *b"flumenPS";
@@ -71,6 +71,8 @@ pub struct PartitionState {
     pub log_start: Offset,
     /// The newest leader epochs.
     pub epochs: Vec<(LeaderEpoch, Offset)>,
+    /// The checksum of those before, by which it is known whether `leader-epoch-checkpoint` has them as they were.
+    pub older_epochs: u32,
 }
 
 impl PartitionState {
@@ -84,6 +86,13 @@ impl PartitionState {
     #[must_use]
     pub fn newest(epochs: &LeaderEpochs) -> Vec<(LeaderEpoch, Offset)> {
         epochs.newest(EPOCHS_KEPT).entries().iter().map(|entry| (entry.epoch, entry.start_offset)).collect()
+    }
+
+    /// The checksum of epochs that are older than the newest: of a log that starts at this offset. Zero where there are none.
+    #[must_use]
+    pub fn checksum_of_older(epochs: &LeaderEpochs, log_start: Offset) -> u32 {
+        let older = epochs.older(EPOCHS_KEPT, log_start);
+        if older.entries().is_empty() { 0 } else { crc32c::crc32c(older.encode().as_bytes()) }
     }
 
     /// The epochs as a list.
@@ -123,6 +132,7 @@ impl PartitionState {
             bytes.extend_from_slice(&epoch.0.to_be_bytes());
             bytes.extend_from_slice(&start.0.to_be_bytes());
         }
+        bytes.extend_from_slice(&self.older_epochs.to_be_bytes());
         bytes.resize(COPY_BYTES, 0);
         seal(&mut bytes);
         bytes
@@ -151,10 +161,11 @@ impl PartitionState {
             return None;
         }
         let epochs = (0..count).map(|_| Some((LeaderEpoch(fields.i32()?), Offset(fields.i64()?)))).collect::<Option<Vec<_>>>()?;
+        let older_epochs = fields.u32()?;
         let durability = if flags & REPLICATED == 0 { Durability::Journaled } else { Durability::Replicated };
         let (removed, cut) = (flags & REMOVED != 0, flags & CUT != 0);
         let point = DurablePoint { offset, position, epoch, segment_base, segment_bytes };
-        Some(Self { counter, partition, topic_name, removed, cut, durability, point, log_start, epochs })
+        Some(Self { counter, partition, topic_name, removed, cut, durability, point, log_start, epochs, older_epochs })
     }
 
     /// The file's copies, in their places.

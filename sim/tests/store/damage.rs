@@ -182,6 +182,43 @@ fn batches_in_the_place_of_others_are_not_read_together_with_what_follows() {
     assert_eq!(read_around(&mut bench, slot).1, passed, "and nothing has called it sound");
 }
 
+/// More epochs than the state keeps: the older ones are in a file without a checksum of its own. Where it is not as the state knows it,
+/// they are read from the batches.
+#[test]
+fn older_epochs_are_read_from_the_batches_where_their_checkpoint_is_not_as_it_was() {
+    let checkpoint = "topic-0/leader-epoch-checkpoint";
+    for ruin in 0..4 {
+        let mut bench = Bench::new();
+        let slot = bench.create(0, config());
+        for epoch in 2..402 {
+            bench.begin_epoch(slot, epoch);
+            bench.fill(slot, 1);
+        }
+        bench.store.set_high_watermark(slot, Offset(40));
+        bench.store.delete_records(slot, Offset(30));
+        bench.settle();
+        let epochs = bench.store.view(slot).expect("there").epochs().clone();
+        assert_eq!(epochs.entries().len(), 370);
+        let mut bench = if ruin % 2 == 0 { bench.after_stop() } else { bench.after_kill() };
+        let text = String::from_utf8(bench.file(checkpoint).to_vec()).expect("text");
+        match ruin {
+            // Still a list that rises.
+            0 | 1 => bench.disk.write(checkpoint, 0, text.replace("\n52 50\n", "\n52 51\n").as_bytes()).expect("there"),
+            2 => bench.disk.unlink(checkpoint).expect("there"),
+            _ => flip(&mut bench, checkpoint, 100),
+        }
+        let mut bench = bench.after_kill();
+        let slot = bench.slot(0);
+        assert_eq!(bench.store.view(slot).expect("there").epochs(), &epochs, "{ruin}");
+        assert!(bench.report.damaged.is_empty());
+        bench.begin_epoch(slot, 402);
+        bench.fill(slot, 1);
+        let bench = bench.after_stop();
+        let text = String::from_utf8(bench.file(checkpoint).to_vec()).expect("text");
+        assert!(text.contains("\n52 50\n"), "written anew: {text}");
+    }
+}
+
 /// A segment that is gone, one that was cut short, and one without a sidecar and with a hole in it.
 #[test]
 fn whole_segments_can_be_damaged_too() {

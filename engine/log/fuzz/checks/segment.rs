@@ -63,6 +63,7 @@ pub(crate) fn check(input: &[u8]) {
         },
         log_start: Offset::ZERO,
         epochs: PartitionState::newest(&LeaderEpochs::default()),
+        older_epochs: 0,
     };
     let older = PartitionState { counter: 1, ..state.clone() };
     let state = [state.encode(), older.encode()].concat();

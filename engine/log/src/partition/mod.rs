@@ -386,6 +386,7 @@ impl PartitionLog {
     /// The state to be recorded with this D.
     pub(crate) fn next_state(&mut self, point: DurablePoint, wants: Wants) -> PartitionState {
         self.state_counter += 1;
+        let log_start = wants.log_start.map_or(self.log_start, |offset| offset.max(self.log_start));
         PartitionState {
             counter: self.state_counter,
             partition: self.identity,
@@ -394,8 +395,9 @@ impl PartitionLog {
             cut: wants.truncates,
             durability: wants.durability.unwrap_or(self.durability),
             point,
-            log_start: wants.log_start.map_or(self.log_start, |offset| offset.max(self.log_start)),
+            log_start,
             epochs: PartitionState::newest(&self.epochs),
+            older_epochs: PartitionState::checksum_of_older(&self.epochs, log_start),
         }
     }
 

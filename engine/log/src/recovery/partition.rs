@@ -23,6 +23,8 @@ use crate::partition::{Life, PartitionLog, Settled, Wants};
 use crate::producer::{ProducerSnapshot, ProducerStates, SnapshotStamp};
 use crate::segment::check::Unchecked;
 use crate::segment::index::SegmentIndex;
+use crate::segment::scan::Scan;
+use crate::segment::tail::Boundary;
 use crate::segment::{Segment, file_name};
 use crate::state::trail::{self, Trail};
 use crate::state::{COPY_BYTES, DurablePoint, EPOCHS_KEPT, PartitionState, STATE_FILE_NAME};
@@ -54,7 +56,7 @@ pub(super) fn recover(
         state.point.segment_bytes = 0;
         state.point.epoch = LeaderEpoch::NONE;
     }
-    let mut epochs = read_epochs(disk, found, &state);
+    let (mut epochs, rewrites_epochs) = read_epochs(disk, found, &state);
     if !context.clean {
         sync_doubtful(disk, found, &state)?;
     }
@@ -95,6 +97,7 @@ pub(super) fn recover(
     log.snapshots = snapshots;
     log.trail = trail.end;
     log.faults = faults;
+    log.epochs_changed = rewrites_epochs;
     // Of the last batch: where the log's start is its end, the list does not tell.
     log.point.epoch = epoch;
     let renewed = !context.clean && (changed || !entries.is_empty() || found.state.is_none() || found.has_lost_copy);
@@ -182,13 +185,11 @@ fn advance_point(disk: &mut dyn Disk, found: &Directory, state: &mut PartitionSt
         }
     }
     let mut epochs = state.leader_epochs();
-    for (base, length) in &found.logs {
-        if *base >= before.segment_base && *base <= state.point.segment_base {
-            let is_last = *base == state.point.segment_base;
-            note_epochs(disk, found, *base, if is_last { state.point.segment_bytes } else { *length }, &mut epochs);
-        }
+    for segment in found.logs.iter().filter(|(base, _)| *base >= before.segment_base && *base <= state.point.segment_base) {
+        note_epochs(disk, found, *segment, state.point.offset, &mut epochs);
     }
     state.epochs = PartitionState::newest(&epochs);
+    state.older_epochs = PartitionState::checksum_of_older(&epochs, state.log_start);
 }
 
 /// The newest start of the log was perhaps in the copy of the state that is gone, and the segments before it are gone under it.
@@ -239,38 +240,47 @@ fn state_of_first_segment(found: &Directory) -> PartitionState {
         point: DurablePoint { segment_base: first, offset: first, ..DurablePoint::of_empty_log(JournalPosition::default()) },
         log_start: first,
         epochs: Vec::new(),
+        older_epochs: 0,
     }
 }
 
-/// Which epochs wrote a segment's batches, as far as they are whole one behind the other.
-fn note_epochs(disk: &mut dyn Disk, found: &Directory, base: Offset, length: u64, epochs: &mut LeaderEpochs) {
-    let mut reader = SegmentReader::new(path(found, base, "log"), length);
-    let mut position = 0;
-    while let Some((header, _)) = reader.batch(disk, position).unwrap_or_default() {
-        epochs.assign(header.partition_leader_epoch, header.base_offset);
-        position += header.total_bytes() as u64;
-    }
-}
-
-/// The state's epochs, and before them what only Kafka's checkpoint still has.
-fn read_epochs(disk: &mut dyn Disk, found: &Directory, state: &PartitionState) -> LeaderEpochs {
-    let newest = state.leader_epochs();
-    if found.state.is_some() && state.epochs.len() < EPOCHS_KEPT {
-        // It has them all, and under a checksum.
-        return newest;
-    }
-    let text = disk.read(&format!("{}/{}", found.name, LeaderEpochs::FILE_NAME), 0, 1 << 20).unwrap_or_default();
-    let checkpoint = core::str::from_utf8(&text).ok().and_then(|text| LeaderEpochs::decode(text).ok()).unwrap_or_default();
-    let first = newest.entries().first().copied();
-    let mut epochs = LeaderEpochs::default();
-    let older = checkpoint
-        .entries()
-        .iter()
-        .filter(|entry| first.is_none_or(|first| entry.epoch < first.epoch && entry.start_offset < first.start_offset));
-    for entry in older.chain(newest.entries()) {
+/// Which epochs wrote a segment's batches before this offset, as far as they are whole.
+fn note_epochs(disk: &mut dyn Disk, found: &Directory, (base, length): (Offset, u64), end: Offset, epochs: &mut LeaderEpochs) {
+    let next = found.logs.iter().map(|(base, _)| *base).find(|next| *next > base).unwrap_or(Offset(i64::MAX));
+    let end = Boundary { offset: next.min(end), position: length };
+    let scan = Scan::new(base, u32::MAX, end).with_holes(found.is_sparse(base));
+    let scanned = SegmentReader::new(path(found, base, "log"), length).scan(disk, scan);
+    for entry in scanned.epochs.entries() {
         epochs.assign(entry.epoch, entry.start_offset);
     }
-    epochs
+}
+
+/// The state's epochs, and before them what only Kafka's checkpoint still has, or the batches, where it is not as the state knows it.
+/// Whether it has to be written anew.
+fn read_epochs(disk: &mut dyn Disk, found: &Directory, state: &PartitionState) -> (LeaderEpochs, bool) {
+    let newest = state.leader_epochs();
+    let first = newest.entries().first().copied();
+    let Some(first) = first.filter(|first| state.epochs.len() == EPOCHS_KEPT && first.start_offset > state.log_start) else {
+        // It has them all, and under a checksum.
+        return (newest, false);
+    };
+    let text = disk.read(&format!("{}/{}", found.name, LeaderEpochs::FILE_NAME), 0, 1 << 20).unwrap_or_default();
+    let checkpoint = core::str::from_utf8(&text).ok().and_then(|text| LeaderEpochs::decode(text).ok()).unwrap_or_default();
+    let mut epochs = LeaderEpochs::default();
+    for entry in checkpoint.entries().iter().take_while(|entry| entry.start_offset < first.start_offset).chain(newest.entries()) {
+        epochs.assign(entry.epoch, entry.start_offset);
+    }
+    if PartitionState::checksum_of_older(&epochs, state.log_start) == state.older_epochs {
+        return (epochs, false);
+    }
+    let mut epochs = LeaderEpochs::default();
+    for segment in found.logs.iter().filter(|(base, _)| *base < first.start_offset) {
+        note_epochs(disk, found, *segment, first.start_offset, &mut epochs);
+    }
+    for entry in newest.entries() {
+        epochs.assign(entry.epoch, entry.start_offset);
+    }
+    (epochs, true)
 }
 
 /// Write a cache anew.

@@ -38,6 +38,8 @@ pub(crate) struct Scan {
     sparse: bool,
     /// Who wrote which offsets, as far as that is known for certain.
     epochs: LeaderEpochs,
+    /// And as the batches say.
+    found_epochs: LeaderEpochs,
 }
 
 /// What came of a scan.
@@ -45,6 +47,8 @@ pub(crate) struct Scanned {
     pub(crate) index: SegmentIndex,
     pub(crate) faults: Vec<FaultyRange>,
     pub(crate) first_timestamp: Option<crate::Timestamp>,
+    /// The epochs of the batches.
+    pub(crate) epochs: LeaderEpochs,
 }
 
 impl Scanned {
@@ -77,6 +81,7 @@ impl Scan {
             wanted: CHUNK_BYTES,
             sparse: false,
             epochs: LeaderEpochs::default(),
+            found_epochs: LeaderEpochs::default(),
         }
     }
 
@@ -182,6 +187,7 @@ impl Scan {
             self.first_timestamp = Some(header.max_timestamp);
         }
         self.index.note(header, here.position);
+        self.found_epochs.assign(header.partition_leader_epoch, here.offset);
         self.last = here;
     }
 
@@ -211,7 +217,8 @@ impl Scan {
     /// The index and the damage.
     pub(crate) fn into_result(mut self) -> Scanned {
         self.finish();
-        Scanned { index: self.index, faults: self.faults, first_timestamp: self.first_timestamp }
+        let (index, faults, first_timestamp) = (self.index, self.faults, self.first_timestamp);
+        Scanned { index, faults, first_timestamp, epochs: self.found_epochs }
     }
 }
 

@@ -52,6 +52,9 @@ impl Store {
             (Pending::SegmentOpened { slot, base }, Err(error)) => self.segment_not_opened(slot, base, error, outputs),
             (pending, Err(error)) if self.hold_back(&pending, error) => {}
             (Pending::Synced { slot }, Err(_)) if mutants::is(Mutant::B17) => self.synced(slot, io),
+            (Pending::SegmentWrite { slot, write }, Err(_)) if mutants::is(Mutant::B17) => {
+                self.segment_written(slot, write, u64::MAX, io, outputs);
+            }
             (Pending::Synced { slot }, Err(_)) if mutants::is(Mutant::B18) => self.sync_again(slot, io),
             (_, Err(error)) => self.fail(error),
             (Pending::SegmentOpened { slot, base }, Ok(Outcome::Opened { file, .. })) => {
