@@ -230,6 +230,9 @@ impl World {
                 self.verdict.work.truncations += 1;
             }
             Err(TruncateError::Damaged) if self.allowed.is_damaged(identity) => {}
+            // It is given up where the log goes, or its store stops or has failed.
+            Err(TruncateError::NotReady)
+                if self.models[index].removing || self.stores[store].0.is_stopping() || self.failed.contains(&store) => {}
             // The batch that holds the start cannot be cut.
             Err(TruncateError::BelowStart { .. }) => {}
             Err(error) => self.violation(format!("partition {index}: not cut at {asked}: {error:?}")),

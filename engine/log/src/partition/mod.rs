@@ -453,7 +453,7 @@ impl PartitionLog {
         self.epochs_changed |= self.epochs.truncate_from_end(offset);
         self.producers = producers;
         self.faults.truncate_from_end(offset);
-        self.start_wanted = self.start_wanted.filter(|start| *start <= offset);
+        self.start_wanted = self.start_wanted.map(|start| start.min(offset));
         self.footers_due.retain(|base| *base < from);
         self.caches_stale = true;
         let snapshots = self.snapshots.truncate_from_end(offset);

@@ -1,11 +1,13 @@
 //! A log on its way to ending earlier, as a follower's does that has what its leader has not (KIP-101).
 //!
 //! What must be known before anything is touched: where the batch begins that holds the offset, the index of what stays of its
-//! segment, and the producers as they were there. All of it is read from the segment's file, from its start on, as Kafka does; a
-//! snapshot tells the producers at that start, and where there is none the log is read from its own. Asks for one operation at a
-//! time and is told what came of it; the store does the rest.
+//! segment, and the producers as they were there. All of it is read from the segment's file, from its start on, as Kafka does; the
+//! newest snapshot from before tells the producers, and the batches since; where there is none the log is read from its own start.
+//! Damage in the segment refuses the cut; in one before, its batches tell nothing of producers, as after recovery. Asks for one
+//! operation at a time and is told what came of it; the store does the rest.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::batch::BatchHeader;
@@ -43,8 +45,8 @@ pub(crate) struct Cut {
 enum Stage {
     /// What is under way has to end first.
     Waiting,
-    /// The snapshot at the segment's start is being read.
-    Snapshot { path: FilePath, file: Option<(FileHandle, u64)>, content: Option<Bytes> },
+    /// The snapshot of this offset is being read.
+    Snapshot { at: Offset, path: FilePath, file: Option<(FileHandle, u64)>, content: Option<Bytes> },
     /// The segments are being read.
     Reading(Reading),
     /// The place is known, and on its way to the disk.
@@ -65,6 +67,10 @@ struct Reading {
     marks: VecDeque<Mark>,
     first_timestamp: Option<Timestamp>,
     producers: ProducerStates,
+    /// Those of batches before this offset are known.
+    producers_from: Offset,
+    /// Offsets may be missing in the segment.
+    sparse: bool,
 }
 
 impl Reading {
@@ -72,12 +78,19 @@ impl Reading {
     fn enter(&mut self, log: &PartitionLog, base: Offset) {
         self.index = SegmentIndex::new(base, log.config.index_interval_bytes);
         (self.position, self.end, self.first_timestamp) = (0, base, None);
-        let known = log.segments.get(&base).and_then(|segment| segment.index.as_ref());
+        let segment = log.segments.get(&base);
+        self.sparse = segment.is_some_and(|segment| segment.sparse);
+        let known = segment.and_then(|segment| segment.index.as_ref());
         self.marks = known.into_iter().flat_map(|index| index.marks_after(0)).collect();
     }
 
-    /// Take a batch. Whether it is as the index knows it.
-    fn take(&mut self, header: &BatchHeader, now: Timestamp) -> bool {
+    /// Take a batch. Whether it follows the one before, in its epoch, and is as the index knows it: no CRC covers that.
+    fn take(&mut self, header: &BatchHeader, epochs: &LeaderEpochs, now: Timestamp) -> bool {
+        let follows = self.sparse || header.base_offset == self.end;
+        let epoch = epochs.epoch_for_offset(header.base_offset);
+        if !follows || epoch.is_some_and(|epoch| epoch != header.partition_leader_epoch) {
+            return false;
+        }
         if let Some(mark) = self.marks.front()
             && mark.position <= self.position
         {
@@ -86,7 +99,9 @@ impl Reading {
             }
             self.marks.pop_front();
         }
-        self.producers.record(header, now);
+        if header.base_offset >= self.producers_from {
+            self.producers.record(header, now);
+        }
         self.epoch = Some(header.partition_leader_epoch);
         self.index.note(header, self.position);
         self.first_timestamp.get_or_insert(header.max_timestamp);
@@ -101,6 +116,8 @@ impl Reading {
 pub(crate) struct Truncation {
     offset: Offset,
     stage: Stage,
+    /// Snapshots from before the cut that were not looked at yet.
+    snapshots: Vec<Offset>,
     /// An operation is outstanding.
     asked: bool,
     failed: bool,
@@ -122,7 +139,15 @@ pub(crate) enum Step {
 
 impl Truncation {
     pub(crate) const fn to(offset: Offset) -> Self {
-        Self { offset, stage: Stage::Waiting, asked: false, failed: false, recorded: false, leftover: None }
+        Self {
+            offset,
+            stage: Stage::Waiting,
+            snapshots: Vec::new(),
+            asked: false,
+            failed: false,
+            recorded: false,
+            leftover: None,
+        }
     }
 
     pub(crate) const fn is_waiting(&self) -> bool {
@@ -174,12 +199,16 @@ impl Truncation {
 
     /// Nothing else is under way in the log.
     pub(crate) fn begin(&mut self, log: &PartitionLog) {
-        let target = self.target(log);
-        let has_snapshot = log.snapshots.offsets().any(|offset| offset == target);
-        self.stage = if has_snapshot {
-            Stage::Snapshot { path: log.path(&ProducerSnapshot::file_name(target)), file: None, content: None }
-        } else {
-            self.read_from(log, None)
+        self.snapshots = log.snapshots.offsets().filter(|at| *at <= self.offset).collect();
+        self.snapshots.sort_unstable();
+        self.look_for_producers(log);
+    }
+
+    /// Look at the next snapshot, or read on without one.
+    fn look_for_producers(&mut self, log: &PartitionLog) {
+        self.stage = match self.snapshots.pop() {
+            Some(at) => Stage::Snapshot { at, path: log.path(&ProducerSnapshot::file_name(at)), file: None, content: None },
+            None => self.read_from(log, None),
         };
     }
 
@@ -189,9 +218,12 @@ impl Truncation {
         log.segments.range(..self.offset).next_back().map_or(first, |(base, _)| *base)
     }
 
-    fn read_from(&self, log: &PartitionLog, known: Option<ProducerStates>) -> Stage {
+    /// Read the segment the log will end in, and those before it from which producers are not known yet.
+    fn read_from(&self, log: &PartitionLog, known: Option<(Offset, ProducerStates)>) -> Stage {
         let target = self.target(log);
-        let from = if known.is_some() { target } else { Offset(i64::MIN) };
+        let (producers_from, producers) = known.unwrap_or((Offset(i64::MIN), ProducerStates::default()));
+        let holds = log.segments.range(..=producers_from).next_back().map(|(base, _)| *base);
+        let from = holds.unwrap_or(Offset(i64::MIN)).min(target);
         let segment = |(base, segment): (&Offset, &crate::segment::Segment)| SourceSegment {
             base: *base,
             next_offset: segment.next_offset,
@@ -209,7 +241,9 @@ impl Truncation {
             index: SegmentIndex::new(first, log.config.index_interval_bytes),
             marks: VecDeque::new(),
             first_timestamp: None,
-            producers: known.unwrap_or_default(),
+            producers,
+            producers_from,
+            sparse: false,
         };
         reading.enter(log, first);
         Stage::Reading(reading)
@@ -217,24 +251,25 @@ impl Truncation {
 
     /// Go on as far as that needs nothing.
     pub(crate) fn step(&mut self, log: &PartitionLog, now: Timestamp) -> Step {
-        if self.failed {
-            return Step::Damaged;
-        }
-        if let Stage::Snapshot { path, file, content } = &mut self.stage {
-            if let Some(bytes) = content.take() {
-                self.leftover = file.take().map(|(file, _)| file);
-                let known = usable(&bytes, self.target(log), &log.epochs, log.log_start);
-                self.stage = self.read_from(log, known);
-            } else {
-                self.asked = true;
-                return Step::Ask(match *file {
-                    None => FileOperation::Open { path: path.clone(), mode: OpenMode::Read },
-                    Some((file, length)) => {
-                        let length = usize::try_from(length).unwrap_or(usize::MAX).min(SNAPSHOT_BYTES_MAX);
-                        FileOperation::Read { file, offset: 0, length }
-                    }
-                });
+        if let Stage::Snapshot { at, file, content, .. } = &mut self.stage
+            && let Some(bytes) = content.take()
+        {
+            let at = *at;
+            self.leftover = file.take().map(|(file, _)| file);
+            match usable(&bytes, at, &log.epochs, log.log_start) {
+                Some(states) => self.stage = self.read_from(log, Some((at, states))),
+                None => self.look_for_producers(log),
             }
+        }
+        if let Stage::Snapshot { path, file, .. } = &self.stage {
+            self.asked = true;
+            return Step::Ask(match *file {
+                None => FileOperation::Open { path: path.clone(), mode: OpenMode::Read },
+                Some((file, length)) => {
+                    let length = usize::try_from(length).unwrap_or(usize::MAX).min(SNAPSHOT_BYTES_MAX);
+                    FileOperation::Read { file, offset: 0, length }
+                }
+            });
         }
         self.read_on(log, now)
     }
@@ -245,28 +280,31 @@ impl Truncation {
         loop {
             let Some(place) = reading.left.front().copied() else { return Step::Damaged };
             let path = || log.segment_path(place.base, "log");
+            let is_target = place.base == target;
             let source = reading.source.get_or_insert_with(|| Source::new(path(), place, READ_BYTES));
-            match source.next() {
+            let next = if core::mem::take(&mut self.failed) { Next::Damaged } else { source.next() };
+            let ends = match next {
                 Next::Ask(operation) => {
                     self.asked = true;
                     return Step::Ask(operation);
                 }
-                Next::Damaged => return Step::Damaged,
-                Next::Batch(header, _) if place.base < target || header.next_offset() <= offset => {
-                    if !reading.take(&header, now) {
-                        return Step::Damaged;
-                    }
+                Next::Batch(header, _) if !is_target || header.next_offset() <= offset => {
+                    !reading.take(&header, &log.epochs, now)
                 }
-                Next::End if place.base < target => {
-                    reading.left.pop_front();
-                    let next = reading.left.front().map_or(target, |segment| segment.base);
-                    reading.enter(log, next);
-                    if let Some(file) = reading.source.take().and_then(|mut source| source.close()) {
-                        self.asked = true;
-                        return Step::Ask(FileOperation::Close { file });
-                    }
+                Next::Batch(..) | Next::End if is_target => return self.found(target),
+                Next::Batch(..) | Next::End | Next::Damaged => true,
+            };
+            if ends && is_target {
+                return Step::Damaged;
+            }
+            if ends {
+                reading.left.pop_front();
+                let next = reading.left.front().map_or(target, |segment| segment.base);
+                reading.enter(log, next);
+                if let Some(file) = reading.source.take().and_then(|mut source| source.close()) {
+                    self.asked = true;
+                    return Step::Ask(FileOperation::Close { file });
                 }
-                Next::Batch(..) | Next::End => return self.found(target),
             }
         }
     }

@@ -190,7 +190,8 @@ impl Reading<'_> {
         let mut unsound = false;
         if reached != end {
             self.report.scanned_bytes += end.position - reached.position;
-            let scan = Scan::resumed(index, reached, end).with_epochs(self.epochs.clone());
+            let scan = Scan::resumed(index, reached, end).with_holes(found.is_sparse(point.segment_base));
+            let scan = scan.with_epochs(self.epochs.clone());
             let mut reader = SegmentReader::new(path(found, point.segment_base, "log"), length.unwrap_or_default());
             let scanned = reader.scan(disk, scan);
             index = scanned.index;

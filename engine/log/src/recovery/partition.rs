@@ -11,6 +11,7 @@ use super::base::{self, Base};
 use super::directory::Directory;
 use super::journals::Located;
 use super::reader::SegmentReader;
+use super::swap;
 use super::tail::TailWriter;
 use super::{RecoveryReport, RecoverySettings};
 use crate::batch::BATCH_OVERHEAD_BYTES;
@@ -71,6 +72,7 @@ pub(super) fn recover(
         writer.replay(disk, entries, report)?;
         writer.keep_tail(disk, report)?;
     }
+    let manifest = swap::truncate_from_end(disk, found, (writer.end, writer.position, writer.index.chain))?;
     writer.cut(disk, report)?;
     if state.cut && !context.clean {
         writer.settle_end();
@@ -78,7 +80,8 @@ pub(super) fn recover(
     let changed = writer.finish(disk)?;
     let TailWriter { mut sealed, mut epochs, segment_base, position, end, index, made, epoch, unsound, .. } = writer;
     epochs.truncate_from_start(state.log_start);
-    let mut active = Segment::found(segment_base, end, position, index.max_timestamp, index.chain);
+    let active = Segment::found(segment_base, end, position, index.max_timestamp, index.chain);
+    let mut active = active.with_holes(found.is_sparse(segment_base));
     active.made = made;
     active.unsound = unsound;
     active.activate(index);
@@ -95,6 +98,7 @@ pub(super) fn recover(
     let (producers, snapshots) = read_producers(disk, context, found, &epochs, &segments, state.log_start, &trail.producers)?;
     let mut log = assemble(found, &state, epochs, producers, segments, changed || !caches_good);
     log.snapshots = snapshots;
+    log.manifest = manifest;
     log.trail = trail.end;
     log.faults = faults;
     log.epochs_changed = rewrites_epochs;
@@ -188,6 +192,8 @@ fn advance_point(disk: &mut dyn Disk, found: &Directory, state: &mut PartitionSt
     for segment in found.logs.iter().filter(|(base, _)| *base >= before.segment_base && *base <= state.point.segment_base) {
         note_epochs(disk, found, *segment, state.point.offset, &mut epochs);
     }
+    let last = epochs.epoch_for_offset(Offset(state.point.offset.0 - 1));
+    state.point.epoch = last.unwrap_or(before.epoch).max(before.epoch);
     state.epochs = PartitionState::newest(&epochs);
     state.older_epochs = PartitionState::checksum_of_older(&epochs, state.log_start);
 }
@@ -400,7 +406,6 @@ fn assemble(
     log.producers = producers;
     log.state_counter = state.counter;
     log.caches_stale = caches_stale;
-    log.manifest = found.manifest.clone();
     log
 }
 

@@ -9,9 +9,9 @@ use bytes::Bytes;
 
 use super::RecoveryReport;
 use super::directory::Directory;
-use super::partition::{make_stable, path};
+use super::partition::{make_stable, path, rewrite};
 use super::reader::SegmentReader;
-use crate::compaction::{CleanedSegment, MANIFEST_FILE_NAME, Manifest, cleaned_file_name};
+use crate::compaction::{CleanedSegment, MANIFEST_FILE_NAME, MANIFEST_PARTIAL_NAME, Manifest, cleaned_file_name};
 use crate::io::{Disk, IoError};
 use crate::segment::{SUFFIXES, file_name, index};
 use crate::{Offset, TopicPartition};
@@ -57,6 +57,25 @@ pub(super) fn finish(disk: &mut dyn Disk, found: &mut Directory, report: &mut Re
 fn read(disk: &mut dyn Disk, directory: &str, of: TopicPartition) -> Result<Option<(Manifest, Bytes)>, IoError> {
     let bytes = disk.read(&format!("{directory}/{MANIFEST_FILE_NAME}"), 0, MANIFEST_BYTES_MAX)?;
     Ok(Manifest::decode(&bytes, of).map(|manifest| (manifest, bytes)))
+}
+
+/// Nothing that lies behind the end of the log may be taken for something that compaction wrote: what the manifest says ends there,
+/// too, before the files do.
+pub(super) fn truncate_from_end(
+    disk: &mut dyn Disk,
+    found: &Directory,
+    (end, position, chain): (Offset, u64, u32),
+) -> Result<Manifest, IoError> {
+    let mut manifest = found.manifest.clone();
+    if manifest.truncate_from_end(end, position, chain) {
+        manifest.generation += 1;
+        let partial = format!("{}/{MANIFEST_PARTIAL_NAME}", found.name);
+        rewrite(disk, &partial, &manifest.encode(found.identity))?;
+        disk.sync(&partial)?;
+        disk.rename(&partial, &format!("{}/{MANIFEST_FILE_NAME}", found.name))?;
+        disk.sync_directory(&found.name)?;
+    }
+    Ok(manifest)
 }
 
 /// Whether the new segment may take the place of those it covers. What lies in that place already, while they are still there, may
@@ -129,5 +148,5 @@ impl Directory {
 
 /// Whether the name is of a file that compaction had not put in its place.
 pub(super) fn is_leftover(name: &str) -> bool {
-    name.ends_with(crate::compaction::CLEANED_SUFFIX) || name == crate::compaction::MANIFEST_PARTIAL_NAME
+    name.ends_with(crate::compaction::CLEANED_SUFFIX) || name == MANIFEST_PARTIAL_NAME
 }

@@ -64,7 +64,8 @@ impl Store {
 
     /// Move the D of partitions for whose sake the journal cannot go on.
     pub(super) fn press(&mut self) {
-        if self.checkpoints_due.is_empty() {
+        // What is due and does not run waits for something that may itself wait for the journal.
+        if self.checkpoints_due.is_empty() || self.checkpoints_running == 0 {
             for slot in self.journal.pressing() {
                 if self.log(slot).is_some_and(|log| log.checkpoint.is_none()) {
                     self.checkpoints_due.insert(slot);

@@ -38,6 +38,7 @@ impl Store {
         }
         match (pending, result) {
             (Pending::Advice, _) => {}
+            (Pending::Trimmed { slot }, _) => self.script_of_log_ended(slot),
             (Pending::Compaction, result) => self.compaction_completed(result),
             (Pending::Truncation { slot }, result) => self.truncation_completed(slot, result),
             (Pending::SegmentRead { lookup, base, position }, Err(_)) => {
@@ -149,6 +150,12 @@ impl Store {
         }
     }
 
+    fn script_of_log_ended(&mut self, slot: PartitionSlot) {
+        if let Some(log) = self.log_mut(slot) {
+            log.scripts -= 1;
+        }
+    }
+
     fn script_ended(&mut self, ended: Ended<Then>, now: Now, io: &mut Io, outputs: &mut Vec<Output>) {
         let Ended { then, result, refused_for_space, steps_done } = ended;
         if self.failed.is_some() {
@@ -180,17 +187,9 @@ impl Store {
             (Then::Repaired { slot, range }, result) => self.repaired(slot, range, result.map(|_| ()), outputs),
             (Then::ManifestWritten, Ok(_)) => self.manifest_written(io),
             (Then::ManifestWritten, Err(_)) if refused_for_space => self.manifest_not_written(now, io),
-            (Then::SegmentDropped { slot }, _) => {
-                if let Some(log) = self.log_mut(slot) {
-                    log.scripts -= 1;
-                }
-            }
+            (Then::SegmentDropped { slot }, _) => self.script_of_log_ended(slot),
             // A cache is whole, or is known not to be.
-            (Then::CacheWritten { slot }, result) if result.is_ok() || refused_for_space => {
-                if let Some(log) = self.log_mut(slot) {
-                    log.scripts -= 1;
-                }
-            }
+            (Then::CacheWritten { slot }, result) if result.is_ok() || refused_for_space => self.script_of_log_ended(slot),
             (Then::FootersWritten { slot }, result) if result.is_ok() || refused_for_space => self.footers_written(slot, io),
             (Then::SnapshotWritten { slot, offset }, result) if result.is_ok() || refused_for_space => {
                 if let Some(log) = self.log_mut(slot) {

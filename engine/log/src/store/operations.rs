@@ -40,6 +40,10 @@ pub(crate) enum Pending {
     },
     /// Nothing depends on it, not even on its success.
     Advice,
+    /// What was reserved for a segment is given back.
+    Trimmed {
+        slot: PartitionSlot,
+    },
     Journal {
         sequence: u64,
     },

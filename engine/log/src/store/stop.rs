@@ -46,7 +46,9 @@ impl Store {
         quiet && (self.stop == Stop::Closing || (self.failed.is_some() && self.is_stopping()))
     }
 
-    pub(super) fn is_stopping(&self) -> bool {
+    /// Whether it was told to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
         self.stop != Stop::Running
     }
 

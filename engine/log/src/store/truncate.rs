@@ -23,7 +23,7 @@ use crate::{Now, Offset};
 /// Why a log was not truncated. Nothing was touched.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TruncateError {
-    /// The partition or its log directory is offline, or on its way in or out.
+    /// The partition or its log directory is offline, or on its way in or out, or the store stops.
     NotReady,
     /// Another truncation is under way.
     UnderWay,
@@ -84,7 +84,8 @@ impl Store {
         }
         let gives_up = log.life != Life::Ready || log.offline || self.stop != super::Stop::Running;
         if gives_up {
-            return self.give_up_truncation(slot, truncation, None, io, outputs);
+            let told = Err(TruncateError::NotReady);
+            return self.give_up_truncation(slot, truncation, told, io, outputs);
         }
         if truncation.is_waiting() {
             // Also entries of a log that has left the journal meanwhile: what they say must be said before the cut.
@@ -95,11 +96,11 @@ impl Store {
             if truncation.offset() < log.log_start {
                 // It moved meanwhile.
                 let error = TruncateError::BelowStart { log_start: log.log_start };
-                return self.give_up_truncation(slot, truncation, Some(Err(error)), io, outputs);
+                return self.give_up_truncation(slot, truncation, Err(error), io, outputs);
             }
             if truncation.offset() >= log.next_offset {
                 let end = log.next_offset;
-                return self.give_up_truncation(slot, truncation, Some(Ok(end)), io, outputs);
+                return self.give_up_truncation(slot, truncation, Ok(end), io, outputs);
             }
             truncation.begin(log);
         }
@@ -115,7 +116,7 @@ impl Store {
             }
             Step::Found if truncation.cut().is_some_and(|cut| cut.offset < log.log_start) => {
                 let error = TruncateError::BelowStart { log_start: log.log_start };
-                self.give_up_truncation(slot, truncation, Some(Err(error)), io, outputs)
+                self.give_up_truncation(slot, truncation, Err(error), io, outputs)
             }
             Step::Found => {
                 log.truncation = Some(truncation);
@@ -123,7 +124,7 @@ impl Store {
                 self.checkpoints_due.insert(slot);
                 false
             }
-            Step::Damaged => self.give_up_truncation(slot, truncation, Some(Err(TruncateError::Damaged)), io, outputs),
+            Step::Damaged => self.give_up_truncation(slot, truncation, Err(TruncateError::Damaged), io, outputs),
         }
     }
 
@@ -132,14 +133,14 @@ impl Store {
         &mut self,
         slot: PartitionSlot,
         mut truncation: Truncation,
-        told: Option<Result<Offset, TruncateError>>,
+        result: Result<Offset, TruncateError>,
         io: &mut Io,
         outputs: &mut Vec<Output>,
     ) -> bool {
         while let Some(file) = truncation.take_handle(true) {
             self.close(file, io);
         }
-        outputs.extend(told.map(|result| Output::Truncated { slot, result }));
+        outputs.push(Output::Truncated { slot, result });
         self.drop_segments(slot, io, outputs);
         false
     }

@@ -147,7 +147,8 @@ impl Store {
             log.footers_due.push(base);
             if let Some(file) = segment.file().cloned() {
                 let truncate = FileOperation::Truncate { file: file.handle, length: segment.bytes };
-                self.operations.ask_on(file, truncate, Pending::Advice, io);
+                log.scripts += 1;
+                self.operations.ask_on(file, truncate, Pending::Trimmed { slot }, io);
             }
             let caches = index_files(segment);
             log.caches.extend(caches);
