@@ -1,10 +1,11 @@
 //! A log made to end earlier while it runs (KIP-101).
 
-use flumen_log::Offset;
+use flumen_log::batch::{BatchBuilder, BatchHeader, ProducerInfo};
 use flumen_log::compression::Codec;
-use flumen_log::io::{FileOperation, OpenMode};
+use flumen_log::io::{Disk, FileOperation, OpenMode};
 use flumen_log::state::{COPY_BYTES, PartitionState};
 use flumen_log::store::{DeleteRecords, Durability, LogConfig, Output, PartitionSlot, TruncateError};
+use flumen_log::{Offset, Timestamp};
 
 use crate::bench::{Bench, STATE, batch_from, batch_of, config};
 use crate::space::settle_without_space;
@@ -250,4 +251,97 @@ fn epochs_behind_a_cut_never_began() {
         let again = bench.after_power_loss();
         assert!(again.report.damaged.is_empty(), "{:?}", again.report);
     }
+}
+
+/// A compacted log: every second record has the same key. Cleaned, so that offsets are missing below where it is to be cut.
+fn compacted() -> (Bench, PartitionSlot) {
+    let mut bench = Bench::new();
+    let config =
+        LogConfig { cleanup_compact: true, cleanup_delete: false, min_cleanable_dirty_ppm: 0, segment_bytes: 2500, ..config() };
+    let slot = bench.create(0, config);
+    for number in 0..100u8 {
+        let key = [if number % 2 == 0 { 0 } else { number }];
+        let mut builder = BatchBuilder::new();
+        builder.append(Timestamp(1), Some(&key), Some(&[number; 90]), &[]);
+        let batch = builder.build_validated(Codec::None, None, ProducerInfo::NONE).expect("no codec").expect("a record");
+        bench.append(slot, batch);
+    }
+    bench.store.set_high_watermark(slot, Offset(100));
+    for _ in 0..40 {
+        bench.tick_after(20_000);
+    }
+    assert!(bench.names().iter().any(|name| name.ends_with("compaction.manifest")), "it was cleaned");
+    (bench, slot)
+}
+
+/// The first offsets of what is read from a log.
+fn offsets(bench: &mut Bench, slot: PartitionSlot) -> Vec<i64> {
+    let bytes = bench.read_all(slot);
+    let (mut at, mut offsets) = (0, Vec::new());
+    while let Some(header) = bytes.get(at..).and_then(|bytes| BatchHeader::parse(bytes).ok()) {
+        offsets.push(header.base_offset.0);
+        at += header.total_bytes();
+    }
+    offsets
+}
+
+/// The power fails at any moment of the cut and of what follows it: the segment has holes, and none is taken for damage; nothing that
+/// is appended later is taken for what compaction wrote.
+#[test]
+fn a_compacted_segment_is_cut_like_any_other() {
+    for to in [31, 12, 3] {
+        let mut finished = false;
+        let mut steps = 0;
+        while !finished {
+            let (mut bench, slot) = compacted();
+            let kept: Vec<i64> = offsets(&mut bench, slot).into_iter().filter(|offset| *offset < to).collect();
+            assert!((kept.len() as i64) < to, "offsets are missing: {kept:?}");
+            bench.store.truncate_to(slot, Offset(to)).expect("it is begun");
+            finished = bench.run_steps(steps);
+            steps += 3;
+            let cut = answer(&mut bench);
+            assert!(matches!(cut, None | Some(Ok(_))), "{cut:?}");
+            let mut bench = if steps % 2 == 0 { bench.after_kill() } else { bench.after_power_loss() };
+            for round in 0..2 {
+                assert!(
+                    bench.report.damaged.is_empty() && bench.report.cleanings_undone == 0,
+                    "{to} {steps}: {:?}",
+                    bench.report
+                );
+                let slot = bench.slot(0);
+                let before = offsets(&mut bench, slot);
+                assert!(before.starts_with(&kept), "{to} {steps}: {before:?}");
+                if cut.is_some() && round == 0 {
+                    assert_eq!((before.len(), end(&bench, slot)), (kept.len(), kept.last().map_or(0, |last| last + 1)));
+                }
+                bench.fill(slot, 30);
+                let after = offsets(&mut bench, slot);
+                bench = bench.after_power_loss();
+                let slot = bench.slot(0);
+                assert_eq!(offsets(&mut bench, slot), after);
+            }
+        }
+    }
+}
+
+/// What a cut forgets of producers is what it cut: a snapshot from anywhere before tells the rest, damage in a segment before refuses
+/// nothing.
+#[test]
+fn producers_from_before_a_cut_are_known_though_an_earlier_segment_is_damaged() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, LogConfig { segment_bytes: 600, ..config() });
+    for sequence in 0..40 {
+        bench.append(slot, batch_from(1, sequence));
+    }
+    let mut bench = bench.after_stop();
+    let slot = bench.slot(0);
+    for sequence in 40..80 {
+        bench.append(slot, batch_from(1, sequence));
+    }
+    bench.settle();
+    bench.disk.write("topic-0/00000000000000000000.log", 70, &[0xff; 20]).expect("there");
+    assert_eq!(truncate(&mut bench, slot, 60), Ok(Offset(60)));
+    let again = bench.try_append(slot, batch_from(1, 59)).expect("it is known");
+    assert!(again.duplicate && again.base_offset == Offset(59), "{again:?}");
+    assert_eq!(bench.append(slot, batch_from(1, 60)).base_offset, Offset(60), "what was cut was never sent");
 }
