@@ -196,11 +196,16 @@ impl Bench {
     }
 
     pub(crate) fn tick_after(&mut self, ms: u64) {
+        self.tick(ms);
+        self.settle();
+    }
+
+    /// So much later something may begin.
+    pub(crate) fn tick(&mut self, ms: u64) {
         self.now.monotonic = self.now.monotonic.after_ms(ms);
         self.now.wall = Timestamp(self.now.wall.0 + i64::try_from(ms).expect("a short time"));
         self.store.tick(self.now, &mut self.io, &mut self.outputs);
         self.submit();
-        self.settle();
     }
 
     pub(crate) fn locate(&mut self, slot: PartitionSlot, from: i64, max_bytes: u32, at_least_one: bool) -> Located {
