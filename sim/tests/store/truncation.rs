@@ -4,7 +4,7 @@ use flumen_log::batch::{BatchBuilder, BatchHeader, ProducerInfo};
 use flumen_log::compression::Codec;
 use flumen_log::io::{Disk, FileOperation, OpenMode};
 use flumen_log::state::{COPY_BYTES, PartitionState};
-use flumen_log::store::{DeleteRecords, Durability, LogConfig, Output, PartitionSlot, TruncateError};
+use flumen_log::store::{DeleteRecords, Durability, Located, LogConfig, Output, PartitionSlot, TruncateError};
 use flumen_log::{Offset, Timestamp};
 
 use crate::bench::{Bench, STATE, batch_from, batch_of, config};
@@ -253,6 +253,10 @@ fn epochs_behind_a_cut_never_began() {
     }
 }
 
+fn compacting() -> LogConfig {
+    LogConfig { cleanup_compact: true, cleanup_delete: false, min_cleanable_dirty_ppm: 0, segment_bytes: 2500, ..config() }
+}
+
 /// A compacted log: every second record has the same key. Cleaned, so that offsets are missing below where it is to be cut.
 fn compacted() -> (Bench, PartitionSlot) {
     let mut bench = Bench::new();
@@ -319,6 +323,11 @@ fn a_compacted_segment_is_cut_like_any_other() {
                 if cut.is_some() && round == 0 {
                     assert_eq!((before.len(), end(&bench, slot)), (kept.len(), kept.last().map_or(0, |last| last + 1)));
                 }
+                for from in 0..end(&bench, slot) {
+                    let found = bench.locate(slot, from, 100, true);
+                    assert!(matches!(&found, Located::Slice { next_offset, .. } if next_offset.0 > from), "{from}: {found:?}");
+                }
+                bench.store.configure(slot, compacting());
                 bench.fill(slot, 30);
                 let after = offsets(&mut bench, slot);
                 bench = bench.after_power_loss();
