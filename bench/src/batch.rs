@@ -33,13 +33,25 @@ pub(crate) struct Batch {
 impl Batch {
     /// As many records as fit into `batch_bytes`, and at least one.
     pub(crate) fn filled(record_bytes: usize, batch_bytes: usize) -> Outcome<Self> {
+        Self::with_keys(record_bytes, batch_bytes, None)
+    }
+
+    /// The same; each record has a key of its own, counted from this one on.
+    pub(crate) fn with_keys(record_bytes: usize, batch_bytes: usize, first_key: Option<u64>) -> Outcome<Self> {
         let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
         // Not all the same byte: nothing on the way may be able to tell that there is little to keep.
         let value: Vec<u8> = (0..record_bytes).map(|index| (index.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         let mut builder = BatchBuilder::new();
-        let bound = BatchBuilder::record_bytes_max(None, Some(&value), &[]);
-        while builder.is_empty() || builder.size_bytes() + bound <= batch_bytes {
-            builder.append(Timestamp(now), None, Some(&value), &[]);
+        let mut key = first_key;
+        loop {
+            let bytes = key.map(u64::to_be_bytes);
+            let bytes = bytes.as_ref().map(<[u8; 8]>::as_slice);
+            let bound = BatchBuilder::record_bytes_max(bytes, Some(&value), &[]);
+            if !builder.is_empty() && builder.size_bytes() + bound > batch_bytes {
+                break;
+            }
+            builder.append(Timestamp(now), bytes, Some(&value), &[]);
+            key = key.map(|key| key + 1);
         }
         let records = u32::try_from(builder.record_count())?;
         let bytes = builder.build(Codec::None, None, ProducerInfo::NONE).map_err(|error| format!("no batch: {error}"))?;

@@ -38,6 +38,9 @@ pub(crate) struct Options {
     /// Bytes of a batch, at most
     #[arg(long, default_value_t = 1 << 20)]
     batch_bytes: usize,
+    /// Give records keys: so many batches with keys of their own, over and over
+    #[arg(long)]
+    keyed_batches: Option<u64>,
     /// MiB of values before the measured part
     #[arg(long, default_value_t = 1024)]
     warm_up: u64,
@@ -47,9 +50,15 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Outcome<()> {
-    let batch = Batch::filled(options.record_bytes, options.batch_bytes)?;
-    let frames: Vec<Bytes> =
-        (0..options.partitions).map(|partition| batch.produce_frame(&options.topic, partition)).collect::<Outcome<_>>()?;
+    let first_keys: Vec<Option<u64>> =
+        options.keyed_batches.map_or_else(|| vec![None], |batches| (0..batches).map(|batch| Some(batch << 32)).collect());
+    let batches = first_keys.iter().map(|first| Batch::with_keys(options.record_bytes, options.batch_bytes, *first));
+    let batches: Vec<Batch> = batches.collect::<Outcome<_>>()?;
+    let batch = batches.first().ok_or("no batch")?;
+    let produce = |batch: &Batch| {
+        (0..options.partitions).map(|partition| batch.produce_frame(&options.topic, partition)).collect::<Outcome<Vec<Bytes>>>()
+    };
+    let frames: Vec<Bytes> = batches.iter().map(produce).collect::<Outcome<Vec<_>>>()?.concat();
     let mut frames = frames.iter().cycle();
     let lanes = (0..options.connections).map(|_| Lane::open(&options.address, options.peer));
     let mut lanes: Vec<Lane> = lanes.collect::<Outcome<_>>()?;

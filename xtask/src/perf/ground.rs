@@ -79,14 +79,16 @@ impl Ground {
     }
 
     /// A broker on an empty directory, all its threads on the server's core, with the topic of the loads.
-    pub(super) fn broker(&self, partitions: u32, durability: &str) -> Outcome<Broker> {
+    pub(super) fn broker(&self, partitions: u32, durability: &str, more: &[(&str, &str)]) -> Outcome<Broker> {
+        let mut settings = vec![("FLUMEN_CORES".to_owned(), self.server_core.to_string())];
+        settings.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let flumen = Flumen {
             binary: self.binaries.join("flumen"),
             data: self.directory.join("data"),
             beside: Vec::new(),
             port: 0,
             shards: None,
-            settings: vec![("FLUMEN_CORES".to_owned(), self.server_core.to_string())],
+            settings,
         };
         // Threads and processes inherit the core of the thread that starts them.
         let start = || {
@@ -94,10 +96,33 @@ impl Ground {
             flumen.start()
         };
         let broker = std::thread::scope(|scope| scope.spawn(start).join().map_err(|_| "the starting thread panicked"))??;
-        let mut command = self.bench(self.load_core);
-        command.args(["topic", "--address", &broker.address, "--partitions", &partitions.to_string()]);
-        workspace::succeed(command.arg(format!("--set=flumen.durability={durability}")), LIMIT)?;
+        self.topic(&broker, "bench", partitions, &[&format!("flumen.durability={durability}")])?;
         Ok(broker)
+    }
+
+    /// Make a topic.
+    pub(super) fn topic(&self, broker: &Broker, name: &str, partitions: u32, settings: &[&str]) -> Outcome<()> {
+        let mut command = self.bench(self.load_core);
+        command.args(["topic", "--address", &broker.address, "--topic", name, "--partitions", &partitions.to_string()]);
+        command.args(settings.iter().map(|setting| format!("--set={setting}")));
+        workspace::succeed(&mut command, LIMIT).map(drop)
+    }
+
+    /// Bytes in the segments of a topic.
+    pub(super) fn stored_bytes(&self, topic: &str) -> Outcome<u64> {
+        let mut bytes = 0;
+        for directory in std::fs::read_dir(self.directory.join("data"))? {
+            let directory = directory?;
+            if directory.file_name().to_string_lossy().starts_with(&format!("{topic}-")) {
+                for file in std::fs::read_dir(directory.path())? {
+                    let file = file?;
+                    let is_segment = file.path().extension().is_some_and(|extension| extension == "log");
+                    // One may go while it is looked at.
+                    bytes += if is_segment { file.metadata().map_or(0, |metadata| metadata.len()) } else { 0 };
+                }
+            }
+        }
+        Ok(bytes)
     }
 
     /// End a broker and remove what it wrote.

@@ -10,6 +10,7 @@ mod ground;
 mod record;
 mod series;
 
+use crate::broker::Broker;
 use crate::tally::{Outcome, Tally};
 use crate::{interop, workspace};
 use budgets::Budget;
@@ -24,6 +25,7 @@ enum Part {
     Ingest,
     Fetch,
     Latency,
+    Cleaning,
 }
 
 #[derive(Args)]
@@ -49,7 +51,7 @@ impl Options {
     }
 
     fn parts(&self) -> &[Part] {
-        if self.only.is_empty() { &[Part::Ingest, Part::Fetch, Part::Latency] } else { &self.only }
+        if self.only.is_empty() { &[Part::Ingest, Part::Fetch, Part::Latency, Part::Cleaning] } else { &self.only }
     }
 }
 
@@ -65,6 +67,8 @@ struct Work {
     fetch: (u32, u32),
     paced_seconds: (f64, f64),
     paced_partitions: &'static [u32],
+    /// What the cleaner has to go through.
+    dirty_mebibytes: u32,
 }
 
 const FULL: Work = Work {
@@ -76,6 +80,7 @@ const FULL: Work = Work {
     fetch: (1024, 8192),
     paced_seconds: (2.0, 8.0),
     paced_partitions: &[1, 100, 1000],
+    dirty_mebibytes: 4096,
 };
 
 const SMOKE: Work = Work {
@@ -87,6 +92,7 @@ const SMOKE: Work = Work {
     fetch: (4, 32),
     paced_seconds: (0.2, 0.5),
     paced_partitions: &[1, 10],
+    dirty_mebibytes: 64,
 };
 
 pub(crate) fn run(options: &Options) -> Outcome<Tally> {
@@ -102,6 +108,7 @@ pub(crate) fn run(options: &Options) -> Outcome<Tally> {
                 Part::Ingest => ingest(&ground, work, &mut series)?,
                 Part::Fetch => fetch(&ground, work, &mut series)?,
                 Part::Latency => latency(&ground, work, &mut series)?,
+                Part::Cleaning => cleaning(&ground, work, &mut series)?,
             }
         }
     }
@@ -150,7 +157,7 @@ fn ingest(ground: &Ground, work: &Work, series: &mut Series) -> Outcome<()> {
     drop(sink);
     for durability in ["replicated", "synced"] {
         ground.prefault(work.prefault_mebibytes)?;
-        let broker = ground.broker(4, durability)?;
+        let broker = ground.broker(4, durability, &[])?;
         let mut load = vec!["ingest".to_owned()];
         amount(&mut load);
         series.add(&format!("ingest, {durability}"), ground.load(&broker.address, broker.pid(), &load)?);
@@ -174,7 +181,7 @@ fn fetch(ground: &Ground, work: &Work, series: &mut Series) -> Outcome<()> {
     series.add("sendfile, sleeping reader", ground.load(&bare.address, bare.pid(), &read(&["--sender=sendfile", "--sleep"]))?);
     drop(bare);
     ground.prefault(work.prefault_mebibytes)?;
-    let broker = ground.broker(4, "synced")?;
+    let broker = ground.broker(4, "synced", &[])?;
     let fill = ["ingest".to_owned(), "--warm-up=0".to_owned(), format!("--mebibytes={}", work.stored_mebibytes)];
     ground.load(&broker.address, broker.pid(), &fill)?;
     series.add("fetch, spinning reader", ground.load(&broker.address, broker.pid(), &read(&[]))?);
@@ -184,17 +191,46 @@ fn fetch(ground: &Ground, work: &Work, series: &mut Series) -> Outcome<()> {
 
 /// Single records on a schedule, over one partition and over many.
 fn latency(ground: &Ground, work: &Work, series: &mut Series) -> Outcome<()> {
-    let (warm_up, measured) = work.paced_seconds;
     for partitions in work.paced_partitions {
-        let broker = ground.broker(*partitions, "synced")?;
-        let load = [
-            "paced".to_owned(),
-            format!("--partitions={partitions}"),
-            format!("--warm-up={warm_up}"),
-            format!("--seconds={measured}"),
-        ];
-        let report: Report = ground.load(&broker.address, broker.pid(), &load)?;
-        series.add(&format!("paced, partitions: {partitions}"), report);
+        let broker = ground.broker(*partitions, "synced", &[])?;
+        series.add(&format!("paced, partitions: {partitions}"), paced(ground, work, &broker, *partitions)?);
+        ground.stop(broker)?;
+    }
+    Ok(())
+}
+
+fn paced(ground: &Ground, work: &Work, broker: &Broker, partitions: u32) -> Outcome<Report> {
+    let (warm_up, measured) = work.paced_seconds;
+    let load = [
+        "paced".to_owned(),
+        format!("--partitions={partitions}"),
+        format!("--warm-up={warm_up}"),
+        format!("--seconds={measured}"),
+    ];
+    ground.load(&broker.address, broker.pid(), &load)
+}
+
+/// Single records on a schedule beside a topic full of old values: while nobody minds them, and while the cleaner, on the same core,
+/// goes through them from before the first record to behind the last.
+fn cleaning(ground: &Ground, work: &Work, series: &mut Series) -> Outcome<()> {
+    for (name, enabled) in [("paced, cleaner off", "false"), ("paced beside a cleaning", "true")] {
+        ground.prefault(work.prefault_mebibytes)?;
+        let settings = [("FLUMEN_LOG_CLEANER_ENABLE", enabled), ("FLUMEN_LOG_CLEANER_BACKOFF_MS", "100")];
+        let broker = ground.broker(1, "synced", &settings)?;
+        let topic = "dirty";
+        ground.topic(
+            &broker,
+            topic,
+            4,
+            &["cleanup.policy=compact", "min.cleanable.dirty.ratio=0.9", "segment.bytes=8388608"],
+        )?;
+        let mut load = vec!["ingest".to_owned(), format!("--topic={topic}"), "--keyed-batches=8".to_owned()];
+        load.extend(["--warm-up=0".to_owned(), format!("--mebibytes={}", work.dirty_mebibytes)]);
+        ground.load(&broker.address, broker.pid(), &load)?;
+        let before = ground.stored_bytes(topic)?;
+        series.add(name, paced(ground, work, &broker, 1)?);
+        let after = ground.stored_bytes(topic)?;
+        println!("{name}: {} MiB of {topic} before, {} MiB after", before >> 20, after >> 20);
         ground.stop(broker)?;
     }
     Ok(())
