@@ -3,6 +3,7 @@
 //! Locally and on the build machine it is the same command. It never writes to the sources. Every step is counted; none is skipped.
 
 use crate::interop;
+use crate::sim::World;
 use crate::tally::{Outcome, Tally, libtest_counts};
 use crate::{bug_bank, crash, fs_shutdown, full_disk, fuzz, images, perf, sim, tidy, workspace};
 use clap::Args;
@@ -11,6 +12,9 @@ use std::time::{Duration, Instant};
 
 /// No step takes longer than the whole is allowed to.
 const LIMIT: Duration = Duration::from_secs(3600);
+
+/// A run of that world takes longer than one of the others.
+const COMPACTION_SEEDS: u64 = 100;
 
 #[derive(Args)]
 pub(crate) struct Options {}
@@ -27,7 +31,12 @@ pub(crate) fn run(_options: &Options) -> Outcome<Tally> {
     step(&mut tally, "clippy", cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]));
     section(&mut tally, "tidy", tidy::run);
     section(&mut tally, "loom", || loom(cargo(&["test", "--package", "flumen-loom-tests", "--release"])));
-    section(&mut tally, "simulation, fresh seeds", || sim::run(&sim::Options::fresh(1000, 2)));
+    for (world, seeds) in [(World::Log, 1000), (World::Shard, 1000), (World::Compaction, COMPACTION_SEEDS)] {
+        section(&mut tally, "simulation, fresh seeds", || sim::run(&sim::Options::of(world, None, seeds, 2)));
+    }
+    section(&mut tally, "simulation of compaction, seeds from zero", || {
+        sim::run(&sim::Options::of(World::Compaction, Some(0), COMPACTION_SEEDS, 2))
+    });
     section(&mut tally, "bug bank", || bug_bank::run(&bug_bank::Options::of_the_found(2)));
     section(&mut tally, "crash images", || images::run(&images::Options::of(4000, false)));
     section(&mut tally, "mutated files", || images::mutated::run(&images::mutated::Options::of(20_000)));

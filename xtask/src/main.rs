@@ -17,6 +17,7 @@ mod interop;
 mod loop_disk;
 mod perf;
 mod sim;
+mod sim_compaction;
 mod sim_shard;
 mod tally;
 mod tidy;

@@ -1,12 +1,12 @@
-//! `cargo xtask sim`: simulated runs of the log that ships, over a disk that forgets and fails.
+//! `cargo xtask sim`: simulated runs of the log that ships, over a disk that forgets and fails; and the other worlds.
 //!
 //! `--seeds N [--from S]` runs many and ends with a line of totals; `SEED` shows one, a line for each of its steps, and says how to
 //! have it again. A run that violates a promise has failed; its seed repeats it. One seed in a hundred is run twice and must give
 //! the same trace. A run that did too little work is invalid: it is not counted, another seed takes its place, and where too many
 //! are invalid the whole has failed.
 
-use crate::sim_shard;
 use crate::tally::{Outcome, Tally};
+use crate::{sim_compaction, sim_shard};
 use clap::{Args, ValueEnum};
 use flumen_sim::log::{Control, Verdict, Work, run as simulate, run_told};
 use std::collections::BTreeMap;
@@ -26,11 +26,13 @@ const CONTROL_NOTICED: usize = 5;
 
 /// What is simulated.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum World {
+pub(crate) enum World {
     /// Stores over a disk.
     Log,
     /// Whole shards, with clients.
     Shard,
+    /// One compacted partition with its cleaner.
+    Compaction,
 }
 
 #[derive(Args)]
@@ -52,9 +54,9 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// So many seeds nobody chose.
-    pub(crate) const fn fresh(seeds: u64, jobs: u64) -> Self {
-        Self { world: None, seed: None, seeds, from: None, jobs }
+    /// So many seeds of a world, from this one on, or such that nobody chose.
+    pub(crate) const fn of(world: World, from: Option<u64>, seeds: u64, jobs: u64) -> Self {
+        Self { world: Some(world), seed: None, seeds, from, jobs }
     }
 }
 
@@ -69,16 +71,21 @@ struct Totals {
 }
 
 pub(crate) fn run(options: &Options) -> Outcome<Tally> {
-    let mut tally = Tally::default();
-    if options.world == Some(World::Shard) {
-        let from = options.from.unwrap_or_else(|| crate::crash::fresh_seed() >> 16);
-        return options.seed.map_or_else(|| sim_shard::run(from, options.seeds), sim_shard::show);
+    let from = options.from.unwrap_or_else(|| crate::crash::fresh_seed() >> 16);
+    match options.world {
+        Some(World::Shard) => options.seed.map_or_else(|| sim_shard::run(from, options.seeds), sim_shard::show),
+        Some(World::Compaction) => options.seed.map_or_else(|| sim_compaction::run(from, options.seeds), sim_compaction::show),
+        Some(World::Log) | None => run_log(options, from),
     }
+}
+
+/// The log's world, and the others behind it where none was asked for.
+fn run_log(options: &Options, from: u64) -> Outcome<Tally> {
+    let mut tally = Tally::default();
     if let Some(seed) = options.seed {
         show(seed, &mut tally);
         return Ok(tally);
     }
-    let from = options.from.unwrap_or_else(|| crate::crash::fresh_seed() >> 16);
     println!("sim: {} seeds from {from}", options.seeds);
     let started = Instant::now();
     let totals = run_many(from, options.seeds, options.jobs.max(1));
@@ -99,6 +106,7 @@ pub(crate) fn run(options: &Options) -> Outcome<Tally> {
     let took = started.elapsed();
     if options.world.is_none() {
         tally.add(sim_shard::run(from, options.seeds)?);
+        tally.add(sim_compaction::run(from, options.seeds)?);
     }
     print_totals(&totals, took);
     Ok(tally)

@@ -6,12 +6,15 @@
 //! moves; batches are in order; a producer that sends its last batch again is told where it is.
 
 mod model;
+mod oracle;
 mod world;
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::random::Random;
+pub use crate::trace::Listener;
 use world::World;
 
 /// What is wrong with a run on purpose.
@@ -29,6 +32,10 @@ pub enum Control {
 /// What a run did. One that did too little proves nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Work {
+    /// Operations, completions and everything else that is told.
+    pub events: u64,
+    /// Offsets that were called durable: acknowledged records.
+    pub durable: u64,
     /// Records appended.
     pub appended: u64,
     /// Records that were there when the logs were read.
@@ -47,13 +54,42 @@ pub struct Work {
     pub operations: u64,
 }
 
+impl Work {
+    /// Records appended below which a run proves nothing, and manifests.
+    pub const FLOOR: (u64, u64) = (100, 5);
+
+    /// Whether it was enough.
+    #[must_use]
+    pub const fn is_enough(&self) -> bool {
+        self.appended >= Self::FLOOR.0 && self.manifests >= Self::FLOOR.1 && self.crashes >= 2
+    }
+
+    /// Add another run's.
+    pub const fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.durable += other.durable;
+        self.appended += other.appended;
+        self.read += other.read;
+        self.manifests += other.manifests;
+        self.tombstones_gone += other.tombstones_gone;
+        self.empty_batches += other.empty_batches;
+        self.crashes += other.crashes;
+        self.unfinished += other.unfinished;
+        self.operations += other.operations;
+    }
+}
+
 /// What came of a run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Verdict {
     /// What should not have happened, in words; empty is good.
     pub violations: Vec<String>,
     /// What was done.
     pub work: Work,
+    /// Faults, by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// All that happened, as a hash: the same seed gives the same.
+    pub trace: u64,
 }
 
 /// How often a run waits for tombstones to go.
@@ -62,11 +98,17 @@ const LATER_PASSES: u32 = 4;
 /// One run of several lives, each ended by a crash.
 #[must_use]
 pub fn run(seed: u64, control: Control) -> Verdict {
+    run_told(seed, control, None)
+}
+
+/// One run, each of its steps told.
+#[must_use]
+pub fn run_told(seed: u64, control: Control, listener: Option<Listener>) -> Verdict {
     let mut random = Random::new(seed);
     let lives = 2 + random.below(3);
     // Only the cleaner goes on before some of the crashes, be D recorded or not.
     let alone = random.below(2) * 600;
-    let mut world = World::new(random, control);
+    let mut world = World::new(random, control, listener);
     for _ in 0..lives {
         world.start();
         world.live(300);
@@ -88,7 +130,7 @@ pub fn run(seed: u64, control: Control) -> Verdict {
 /// cleaned to the end and checked again.
 #[must_use]
 pub fn crash_after(seed: u64, operations: u64, control: Control) -> Verdict {
-    let mut world = World::new(Random::new(seed), control);
+    let mut world = World::new(Random::new(seed), control, None);
     world.start();
     world.live(500);
     world.compact_until(operations);

@@ -11,8 +11,6 @@ mod model;
 mod oracle;
 mod start;
 mod swarm;
-mod trace;
-mod watched;
 mod work;
 mod world;
 
@@ -21,7 +19,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::random::Random;
-pub use trace::Listener;
+pub use crate::trace::Listener;
 use world::World;
 
 /// What a run believes or leaves out on purpose.

@@ -7,8 +7,8 @@ use flumen_log::recovery::{Recovery, RecoveryReport, RecoverySettings, recover};
 use flumen_log::store::{Store, StoreSettings};
 
 use super::Control;
-use super::watched::Watched;
 use super::world::World;
+use crate::watched::Watched;
 
 /// Calls after which a recovery is cut off or refused something, at most.
 const CALLS: u64 = 200;

@@ -10,10 +10,10 @@ use flumen_log::{Monotonic, Now, PartitionIndex, Timestamp, TopicId, TopicPartit
 use super::atlas::Allowed;
 use super::model::{Model, small_config};
 use super::swarm::Swarm;
-use super::trace::{Ended, Listener, Told, Trace};
 use super::{Control, Verdict};
 use crate::disk::{Rates, SimDisk};
 use crate::random::Random;
+use crate::trace::{Ended, Listener, Told, Trace};
 
 /// More completions than a run that makes progress can need.
 const PATIENCE: usize = 100_000;

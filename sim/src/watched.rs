@@ -4,13 +4,13 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use flumen_log::io::{DirectoryEntry, Disk, IoError};
 
-use super::trace::Trace;
 use crate::disk::SimDisk;
+use crate::trace::Trace;
 
 /// A disk, and who is told what is done to it.
-pub(super) struct Watched<'a> {
-    pub(super) disk: &'a mut SimDisk,
-    pub(super) trace: &'a mut Trace,
+pub(crate) struct Watched<'a> {
+    pub(crate) disk: &'a mut SimDisk,
+    pub(crate) trace: &'a mut Trace,
 }
 
 impl Disk for Watched<'_> {

@@ -8,7 +8,7 @@ use core::fmt::{self, Write};
 pub type Listener = Box<dyn FnMut(&str)>;
 
 /// The lines so far, as a hash; and the listener.
-pub(super) struct Trace {
+pub(crate) struct Trace {
     hash: u64,
     events: u64,
     listener: Option<Listener>,
@@ -28,12 +28,12 @@ impl Write for Hasher<'_> {
 }
 
 impl Trace {
-    pub(super) const fn new(listener: Option<Listener>) -> Self {
+    pub(crate) const fn new(listener: Option<Listener>) -> Self {
         Self { hash: 0xcbf2_9ce4_8422_2325, events: 0, listener, line: String::new() }
     }
 
     /// Something happened.
-    pub(super) fn note(&mut self, what: fmt::Arguments<'_>) {
+    pub(crate) fn note(&mut self, what: fmt::Arguments<'_>) {
         self.events += 1;
         // Writing to a hash or a string cannot fail.
         let _ = writeln!(Hasher(&mut self.hash), "{what}");
@@ -44,17 +44,17 @@ impl Trace {
         }
     }
 
-    pub(super) const fn hash(&self) -> u64 {
+    pub(crate) const fn hash(&self) -> u64 {
         self.hash
     }
 
-    pub(super) const fn events(&self) -> u64 {
+    pub(crate) const fn events(&self) -> u64 {
         self.events
     }
 }
 
 /// A completion or an operation in few words.
-pub(super) struct Told<'a>(pub(super) &'a flumen_log::io::FileOperation);
+pub(crate) struct Told<'a>(pub(super) &'a flumen_log::io::FileOperation);
 
 impl fmt::Display for Told<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,7 +79,7 @@ impl fmt::Display for Told<'_> {
 }
 
 /// How an operation ended, in few words.
-pub(super) struct Ended<'a>(pub(super) &'a flumen_log::io::Completion);
+pub(crate) struct Ended<'a>(pub(super) &'a flumen_log::io::Completion);
 
 impl fmt::Display for Ended<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,168 @@
+//! What must hold: of a log that was recovered, and of what is read from it at any time.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use flumen_log::batch::{Origin, RecordBatch, StoredRead, read_stored};
+use flumen_log::recovery::RecoveryReport;
+use flumen_log::store::Located;
+use flumen_log::{LeaderEpoch, Offset, Timestamp};
+
+use super::world::{DELETE_RETENTION_MS, PATIENCE, World};
+
+impl World {
+    /// What a recovery says of the disk.
+    pub(super) fn judge_report(&mut self, report: &RecoveryReport) {
+        self.trace.note(format_args!("recovered: {report:?}"));
+        let clean = report.damaged.is_empty() && report.manifests_lost.is_empty() && report.cleanings_undone == 0;
+        if !clean || report.corrupt_frames > 0 || !report.suspect_tails.is_empty() || !report.states_rebuilt.is_empty() {
+            self.violation(format!("a crash alone must not look like corruption: {report:?}"));
+        }
+    }
+
+    /// Whatever was called durable is there.
+    pub(super) fn compare(&mut self) {
+        let Some(slot) = self.slot() else { return };
+        let Some(view) = self.store.as_ref().and_then(|(store, _)| store.view(slot)) else { return };
+        let (end, durable) = (view.log_end(), self.model.durable);
+        if end < durable {
+            return self.violation(format!("the log ends at {end}, though {durable} was durable"));
+        }
+        self.model.truncate(end);
+        self.check();
+        self.check_duplicates();
+    }
+
+    pub(super) fn check_duplicates(&mut self) {
+        let Some(slot) = self.slot() else { return };
+        for id in self.model.producers() {
+            let Some(sent) = self.model.last_of(id).cloned() else { continue };
+            let Some((machine, _)) = &mut self.store else { return };
+            let answer = machine.append(slot, sent.build(), LeaderEpoch(self.lives), Origin::Client, self.now);
+            if !matches!(&answer, Ok(appended) if appended.duplicate && appended.base_offset == sent.base) {
+                self.violation(format!("the batch at {} sent again gave {answer:?}", sent.base));
+            }
+        }
+    }
+
+    /// What a fetch from here gives: bytes and where to go on.
+    fn fetch(&mut self, from: Offset, end: Offset) -> Option<(bytes::Bytes, Offset)> {
+        let slot = self.slot()?;
+        let max_bytes = u32::try_from(self.random.below(1500)).unwrap_or_default();
+        let (store, io) = self.store.as_mut()?;
+        let mut located = store.locate(slot, from, end, max_bytes, true, io);
+        if let Located::Pending(lookup) = located {
+            self.take(Vec::new());
+            for _ in 0..PATIENCE {
+                if self.located.contains_key(&lookup.0) {
+                    break;
+                }
+                if !self.complete_one() || self.random.one_in(8) {
+                    self.turn();
+                }
+            }
+            located = self.located.remove(&lookup.0).unwrap_or(Located::Failed);
+        }
+        let Located::Slice { slice, next_offset, .. } = located else {
+            self.violation(format!("{from} of {end} located as {located:?}"));
+            return None;
+        };
+        // What is being sent may be replaced meanwhile.
+        if self.random.one_in(3) {
+            self.complete_one();
+            self.turn();
+        }
+        let length = usize::try_from(slice.length).unwrap_or_default();
+        Some((self.disk.read_handle(slice.file.handle, slice.position, length)?, next_offset))
+    }
+
+    /// Read the whole log and hold it against the model.
+    pub(super) fn check(&mut self) {
+        let Some(slot) = self.slot() else { return };
+        let Some(view) = self.store.as_ref().and_then(|(store, _)| store.view(slot)) else { return };
+        let (mut from, end) = (view.log_start(), view.log_end());
+        let mut found: BTreeMap<Offset, bool> = BTreeMap::new();
+        let mut reached = from;
+        while from < end && self.verdict.violations.is_empty() {
+            let Some((mut bytes, next)) = self.fetch(from, end) else { return };
+            while let StoredRead::Batch(batch) = read_stored(&bytes) {
+                let (header, length) = (batch.header, batch.bytes.len());
+                if header.base_offset < reached || header.last_offset() < header.base_offset {
+                    self.violation(format!("a batch at {} behind {reached}", header.base_offset));
+                }
+                reached = header.next_offset();
+                self.check_batch(&bytes.split_to(length), &mut found);
+            }
+            if !bytes.is_empty() || next <= from {
+                self.violation(format!("{} bytes left of a slice from {from} to {next}", bytes.len()));
+            }
+            from = next;
+        }
+        if reached != end && end > Offset::ZERO {
+            self.violation(format!("the last batch ends at {reached}, the log at {end}"));
+        }
+        self.check_keys(&found, end);
+    }
+
+    fn check_batch(&mut self, bytes: &bytes::Bytes, found: &mut BTreeMap<Offset, bool>) {
+        let Ok(records) = RecordBatch::records(bytes, 1 << 20) else {
+            return self.violation(String::from("a batch cannot be unpacked"));
+        };
+        let header = *records.header();
+        let horizon = header.attributes.has_delete_horizon().then_some(header.base_timestamp);
+        let mut latest = Timestamp::NONE;
+        self.verdict.work.empty_batches += u64::from(header.record_count == 0);
+        for record in records {
+            let Ok(record) = record else { return self.violation(String::from("a record cannot be read")) };
+            latest = latest.max(record.timestamp);
+            let as_appended = self.model.records.get(&record.offset).is_some_and(|appended| {
+                record.key.as_deref() == Some(&appended.key)
+                    && record.value.as_deref() == appended.value.as_deref()
+                    && record.timestamp == appended.timestamp
+            });
+            if !as_appended {
+                self.violation(format!("{record:?} was not appended there"));
+            }
+            found.insert(record.offset, true);
+            self.verdict.work.read += 1;
+            let Some(horizon) = horizon.filter(|_| record.value.is_none()) else { continue };
+            let seen = *self.model.horizons.entry(record.offset).or_insert(horizon);
+            if seen != horizon || horizon.0 < record.timestamp.0 + DELETE_RETENTION_MS {
+                self.violation(format!("the horizon of {} was {seen} and is {horizon}", record.offset));
+            }
+        }
+        if header.record_count > 0 && header.max_timestamp != latest {
+            self.violation(format!("max timestamp {} of records up to {latest}", header.max_timestamp));
+        }
+    }
+
+    fn check_keys(&mut self, found: &BTreeMap<Offset, bool>, end: Offset) {
+        let mut last_found: BTreeMap<&[u8], Offset> = BTreeMap::new();
+        for offset in found.keys() {
+            if let Some(record) = self.model.records.get(offset) {
+                last_found.insert(&record.key, *offset);
+            }
+        }
+        let mut violations = Vec::new();
+        for (key, latest) in self.model.latest() {
+            if latest >= end {
+                continue;
+            }
+            let there = last_found.get(key);
+            if there == Some(&latest) {
+                continue;
+            }
+            let Some(record) = self.model.records.get(&latest) else { continue };
+            // No pass can have set an earlier horizon than this.
+            let earliest = Timestamp(record.timestamp.0 + DELETE_RETENTION_MS);
+            let horizon = self.model.horizons.get(&latest).copied().unwrap_or(earliest);
+            if there.is_some() || record.value.is_some() || self.now.wall < horizon {
+                violations.push(format!("{latest} is the last of its key, and {there:?} is there at {}", self.now.wall));
+            } else {
+                self.verdict.work.tombstones_gone += 1;
+            }
+        }
+        violations.into_iter().for_each(|text| self.violation(text));
+    }
+}
