@@ -3,10 +3,11 @@
 //! Keys, tombstones, codecs, idempotent producers, segments of a few batches, a key map that is often too small. The oracle, of
 //! every log at any time: a record that is there was appended there; the last of a key that is there is the last that was
 //! appended, so nothing is lost and nothing comes back; only a tombstone may be missing, and only after its horizon, which never
-//! moves; batches are in order; a producer that sends its last batch again is told where it is.
+//! moves; batches are in order; a producer that sends its last batch again is told where it is. What rots: see [`rot`].
 
 mod model;
 mod oracle;
+mod rot;
 mod world;
 
 use alloc::collections::BTreeMap;
@@ -23,6 +24,8 @@ pub enum Control {
     /// Nothing: the run must hold.
     #[default]
     None,
+    /// Nothing, and nothing rots: the runs that seeds were before something did.
+    NoRot,
     /// The store lets tombstones go at once: the run must report it.
     TombstonesGoAtOnce,
     /// The manifest is gone before recovery: a crash in the middle of a swap must be reported.
@@ -52,6 +55,10 @@ pub struct Work {
     pub unfinished: u64,
     /// Operations completed.
     pub operations: u64,
+    /// Offsets that were kept from readers, because they were damaged.
+    pub kept_back: u64,
+    /// Times the cleaner stopped at a segment that was not as it was sealed.
+    pub stopped: u64,
 }
 
 impl Work {
@@ -76,6 +83,8 @@ impl Work {
         self.crashes += other.crashes;
         self.unfinished += other.unfinished;
         self.operations += other.operations;
+        self.kept_back += other.kept_back;
+        self.stopped += other.stopped;
     }
 }
 
@@ -109,12 +118,17 @@ pub fn run_told(seed: u64, control: Control, listener: Option<Listener>) -> Verd
     // Only the cleaner goes on before some of the crashes, be D recorded or not.
     let alone = random.below(2) * 600;
     let mut world = World::new(random, control, listener);
+    if control != Control::NoRot {
+        world.begin_to_rot(Random::new(!seed));
+    }
     for _ in 0..lives {
+        world.let_rot(false);
         world.start();
         world.live(300);
         world.compact_until(alone);
         world.crash();
     }
+    world.let_rot(true);
     world.start();
     world.settle();
     // Later passes find tombstones that have been kept long enough, those of keys that were not given a value since.

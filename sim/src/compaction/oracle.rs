@@ -1,12 +1,12 @@
 //! What must hold: of a log that was recovered, and of what is read from it at any time.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use flumen_log::batch::{Origin, RecordBatch, StoredRead, read_stored};
 use flumen_log::recovery::RecoveryReport;
-use flumen_log::store::Located;
+use flumen_log::store::{FaultyRange, Located};
 use flumen_log::{LeaderEpoch, Offset, Timestamp};
 
 use super::world::{DELETE_RETENTION_MS, PATIENCE, World};
@@ -15,9 +15,13 @@ impl World {
     /// What a recovery says of the disk.
     pub(super) fn judge_report(&mut self, report: &RecoveryReport) {
         self.trace.note(format_args!("recovered: {report:?}"));
-        let clean = report.damaged.is_empty() && report.manifests_lost.is_empty() && report.cleanings_undone == 0;
+        let as_damaged = match &self.rot {
+            Some(rot) => rot.explains(report),
+            None => report.damaged.is_empty() && report.cleanings_undone == 0,
+        };
+        let clean = as_damaged && report.manifests_lost.is_empty();
         if !clean || report.corrupt_frames > 0 || !report.suspect_tails.is_empty() || !report.states_rebuilt.is_empty() {
-            self.violation(format!("a crash alone must not look like corruption: {report:?}"));
+            self.violation(format!("this is not what was done to the disk: {report:?}"));
         }
     }
 
@@ -29,14 +33,34 @@ impl World {
         if end < durable {
             return self.violation(format!("the log ends at {end}, though {durable} was durable"));
         }
+        let known: Vec<FaultyRange> = view.faulty_ranges().to_vec();
+        known.iter().for_each(|range| self.found_faulty(range));
         self.model.truncate(end);
         self.check();
         self.check_duplicates();
     }
 
+    /// A range is said to be damaged.
+    pub(super) fn found_faulty(&mut self, range: &FaultyRange) {
+        if !self.rot.as_mut().is_some_and(|rot| rot.tell(range)) {
+            self.violation(format!("this was not damaged: {range:?}; {:?}", self.rot));
+        }
+    }
+
+    /// The cleaner says that it leaves a segment as it is.
+    pub(super) fn cleaner_stopped(&mut self, segment: Offset) {
+        self.verdict.work.stopped += 1;
+        if !self.rot.as_ref().is_some_and(|rot| rot.explains_end(segment)) {
+            self.violation(format!("{segment} is not cleaned, and nothing is wrong with it"));
+        }
+    }
+
     pub(super) fn check_duplicates(&mut self) {
         let Some(slot) = self.slot() else { return };
         for id in self.model.producers() {
+            if self.forgotten.contains(&id) {
+                continue;
+            }
             let Some(sent) = self.model.last_of(id).cloned() else { continue };
             let Some((machine, _)) = &mut self.store else { return };
             let answer = machine.append(slot, sent.build(), LeaderEpoch(self.lives), Origin::Client, self.now);
@@ -46,7 +70,7 @@ impl World {
         }
     }
 
-    /// What a fetch from here gives: bytes and where to go on.
+    /// What a fetch from here gives: bytes, none where they are damaged, and where to go on.
     fn fetch(&mut self, from: Offset, end: Offset) -> Option<(bytes::Bytes, Offset)> {
         let slot = self.slot()?;
         let max_bytes = u32::try_from(self.random.below(1500)).unwrap_or_default();
@@ -64,6 +88,9 @@ impl World {
             }
             located = self.located.remove(&lookup.0).unwrap_or(Located::Failed);
         }
+        if matches!(located, Located::Corrupt) {
+            return Some((bytes::Bytes::new(), from));
+        }
         let Located::Slice { slice, next_offset, .. } = located else {
             self.violation(format!("{from} of {end} located as {located:?}"));
             return None;
@@ -79,13 +106,21 @@ impl World {
 
     /// Read the whole log and hold it against the model.
     pub(super) fn check(&mut self) {
-        let Some(slot) = self.slot() else { return };
+        let Some(slot) = self.slot().filter(|_| self.verdict.violations.is_empty()) else { return };
         let Some(view) = self.store.as_ref().and_then(|(store, _)| store.view(slot)) else { return };
         let (mut from, end) = (view.log_start(), view.log_end());
         let mut found: BTreeMap<Offset, bool> = BTreeMap::new();
+        let mut kept_back = BTreeSet::new();
         let mut reached = from;
         while from < end && self.verdict.violations.is_empty() {
             let Some((mut bytes, next)) = self.fetch(from, end) else { return };
+            if bytes.is_empty() && next == from {
+                self.check_kept_back(from);
+                kept_back.insert(from);
+                from = from.plus(1);
+                reached = reached.max(from);
+                continue;
+            }
             while let StoredRead::Batch(batch) = read_stored(&bytes) {
                 let (header, length) = (batch.header, batch.bytes.len());
                 if header.base_offset < reached || header.last_offset() < header.base_offset {
@@ -99,10 +134,24 @@ impl World {
             }
             from = next;
         }
-        if reached != end && end > Offset::ZERO {
+        if reached != end && end > Offset::ZERO && self.verdict.violations.is_empty() {
             self.violation(format!("the last batch ends at {reached}, the log at {end}"));
         }
-        self.check_keys(&found, end);
+        if let Some(offset) = self.rot.as_ref().and_then(|rot| rot.served(&kept_back)) {
+            self.violation(format!("{offset} is damaged and was not kept back"));
+        }
+        self.verdict.work.kept_back += kept_back.len() as u64;
+        if self.verdict.violations.is_empty() {
+            self.check_keys(&found, &kept_back, end);
+        }
+    }
+
+    /// An offset is kept from its readers: it must be one that may be, and it must have been said.
+    fn check_kept_back(&mut self, offset: Offset) {
+        let Some(rot) = &self.rot else { return self.violation(format!("{offset} is kept back, and nothing is damaged")) };
+        if !rot.may_keep_back(offset) || !rot.was_told(offset) {
+            self.violation(format!("{offset} is kept back for {rot:?}"));
+        }
     }
 
     fn check_batch(&mut self, bytes: &bytes::Bytes, found: &mut BTreeMap<Offset, bool>) {
@@ -137,7 +186,7 @@ impl World {
         }
     }
 
-    fn check_keys(&mut self, found: &BTreeMap<Offset, bool>, end: Offset) {
+    fn check_keys(&mut self, found: &BTreeMap<Offset, bool>, kept_back: &BTreeSet<Offset>, end: Offset) {
         let mut last_found: BTreeMap<&[u8], Offset> = BTreeMap::new();
         for offset in found.keys() {
             if let Some(record) = self.model.records.get(offset) {
@@ -146,7 +195,7 @@ impl World {
         }
         let mut violations = Vec::new();
         for (key, latest) in self.model.latest() {
-            if latest >= end {
+            if latest >= end || kept_back.contains(&latest) {
                 continue;
             }
             let there = last_found.get(key);

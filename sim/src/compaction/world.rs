@@ -1,6 +1,6 @@
 //! One store, the disk under it, and what the oracle knows.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,15 +10,17 @@ use flumen_log::io::{Disk, FileOperation, Io, Owner};
 use flumen_log::recovery::{Recovery, RecoveryError, RecoverySettings, recover};
 use flumen_log::state::STATE_FILE_NAME;
 use flumen_log::store::{Durability, Located, LogConfig, Output, PartitionSlot, Store, StoreSettings};
-use flumen_log::{LeaderEpoch, Monotonic, Now, PartitionIndex, ShardId, Timestamp, TopicId, TopicPartition};
+use flumen_log::{LeaderEpoch, Monotonic, Now, PartitionIndex, ProducerId, ShardId, Timestamp, TopicId, TopicPartition};
 
 use super::model::Model;
+use super::rot::Rot;
 use super::{Control, Listener, Verdict};
 use crate::disk::SimDisk;
 use crate::random::Random;
 use crate::trace::{Ended, Told, Trace};
 use crate::watched::Watched;
 
+pub(super) const DIRECTORY: &str = "topic-0";
 const PARTITION: TopicPartition = TopicPartition { topic: TopicId([9; 16]), partition: PartitionIndex(0) };
 const JOURNAL_FILE_BYTES: u64 = 16 * 4096;
 pub(super) const DELETE_RETENTION_MS: i64 = 3000;
@@ -38,12 +40,18 @@ pub(super) struct World {
     pub(super) now: Now,
     pub(super) store: Option<(Store, Io)>,
     pub(super) model: Model,
-    config: LogConfig,
+    pub(super) config: LogConfig,
     compaction: CompactionSettings,
     pub(super) lives: i32,
     pub(super) located: BTreeMap<u64, Located>,
     pub(super) verdict: Verdict,
     pub(super) trace: Trace,
+    /// Whether something rots in this run; where the chances of that come from, so that a seed is the same run without it.
+    pub(super) rots: bool,
+    pub(super) chance: Random,
+    pub(super) rot: Option<Rot>,
+    /// Producers of whom damage has hidden what they sent last.
+    pub(super) forgotten: BTreeSet<ProducerId>,
 }
 
 impl World {
@@ -89,7 +97,17 @@ impl World {
             located: BTreeMap::new(),
             verdict: Verdict::default(),
             trace,
+            rots: false,
+            chance: Random::new(0),
+            rot: None,
+            forgotten: BTreeSet::new(),
         }
+    }
+
+    /// Something may rot between the lives.
+    pub(super) fn begin_to_rot(&mut self, mut chance: Random) {
+        self.rots = chance.one_in(2);
+        self.chance = chance;
     }
 
     pub(super) fn into_verdict(mut self) -> Verdict {
@@ -104,16 +122,27 @@ impl World {
         self.verdict.violations.push(text);
     }
 
+    /// Nothing more can be learnt.
+    fn is_over(&self) -> bool {
+        self.store.is_none() || !self.verdict.violations.is_empty()
+    }
+
     pub(super) fn slot(&self) -> Option<PartitionSlot> {
         self.store.as_ref()?.0.slot_of(PARTITION)
     }
 
     /// Recover, check, and lead the partition in a new epoch.
     pub(super) fn start(&mut self) {
+        if !self.verdict.violations.is_empty() {
+            return;
+        }
         if self.control == Control::NoManifest {
             let _ = Disk::unlink(&mut self.disk, "topic-0/compaction.manifest");
         }
         self.lives += 1;
+        if let Some(rot) = &mut self.rot {
+            rot.forget_told();
+        }
         let interrupted = self.random.one_in(3);
         self.disk.faults.calls_left = interrupted.then(|| self.random.below(120));
         let first = self.recover();
@@ -180,7 +209,7 @@ impl World {
             self.trace.note(format_args!("the power fails"));
             self.disk.crash_power(&mut self.random);
         }
-        let names = Disk::list(&mut self.disk, "topic-0").unwrap_or_default();
+        let names = Disk::list(&mut self.disk, DIRECTORY).unwrap_or_default();
         if names.iter().any(|entry| entry.name.ends_with(".cleaned")) {
             self.verdict.work.unfinished += 1;
         }
@@ -197,7 +226,7 @@ impl World {
                 _ if self.random.one_in(10) => self.check(),
                 _ => self.turn(),
             }
-            if !self.verdict.violations.is_empty() {
+            if self.is_over() {
                 return;
             }
         }
@@ -218,7 +247,7 @@ impl World {
         let before = self.verdict.work.manifests;
         let (mut quiet, mut patience, mut reached) = (0, PATIENCE, before);
         while patience > 0 && reached - before <= manifests_max {
-            if quiet > QUIET_TURNS || self.verdict.work.operations >= end || self.store.is_none() {
+            if quiet > QUIET_TURNS || self.verdict.work.operations >= end || self.is_over() {
                 return;
             }
             quiet = if self.complete_one() || self.disk.outstanding() > 0 { 0 } else { quiet + 1 };
@@ -240,6 +269,7 @@ impl World {
                 return self.violation(format!("a new batch is called a duplicate of {}", appended.base_offset));
             }
             self.trace.note(format_args!("append {} records at {}", sent.records.len(), appended.base_offset));
+            self.forgotten.remove(&sent.producer.id);
             self.verdict.work.appended += sent.records.len() as u64;
             self.model.append(appended.base_offset, sent);
         }
@@ -315,10 +345,8 @@ impl World {
                 self.located.insert(lookup.0, result);
             }
             Output::DirectoryFailed { error } => self.violation(format!("the directory failed: {error}")),
-            Output::Uncleanable { segment, .. } => {
-                self.violation(format!("{segment} is not cleaned, and nothing is wrong with it"))
-            }
-            Output::RangeFaulty { range, .. } => self.violation(format!("nothing was damaged, and this was found: {range:?}")),
+            Output::Uncleanable { segment, .. } => self.cleaner_stopped(segment),
+            Output::RangeFaulty { range, .. } => self.found_faulty(&range),
             _ => {}
         }
     }

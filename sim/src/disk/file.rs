@@ -143,16 +143,13 @@ impl SimFile {
         }
     }
 
-    /// Other bytes are on disk, and so in memory. What was there.
-    pub(super) fn replace(&mut self, position: usize, bytes: &[u8]) -> Vec<u8> {
-        let end = (position + bytes.len()).min(self.cache.len());
-        let was = self.cache.get(position..end).unwrap_or_default().to_vec();
+    /// Other bytes are in a place, on disk and so in memory.
+    pub(super) fn replace(&mut self, position: usize, bytes: &[u8]) {
         for image in [&mut self.cache, &mut self.durable] {
-            for (byte, other) in image.iter_mut().skip(position).zip(bytes) {
-                *byte = *other;
+            if let Some(place) = image.get_mut(position..position + bytes.len()) {
+                place.copy_from_slice(bytes);
             }
         }
-        was
     }
 
     /// What the disk had before, where the cache has something newer.

@@ -10,6 +10,16 @@ use super::names::Node;
 use super::{LateWrite, SimDisk, flatten, read, to_usize};
 use crate::random::Random;
 
+/// Bytes of a file that are not what was written.
+#[derive(Clone, Debug)]
+pub struct Spoiled {
+    node: u64,
+    position: usize,
+    before: Vec<u8>,
+    /// The whole file as it was left.
+    after: Vec<u8>,
+}
+
 impl SimDisk {
     /// The power fails: unsynced pages and names become what chance makes of them.
     pub fn crash_power(&mut self, random: &mut Random) {
@@ -63,10 +73,33 @@ impl SimDisk {
         }
     }
 
-    /// Other bytes are found in a file than were written there. What they were.
-    pub fn replace(&mut self, path: &str, position: u64, bytes: &[u8]) -> Vec<u8> {
-        let file = self.node(path).ok().and_then(|node| self.files.get_mut(&node));
-        file.map(|file| file.replace(to_usize(position), bytes)).unwrap_or_default()
+    /// Bytes of a file are not what was written any more. `None` if it has none there, or they are the same.
+    pub fn spoil(&mut self, path: &str, position: u64, bytes: &[u8]) -> Option<Spoiled> {
+        let (node, position) = (self.node(path).ok()?, to_usize(position));
+        let file = self.files.get_mut(&node)?;
+        let before = file.cache.get(position..position + bytes.len())?.to_vec();
+        file.replace(position, bytes);
+        let after = file.cache.clone();
+        (before != bytes).then_some(Spoiled { node, position, before, after })
+    }
+
+    /// They are as they were again, if the file is still there, whatever it is called now.
+    pub fn turn_back(&mut self, spoiled: &Spoiled) {
+        if let Some(file) = self.files.get_mut(&spoiled.node) {
+            file.replace(spoiled.position, &spoiled.before);
+        }
+    }
+
+    /// Whether the file of this name is that which was spoiled, and nobody has touched it since.
+    #[must_use]
+    pub fn is_as_spoiled(&self, path: &str, spoiled: &Spoiled) -> bool {
+        self.node(path) == Ok(spoiled.node) && self.peek(path) == Some(spoiled.after.as_slice())
+    }
+
+    /// Whether a power failure would leave the names in a directory as they are.
+    #[must_use]
+    pub fn has_stable_names(&self, directory: &str) -> bool {
+        self.names.are_stable(directory)
     }
 
     /// What is in a file, without a call that could fail.

@@ -11,6 +11,7 @@ mod image;
 mod names;
 
 pub use faults::{Faults, Rates};
+pub use image::Spoiled;
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};

@@ -144,6 +144,12 @@ impl Names {
         }
     }
 
+    /// Whether all that was done to the names in a directory is on stable storage.
+    pub(super) fn are_stable(&self, path: &str) -> bool {
+        let Some(Node::Directory(id)) = self.find(path) else { return false };
+        self.directories.get(&id).is_some_and(|directory| directory.names == directory.durable)
+    }
+
     pub(super) fn snapshot(&mut self, path: &str) -> Option<DirectorySnapshot> {
         let Some(Node::Directory(directory)) = self.find(path) else { return None };
         let order = self.fresh();

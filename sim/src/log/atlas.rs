@@ -20,18 +20,11 @@ use flumen_log::store::Durability;
 use flumen_log::{Offset, ShardId, TopicPartition};
 
 use super::world::World;
+use crate::disk::Spoiled;
 use crate::random::Random;
 
 /// What a disk loses or takes for another at once.
 const PAGE_BYTES: usize = 4096;
-
-/// Bytes that were changed, to be changed back.
-#[derive(Clone, Debug)]
-pub(super) struct Changed {
-    path: String,
-    position: u64,
-    was: Vec<u8>,
-}
 
 /// What the next recovery may find.
 #[derive(Clone, Debug, Default)]
@@ -51,8 +44,8 @@ pub(super) struct Allowed {
     /// What was reported: a bad frame, and which logs have a gap for it.
     frame_reported: bool,
     tails_reported: BTreeSet<TopicPartition>,
-    /// Changed back once the logs were looked at.
-    changed: Option<Changed>,
+    /// Turned back once the logs were looked at.
+    spoiled: Option<(String, Spoiled)>,
 }
 
 /// What a rotten frame may cost a log.
@@ -141,11 +134,11 @@ struct Found {
 }
 
 impl World {
-    /// Change back what is damaged, if something is that has to be.
+    /// Turn back what is damaged, if something is that has to be.
     pub(super) fn turn_back(&mut self) -> bool {
-        let Some(Changed { path, position, was }) = self.allowed.changed.take() else { return false };
-        self.trace.note(format_args!("{} bytes of {path} at {position} are as they were", was.len()));
-        self.disk.replace(&path, position, &was);
+        let Some((path, spoiled)) = self.allowed.spoiled.take() else { return false };
+        self.trace.note(format_args!("{path} is as it was"));
+        self.disk.turn_back(&spoiled);
         true
     }
 
@@ -292,8 +285,8 @@ impl World {
         let bytes = &bytes[..bytes.len().min(content.len() - position)];
         self.trace.note(format_args!("{kind}: {} bytes of {path} at {position}", bytes.len()));
         *self.disk.faults.counts.entry(kind).or_default() += 1;
-        let was = self.disk.replace(&path, position as u64, bytes);
-        self.allowed.changed = Some(Changed { path, position: position as u64, was });
+        let spoiled = self.disk.spoil(&path, position as u64, bytes);
+        self.allowed.spoiled = spoiled.map(|spoiled| (path, spoiled));
     }
 
     /// A frame that is known to have been written rots: a later one says so.

@@ -218,12 +218,7 @@ fn cleaning(ground: &Ground, work: &Work, series: &mut Series) -> Outcome<()> {
         let settings = [("FLUMEN_LOG_CLEANER_ENABLE", enabled), ("FLUMEN_LOG_CLEANER_BACKOFF_MS", "100")];
         let broker = ground.broker(1, "synced", &settings)?;
         let topic = "dirty";
-        ground.topic(
-            &broker,
-            topic,
-            4,
-            &["cleanup.policy=compact", "min.cleanable.dirty.ratio=0.9", "segment.bytes=8388608"],
-        )?;
+        ground.topic(&broker, topic, 4, &["cleanup.policy=compact", "min.cleanable.dirty.ratio=0.9", "segment.bytes=8388608"])?;
         let mut load = vec!["ingest".to_owned(), format!("--topic={topic}"), "--keyed-batches=8".to_owned()];
         load.extend(["--warm-up=0".to_owned(), format!("--mebibytes={}", work.dirty_mebibytes)]);
         ground.load(&broker.address, broker.pid(), &load)?;
