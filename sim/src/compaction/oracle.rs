@@ -149,7 +149,7 @@ impl World {
     /// An offset is kept from its readers: it must be one that may be, and it must have been said.
     fn check_kept_back(&mut self, offset: Offset) {
         let Some(rot) = &self.rot else { return self.violation(format!("{offset} is kept back, and nothing is damaged")) };
-        if !rot.may_keep_back(offset) || !rot.was_told(offset) {
+        if !rot.explains_corrupt(offset) {
             self.violation(format!("{offset} is kept back for {rot:?}"));
         }
     }

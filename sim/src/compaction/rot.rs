@@ -37,6 +37,8 @@ pub(super) struct Rot {
     is_alone: bool,
     /// Offsets that may be kept from readers.
     stretch: (Offset, Offset),
+    /// Those of all batches of the file; between them are the holes that compaction left.
+    batches: Vec<(Offset, Offset)>,
     /// Those of the batches that are not as they were: nobody may be given them.
     damaged: Vec<(Offset, Offset)>,
     /// What was said to be damaged, since the last start.
@@ -59,12 +61,15 @@ struct Candidate {
 }
 
 impl Rot {
-    pub(super) fn may_keep_back(&self, offset: Offset) -> bool {
-        self.stretch.0 <= offset && offset < self.stretch.1
+    /// Whether readers may be kept from here: it is in the stretch, or in a hole before it, and that was said.
+    pub(super) fn explains_corrupt(&self, offset: Offset) -> bool {
+        let is_told = |(from, to): &(Offset, Offset)| offset < *to && self.is_hole(offset, *from);
+        self.is_hole(offset, self.stretch.0) && offset < self.stretch.1 && self.told.iter().any(is_told)
     }
 
-    pub(super) fn was_told(&self, offset: Offset) -> bool {
-        self.told.iter().any(|(from, to)| *from <= offset && offset < *to)
+    /// Whether no batch has an offset in `[from, to)`.
+    fn is_hole(&self, from: Offset, to: Offset) -> bool {
+        from >= to || !self.is_alone || !self.batches.iter().any(|(base, next)| *base < to && *next > from)
     }
 
     /// The cleaner gave up for the sake of this segment.
@@ -182,8 +187,9 @@ impl World {
             let (from, to) = (place.from.max(at), place.to.min(at + bytes.len()));
             from < to && file[from..to] != bytes[from - at..to - at]
         };
-        let damaged: Vec<(Offset, Offset)> =
-            places.iter().filter(is_damaged).map(|place| (place.header.base_offset, place.header.next_offset())).collect();
+        let offsets = |place: &Place| (place.header.base_offset, place.header.next_offset());
+        let damaged: Vec<(Offset, Offset)> = places.iter().filter(is_damaged).map(offsets).collect();
+        let batches = places.iter().map(offsets).collect();
         let stretch = if is_alone {
             let marks = marks_of(&places, self.config.index_interval_bytes, &candidate);
             stretch_around(&marks, &damaged)
@@ -196,7 +202,7 @@ impl World {
         self.forgotten.extend(if is_alone { unread } else { self.model.producers().into_iter().collect() });
         let damaged = if is_alone { damaged } else { Vec::new() };
         let Candidate { path, base: segment, .. } = candidate;
-        self.rot = Some(Rot { path, segment, spoiled, is_alone, stretch, damaged, told: Vec::new() });
+        self.rot = Some(Rot { path, segment, spoiled, is_alone, stretch, batches, damaged, told: Vec::new() });
     }
 
     /// Of which kind, where, and what is there from now on.

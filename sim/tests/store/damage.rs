@@ -12,6 +12,9 @@ use crate::bench::{Bench, JOURNAL_FILE_BYTES, STATE, batch_from, batch_of, confi
 
 const LOG: &str = "topic-0/00000000000000000000.log";
 
+/// Where a batch has it.
+const LAST_OFFSET_DELTA: u64 = 23;
+
 fn flip(bench: &mut Bench, path: &str, at: u64) {
     let byte = bench.disk.read(path, at, 1).expect("there")[0];
     bench.disk.write(path, at, &[byte ^ 0x40]).expect("there");
@@ -342,6 +345,30 @@ fn a_faulty_range_is_repaired_byte_by_byte() {
     assert!(bench.read_all(slot) == whole, "it is on stable storage");
 }
 
+/// Where a batch ends is under its CRC: one that claims to end earlier is damaged as a whole, and can be put back as a whole.
+#[test]
+fn a_damaged_batch_does_not_tell_where_it_ends() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 20);
+    bench.append(slot, batch_of(&[(1, 10), (1, 10), (1, 10)], Codec::None));
+    bench.fill(slot, 60);
+    let whole = bench.read_all(slot);
+    let mut bench = bench.after_stop();
+    let (from, to) = batch_at(&whole, 20);
+    bench.disk.write(LOG, from as u64 + LAST_OFFSET_DELTA, &[0; 4]).expect("there");
+    let mut bench = bench.after_kill();
+    let slot = bench.slot(0);
+    let (read, passed) = read_around(&mut bench, slot);
+    assert_eq!(passed, [20, 21, 22]);
+    assert!(read == [&whole[..from], &whole[to..]].concat());
+    assert_eq!(ranges(&bench, slot), [(20, 23)]);
+    let range = bench.store.view(slot).expect("there").faulty_ranges()[0];
+    assert_eq!(bench.store.repair(slot, &range, whole[from..to].to_vec().into(), &mut bench.io), Ok(()));
+    bench.settle();
+    assert!(bench.read_all(slot) == whole);
+}
+
 /// The scrubber finds what nobody reads, in its own time.
 #[test]
 fn the_scrubber_finds_what_nobody_reads() {
@@ -632,8 +659,12 @@ fn a_cleaned_segment_that_is_not_whole_replaces_nothing_at_any_start() {
 
 /// A batch of one record of a key.
 fn of_key(key: i64) -> ValidatedBatch {
+    keyed(key, Some(&[7; 300]))
+}
+
+fn keyed(key: i64, value: Option<&[u8]>) -> ValidatedBatch {
     let mut builder = BatchBuilder::new();
-    builder.append(Timestamp(1), Some(&key.to_be_bytes()), Some(&[7; 300]), &[]);
+    builder.append(Timestamp(1), Some(&key.to_be_bytes()), value, &[]);
     builder.build_validated(Codec::None, None, ProducerInfo::NONE).expect("no codec").expect("one record")
 }
 
@@ -671,4 +702,75 @@ fn compaction_writes_nothing_again_that_is_not_as_it_was_written() {
         let (_, passed) = read_around(&mut bench, slot);
         assert!(passed.contains(&20) && passed.len() <= 6, "{flipped:?}: {passed:?}");
     }
+}
+
+/// Clean the log, as far as it may be.
+fn compact(bench: &mut Bench, slot: PartitionSlot, config: &LogConfig) {
+    bench.store.configure(slot, config.clone());
+    let end = bench.store.view(slot).expect("there").log_end();
+    bench.store.set_high_watermark(slot, end);
+    for _ in 0..400 {
+        bench.tick_after(100);
+    }
+}
+
+/// Who asks for an offset that compaction has removed is given what follows; where that is damaged, it is said, and nobody waits.
+#[test]
+fn a_hole_before_damage_is_no_end_of_the_log() {
+    let compacted = LogConfig { cleanup_compact: true, ..config() };
+    let mut bench = Bench::new();
+    let slot = bench.create(0, compacted.clone());
+    for number in 0..200 {
+        bench.append(slot, of_key(if number % 10 == 0 { number } else { -1 }));
+    }
+    let mut bench = bench.after_stop();
+    let slot = bench.slot(0);
+    compact(&mut bench, slot, &compacted);
+    let mut bench = bench.after_stop();
+    // The fourth batch is the first that the index has an entry of.
+    let (from, _) = batch_at(&bench.file(LOG), 30);
+    flip(&mut bench, LOG, from as u64 + 100);
+    let mut bench = bench.after_kill();
+    let slot = bench.slot(0);
+    for asked in 21..=30 {
+        let located = bench.locate(slot, asked, 5000, true);
+        assert!(matches!(located, Located::Corrupt), "{asked}: {located:?}");
+    }
+    let (_, passed) = read_around(&mut bench, slot);
+    assert!(passed.iter().copied().eq(30..40), "{passed:?}: where a damaged batch ends, nobody can say");
+}
+
+/// A cleaning that a start has undone counts for nothing: a tombstone goes only after what it deletes.
+#[test]
+fn what_a_cleaning_removed_is_not_gone_once_that_was_undone() {
+    let compacted = LogConfig { cleanup_compact: true, delete_retention_ms: 0, min_cleanable_dirty_ppm: 0, ..config() };
+    let mut bench = Bench::new();
+    let slot = bench.create(0, compacted.clone());
+    bench.append(slot, of_key(0));
+    bench.append(slot, keyed(0, None));
+    for number in 2..200 {
+        bench.append(slot, of_key(number));
+    }
+    let mut bench = bench.after_stop();
+    let logs: Vec<String> = bench.names().into_iter().filter(|name| name.ends_with(".log")).collect();
+    let third = logs[2].trim_start_matches("topic-0/").trim_end_matches(".log").parse().expect("a base offset");
+    for (name, content) in [("compaction.manifest", manifest(third)), ("00000000000000000000.log.1.cleaned", vec![1; 300])] {
+        let path = format!("topic-0/{name}");
+        bench.disk.write(&path, 0, &content).expect("there is room");
+        bench.disk.sync(&path).expect("there");
+    }
+    let mut bench = bench.after_kill();
+    assert_eq!(bench.report.cleanings_undone, 1);
+    for round in 0..2 {
+        let slot = bench.slot(0);
+        compact(&mut bench, slot, &compacted);
+        for number in 0..200 {
+            bench.append(slot, of_key(1000 + round * 200 + number));
+        }
+        bench = bench.after_stop();
+    }
+    let slot = bench.slot(0);
+    compact(&mut bench, slot, &compacted);
+    let Located::Slice { base_offset, .. } = bench.locate(slot, 0, 100, true) else { panic!("there is something") };
+    assert_ne!(base_offset, Offset(0), "the value that the tombstone deleted is back");
 }

@@ -40,7 +40,8 @@ pub(crate) fn locate(log: &PartitionLog, request: &LocateRequest, chunk: Option<
     if request.from >= below {
         return Step::Done(Located::Empty);
     }
-    let below = match log.faults.at_or_after(request.from) {
+    let fault = log.faults.at_or_after(request.from);
+    let below = match fault {
         Some(fault) if fault.from <= request.from => return Step::Done(Located::Corrupt),
         Some(fault) => below.min(fault.from),
         None => below,
@@ -51,7 +52,9 @@ pub(crate) fn locate(log: &PartitionLog, request: &LocateRequest, chunk: Option<
     if let Some(part) = segment.part_to_check(near, near + 1) {
         return Step::Need(Need::Check(part));
     }
-    let readable = readable_bytes(log, *base);
+    // In a hole that compaction left, what follows may be damaged: nobody walks into that, nor waits for it.
+    let damaged = fault.filter(|fault| fault.segment == *base).map(|fault| fault.position);
+    let readable = readable_bytes(log, *base).min(damaged.unwrap_or(u64::MAX));
     let mut request = request.clone();
     if segment.unchecked.is_some() {
         // Not more than is good to check for one answer.
@@ -62,7 +65,7 @@ pub(crate) fn locate(log: &PartitionLog, request: &LocateRequest, chunk: Option<
     let first = match find_first(segment, request.from, sound, readable, chunk) {
         Some(Ok(first)) => first,
         Some(Err(need)) => return need_open_first(segment, need),
-        None => return Step::Done(Located::Failed),
+        None => return Step::Done(if damaged.is_some() { Located::Corrupt } else { Located::Failed }),
     };
     let end = match find_end(segment, &first, request, below, readable, chunk) {
         Some(Ok(Some(end))) => end,

@@ -42,6 +42,8 @@ pub(super) fn finish(disk: &mut dyn Disk, found: &mut Directory, report: &mut Re
     for (base, segment) in named {
         if !holds(disk, found, base, &segment)? {
             found.manifest.segments.remove(&base);
+            // The old segments are as they were: of a key they may have records that were taken to be gone.
+            found.manifest.cleaned_to = found.manifest.cleaned_to.min(base);
             report.cleanings_undone += 1;
             continue;
         }

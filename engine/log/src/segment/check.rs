@@ -68,6 +68,7 @@ fn check_unit(segment: Offset, from: Mark, to: Mark, bytes: &[u8], faults: &mut 
                 && at.position + header.total_bytes() as u64 <= to.position
         };
         let Some(header) = header.filter(fits) else { break };
+        end_at_next(&mut bad, at.position, header.base_offset);
         let position = at.position + header.total_bytes() as u64;
         let next = Mark { offset: header.next_offset(), position, chain: chain(at.chain, &header) };
         if !whole {
@@ -78,6 +79,7 @@ fn check_unit(segment: Offset, from: Mark, to: Mark, bytes: &[u8], faults: &mut 
         }
         at = next;
     }
+    end_at_next(&mut bad, to.position, to.offset);
     if at.position == to.position && at.chain == to.chain {
         // Compaction leaves gaps between batches, also behind the last.
         faults.append(&mut bad);
@@ -95,6 +97,13 @@ fn check_unit(segment: Offset, from: Mark, to: Mark, bytes: &[u8], faults: &mut 
     });
     let start = first.filter(|first| first.position < contiguous.position).unwrap_or(contiguous);
     faults.push(FaultyRange::between(segment, start, to));
+}
+
+/// A bad batch does not tell where it ends, for that is under its CRC: it reaches to the offset of what lies behind it.
+fn end_at_next(bad: &mut [FaultyRange], position: u64, offset: Offset) {
+    if let Some(last) = bad.last_mut().filter(|last| last.end_position == position) {
+        last.to = offset;
+    }
 }
 
 /// Bytes of a segment that were found at start and have not been checked since.
