@@ -14,4 +14,5 @@ pub mod log;
 pub mod random;
 pub mod shard;
 mod trace;
+pub mod verdict;
 mod watched;

@@ -3,6 +3,8 @@
 use flumen_sim::shard::{Control, Work, crowd, run};
 
 const SEEDS: u64 = 150;
+/// Seeds past those that once found something.
+const FOUND: [u64; 1] = [27_401_273_430_425];
 
 #[test]
 fn what_clients_were_told_holds_whatever_fails() {
@@ -11,7 +13,7 @@ fn what_clients_were_told_holds_whatever_fails() {
     for seed in 0..SEEDS {
         let verdict = run(seed, Control::None);
         assert!(verdict.violations.is_empty(), "seed {seed}: {:#?}", verdict.violations);
-        counted += u64::from(verdict.work.counts());
+        counted += u64::from(verdict.work.is_enough());
         total.add(&verdict.work);
     }
     println!("{total:?}");
@@ -26,10 +28,17 @@ fn what_clients_were_told_holds_whatever_fails() {
 }
 
 #[test]
+fn seeds_that_once_found_something() {
+    for seed in FOUND {
+        let verdict = run(seed, Control::None);
+        assert!(verdict.violations.is_empty(), "seed {seed}: {:#?}", verdict.violations);
+    }
+}
+
+#[test]
 fn a_seed_is_a_run() {
     for seed in 0..20 {
-        let (one, other) = (run(seed, Control::None), run(seed, Control::None));
-        assert_eq!((one.trace_hash, one.work), (other.trace_hash, other.work), "seed {seed}");
+        assert_eq!(run(seed, Control::None), run(seed, Control::None), "seed {seed}");
     }
 }
 

@@ -17,8 +17,6 @@ mod interop;
 mod loop_disk;
 mod perf;
 mod sim;
-mod sim_compaction;
-mod sim_shard;
 mod tally;
 mod tidy;
 mod workspace;

@@ -10,10 +10,6 @@ mod oracle;
 mod rot;
 mod world;
 
-use alloc::collections::BTreeMap;
-use alloc::string::String;
-use alloc::vec::Vec;
-
 use crate::random::Random;
 pub use crate::trace::Listener;
 use world::World;
@@ -89,17 +85,7 @@ impl Work {
 }
 
 /// What came of a run.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Verdict {
-    /// What should not have happened, in words; empty is good.
-    pub violations: Vec<String>,
-    /// What was done.
-    pub work: Work,
-    /// Faults, by kind.
-    pub faults: BTreeMap<&'static str, u64>,
-    /// All that happened, as a hash: the same seed gives the same.
-    pub trace: u64,
-}
+pub type Verdict = crate::verdict::Verdict<Work>;
 
 /// How often a run waits for tombstones to go.
 const LATER_PASSES: u32 = 4;

@@ -19,8 +19,7 @@ mod swarm;
 mod trace;
 mod world;
 
-use alloc::{string::String, vec::Vec};
-
+pub use crate::trace::Listener;
 pub use rings::{Crowd, crowd};
 use world::World;
 
@@ -124,30 +123,25 @@ impl Work {
 
     /// Whether the run did enough to prove anything.
     #[must_use]
-    pub const fn counts(&self) -> bool {
+    pub const fn is_enough(&self) -> bool {
         self.acked_records >= 20 && self.fetches >= 5 && self.kills + self.power_failures >= 1
     }
 }
 
 /// What came of a run.
-#[derive(Clone, Debug, Default)]
-pub struct Verdict {
-    /// What should not have happened, in words; empty is good.
-    pub violations: Vec<String>,
-    /// What was done.
-    pub work: Work,
-    /// The same for the same seed.
-    pub trace_hash: u64,
-}
+pub type Verdict = crate::verdict::Verdict<Work>;
 
 /// One run.
 #[must_use]
 pub fn run(seed: u64, control: Control) -> Verdict {
-    World::new(seed, control, None).run()
+    run_told(seed, control, None)
 }
 
-/// One run, with a line for everything that happens.
+/// One run, each of its steps told.
 #[must_use]
-pub fn run_aloud(seed: u64, control: Control, lines: &mut dyn FnMut(&str)) -> Verdict {
-    World::new(seed, control, Some(lines)).run()
+pub fn run_told(seed: u64, control: Control, listener: Option<Listener>) -> Verdict {
+    match listener {
+        Some(mut listener) => World::new(seed, control, Some(&mut |line| listener(line))).run(),
+        None => World::new(seed, control, None).run(),
+    }
 }

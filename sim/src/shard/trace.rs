@@ -25,7 +25,7 @@ impl<'a> Trace<'a> {
         if let Some(lines) = &mut self.lines {
             self.line.clear();
             // Writing to a string does not fail.
-            let _ = write!(self.line, "{:>6} {words}", self.steps);
+            let _ = write!(self.line, "{words}");
             lines(&self.line);
         }
     }

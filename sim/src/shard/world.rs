@@ -142,7 +142,8 @@ impl<'a> World<'a> {
         self.work.acked_records = self.ledger.acked_records();
         self.work.starts_retained = self.ledger.starts_retained;
         self.work.events = self.trace.steps();
-        Verdict { violations: self.ledger.violations, work: self.work, trace_hash: self.trace.hash() }
+        let (faults, trace) = (self.disk.faults.counts, self.trace.hash());
+        Verdict { violations: self.ledger.violations, work: self.work, faults, trace }
     }
 
     /// Whether this process can do all that is asked of it once nothing fails any more.
