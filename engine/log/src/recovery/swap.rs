@@ -8,6 +8,7 @@ use alloc::{format, vec::Vec};
 use bytes::Bytes;
 
 use super::RecoveryReport;
+use super::base::read_footer;
 use super::directory::Directory;
 use super::partition::{make_stable, path, rewrite};
 use super::reader::SegmentReader;
@@ -41,9 +42,7 @@ pub(super) fn finish(disk: &mut dyn Disk, found: &mut Directory, report: &mut Re
     let named: Vec<(Offset, CleanedSegment)> = found.manifest.segments.iter().map(|(base, segment)| (*base, *segment)).collect();
     for (base, segment) in named {
         if !holds(disk, found, base, &segment)? {
-            found.manifest.segments.remove(&base);
-            // The old segments are as they were: of a key they may have records that were taken to be gone.
-            found.manifest.cleaned_to = found.manifest.cleaned_to.min(base);
+            undo(disk, found, base, &segment)?;
             report.cleanings_undone += 1;
             continue;
         }
@@ -87,22 +86,61 @@ fn holds(disk: &mut dyn Disk, found: &Directory, base: Offset, segment: &Cleaned
     if found.leftovers.contains(&new_name) {
         return is_whole(disk, found, &new_name, segment);
     }
+    let in_place = file_name(base, "log");
     if covered(found, base, segment).is_empty() {
-        return Ok(true);
+        if found.leftovers.contains(&cleaned_file_name(base, "checks", segment.generation)) {
+            return Ok(true);
+        }
+        // Once an earlier start has removed what was not whole, the old segment is still there: its sidecar tells.
+        return match read_footer(disk, found, base).filter(|footer| footer.base == base) {
+            Some(footer) => Ok(footer.next_offset > segment.end || footer.chain == segment.chain),
+            None => is_whole(disk, found, &in_place, segment),
+        };
     }
-    Ok(found.logs.contains(&(base, segment.length)) && is_whole(disk, found, &file_name(base, "log"), segment)?)
+    Ok(found.logs.contains(&(base, segment.length)) && is_whole(disk, found, &in_place, segment)?)
+}
+
+/// The old segments count. Of a key they may have records that were taken to be gone; and compaction may have written them, too: what
+/// the manifest said of that went with them, so holes in them are taken for its work.
+fn undo(disk: &mut dyn Disk, found: &mut Directory, base: Offset, segment: &CleanedSegment) -> Result<(), IoError> {
+    found.manifest.cleaned_to = found.manifest.cleaned_to.min(base);
+    let waits = found.leftovers.contains(&cleaned_file_name(base, "log", segment.generation));
+    let old: Vec<(Offset, u64)> = found.logs.iter().copied().filter(|(old, _)| *old >= base && *old < segment.end).collect();
+    for (number, (old_base, length)) in old.iter().copied().enumerate() {
+        let end = old.get(number + 1).map_or(segment.end, |(next, _)| *next);
+        let footer = read_footer(disk, found, old_base).filter(|footer| footer.base == old_base);
+        let is_of_new = footer.is_some_and(|footer| footer.chain == segment.chain && footer.length == segment.length);
+        if waits && old_base == base && is_of_new {
+            // The new segment's came to its place before it: of the old one it says nothing.
+            disk.unlink(&path(found, base, "checks"))?;
+        }
+        let by_footer = footer.filter(|footer| !is_of_new && footer.length == length && footer.next_offset == end);
+        let chain = match by_footer {
+            Some(footer) => Some(footer.chain),
+            None => chain_of(disk, found, &file_name(old_base, "log"), length)?,
+        };
+        if let Some(chain) = chain {
+            found.manifest.segments.insert(old_base, CleanedSegment { end, length, generation: segment.generation, chain });
+        }
+    }
+    Ok(())
 }
 
 /// Whether a file holds what the manifest says of the new segment.
 fn is_whole(disk: &mut dyn Disk, found: &Directory, name: &str, segment: &CleanedSegment) -> Result<bool, IoError> {
-    let mut reader = SegmentReader::new(format!("{}/{name}", found.name), segment.length);
+    Ok(chain_of(disk, found, name, segment.length)? == Some(segment.chain))
+}
+
+/// The chain value over all batches of a file, if they are whole.
+fn chain_of(disk: &mut dyn Disk, found: &Directory, name: &str, length: u64) -> Result<Option<u32>, IoError> {
+    let mut reader = SegmentReader::new(format!("{}/{name}", found.name), length);
     let (mut position, mut chain) = (0, 0);
-    while position < segment.length {
-        let Some((header, _)) = reader.batch(disk, position)? else { return Ok(false) };
+    while position < length {
+        let Some((header, _)) = reader.batch(disk, position)? else { return Ok(None) };
         chain = index::chain(chain, &header);
         position += header.total_bytes() as u64;
     }
-    Ok(chain == segment.chain)
+    Ok(Some(chain))
 }
 
 /// The segments in whose place the new one is, but for the one of its own name.
