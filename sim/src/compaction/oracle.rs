@@ -9,6 +9,7 @@ use flumen_log::recovery::RecoveryReport;
 use flumen_log::store::{FaultyRange, Located};
 use flumen_log::{LeaderEpoch, Offset, Timestamp};
 
+use super::rot::Rot;
 use super::world::{DELETE_RETENTION_MS, PATIENCE, World};
 
 impl World {
@@ -17,8 +18,12 @@ impl World {
         self.trace.note(format_args!("recovered: {report:?}"));
         let as_damaged = match &self.rot {
             Some(rot) => rot.explains(report),
-            None => report.damaged.is_empty() && report.cleanings_undone == 0,
+            None => report.damaged.is_empty(),
         };
+        // The manifest is as it was until the next one: each start says it again.
+        let may_be_undone = self.was_undone || self.rot.as_ref().is_some_and(Rot::may_undo);
+        let as_damaged = as_damaged && report.cleanings_undone <= u64::from(may_be_undone);
+        self.was_undone |= report.cleanings_undone > 0;
         let clean = as_damaged && report.manifests_lost.is_empty();
         if !clean || report.corrupt_frames > 0 || !report.suspect_tails.is_empty() || !report.states_rebuilt.is_empty() {
             self.violation(format!("this is not what was done to the disk: {report:?}"));

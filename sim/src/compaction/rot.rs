@@ -83,14 +83,18 @@ impl Rot {
         range.from >= self.stretch.0 && range.to <= self.stretch.1
     }
 
-    /// Whether a recovery says no more than what was done to the disk.
+    /// Whether a recovery calls nothing damaged that is not.
     pub(super) fn explains(&self, report: &RecoveryReport) -> bool {
         let is_here = |damage: &Damage| match damage {
             Damage::Missing { .. } => false,
             Damage::Bytes { segment, .. } => *segment == self.segment,
         };
-        let damaged = report.damaged.iter().all(|(_, damage)| !self.is_alone || is_here(damage));
-        damaged && report.cleanings_undone <= u64::from(!self.is_alone)
+        report.damaged.iter().all(|(_, damage)| !self.is_alone || is_here(damage))
+    }
+
+    /// Whether a cleaning that was unfinished may come to nothing for it.
+    pub(super) const fn may_undo(&self) -> bool {
+        !self.is_alone
     }
 
     /// What is damaged and was found among what readers were not kept from.

@@ -50,6 +50,8 @@ pub(super) struct World {
     pub(super) rots: bool,
     pub(super) chance: Random,
     pub(super) rot: Option<Rot>,
+    /// What rotted has undone a cleaning.
+    pub(super) was_undone: bool,
     /// Producers of whom damage has hidden what they sent last.
     pub(super) forgotten: BTreeSet<ProducerId>,
 }
@@ -100,6 +102,7 @@ impl World {
             rots: false,
             chance: Random::new(0),
             rot: None,
+            was_undone: false,
             forgotten: BTreeSet::new(),
         }
     }
@@ -180,6 +183,8 @@ impl World {
             open_files_max: 3,
             index_cache_bytes: 512,
             compaction: self.compaction,
+            // Where the disk is slow, days go by.
+            producer_expiration_ms: i64::MAX,
             ..StoreSettings::of_shard(ShardId(0), 1)
         };
         let mut store = Store::new(settings, recovery.shards.remove(0), Owner(0));
