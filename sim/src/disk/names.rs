@@ -9,6 +9,9 @@ use crate::random::Random;
 
 /// `ENOTEMPTY`
 const NOT_EMPTY: IoError = IoError { errno: 39 };
+/// ENOTDIR and EISDIR: a name cannot take the place of one of the other kind.
+const NOT_A_DIRECTORY: IoError = IoError { errno: 20 };
+const IS_A_DIRECTORY: IoError = IoError { errno: 21 };
 
 /// What a name stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,6 +112,13 @@ impl Names {
 
     pub(super) fn rename(&mut self, from: &str, to: &str) -> Result<(), IoError> {
         self.parent(to)?;
+        let replaced = self.find(to).filter(|_| from != to);
+        match (self.find(from).ok_or(IoError::NOT_FOUND)?, replaced) {
+            (Node::Directory(_), Some(Node::File(_))) => return Err(NOT_A_DIRECTORY),
+            (Node::File(_), Some(Node::Directory(_))) => return Err(IS_A_DIRECTORY),
+            (Node::Directory(_), Some(Node::Directory(id))) if !self.is_empty(id) => return Err(NOT_EMPTY),
+            _ => {}
+        }
         let (parent, old) = self.parent(from)?;
         let node = parent.names.remove(old).ok_or(IoError::NOT_FOUND)?;
         let (parent, name) = self.parent(to)?;
@@ -127,11 +137,15 @@ impl Names {
 
     pub(super) fn remove_directory(&mut self, path: &str) -> Result<(), IoError> {
         let Some(Node::Directory(id)) = self.find(path) else { return Ok(()) };
-        if self.directories.get(&id).is_some_and(|directory| !directory.names.is_empty()) {
+        if !self.is_empty(id) {
             return Err(NOT_EMPTY);
         }
         self.unlink(path);
         Ok(())
+    }
+
+    fn is_empty(&self, id: u64) -> bool {
+        self.directories.get(&id).is_none_or(|directory| directory.names.is_empty())
     }
 
     pub(super) fn list(&self, path: &str) -> Result<Vec<(String, Node)>, IoError> {

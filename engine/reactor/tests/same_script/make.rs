@@ -97,6 +97,12 @@ fn is_calm(handle: &Handle) -> bool {
     handle.mode != OpenMode::DirectDurable
 }
 
+/// A directory goes out of the way, as that of a removed partition does, or comes back.
+fn rename_directory(random: &mut Random) -> (String, String) {
+    let (here, away) = ("b".to_owned(), "b.away".to_owned());
+    if random.one_in(2) { (here, away) } else { (away, here) }
+}
+
 /// One operation.
 fn alone(handles: &mut Vec<Handle>, random: &mut Random) -> Asked {
     let path = |random: &mut Random| one_of(&FILES, random).to_owned();
@@ -109,6 +115,10 @@ fn alone(handles: &mut Vec<Handle>, random: &mut Random) -> Asked {
             Asked::Open(path(random), mode)
         }
         5 => Asked::SyncDirectory(if random.one_in(3) { String::new() } else { directory(random) }),
+        6 if random.one_in(3) => {
+            let (from, to) = rename_directory(random);
+            Asked::Rename(from, to)
+        }
         6 => Asked::Rename(path(random), path(random)),
         7 => Asked::Unlink(path(random)),
         8 => Asked::RemoveDirectory(directory(random)),
@@ -163,6 +173,10 @@ pub(crate) fn calls(disk: &mut SimDisk, random: &mut Random) -> Part {
             9..=10 => Call::Sync(path),
             11 => Call::SyncDirectory(if random.one_in(3) { String::new() } else { directory }),
             12 => Call::CreateDirectory(directory),
+            13 if random.one_in(3) => {
+                let (from, to) = rename_directory(random);
+                Call::Rename(from, to)
+            }
             13 => Call::Rename(path, one_of(&FILES, random).to_owned()),
             14 => Call::Unlink(path),
             _ => Call::RemoveDirectory(directory),
