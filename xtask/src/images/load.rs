@@ -5,6 +5,7 @@
 
 use super::recording::{self, Recorder, Word};
 use flumen_log::batch::{BatchBuilder, Origin, ProducerInfo, ValidatedBatch};
+use flumen_log::compaction::CompactionSettings;
 use flumen_log::compression::Codec;
 use flumen_log::io::{Effects, Event, Io, Machine, OperationId, Owner};
 use flumen_log::recovery::ShardRecovery;
@@ -19,10 +20,31 @@ const OUTSTANDING_MAX: usize = 24;
 pub(super) const INDEX_INTERVAL_BYTES: u32 = 1024;
 /// Turns in a row without anything outstanding, after which a stop that does not come is a fault.
 const PATIENCE_TURNS: u32 = 1_000_000;
+/// After one act in so many there is a rest, of so many completions at most.
+const RESTS_ONE_IN: u64 = 25;
+const REST_MAX: u64 = 300;
+const CLEANER_BACKOFF_MS: u64 = 1;
+/// Keys of a compacted log's records.
+const KEYS: u64 = 12;
+/// Longer than any recording takes.
+const TOMBSTONES_KEPT_MS: i64 = 86_400_000;
+/// Bytes of a slot in the cleaner's map of keys.
+const KEY_SLOT_BYTES: usize = 24;
+
+/// What a lane's log may lose on purpose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Policy {
+    Delete,
+    /// Its tombstones are kept for good.
+    Compact,
+    /// Its tombstones may go at once.
+    CompactDelete,
+}
 
 /// A partition that the load writes to.
 #[derive(Clone, Debug)]
 pub(super) struct Lane {
+    policy: Policy,
     partition: TopicPartition,
     config: LogConfig,
     epoch: LeaderEpoch,
@@ -32,18 +54,23 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(number: u8, random: &mut Random) -> Self {
+    pub(super) fn new(number: u8, policy: Policy, random: &mut Random) -> Self {
+        let (segment_bytes_min, segment_bytes_span) = if policy == Policy::Delete { (17_000, 80_000) } else { (3000, 9000) };
         let config = LogConfig {
-            segment_bytes: 17_000 + u32::try_from(random.below(80_000)).unwrap_or_default(),
+            segment_bytes: segment_bytes_min + u32::try_from(random.below(segment_bytes_span)).unwrap_or_default(),
             index_interval_bytes: INDEX_INTERVAL_BYTES,
-            retention_bytes: if random.one_in(3) { 40_000 } else { -1 },
+            retention_bytes: if policy != Policy::Compact && random.one_in(3) { 40_000 } else { -1 },
             retention_ms: -1,
+            cleanup_delete: policy != Policy::Compact,
+            cleanup_compact: policy != Policy::Delete,
+            min_cleanable_dirty_ppm: u32::try_from(random.below(300_000)).unwrap_or_default(),
+            delete_retention_ms: if policy == Policy::CompactDelete { 0 } else { TOMBSTONES_KEPT_MS },
             file_delete_delay_ms: 0,
             durability: if random.one_in(5) { Durability::Replicated } else { Durability::Journaled },
             ..LogConfig::default()
         };
         let partition = TopicPartition { topic: TopicId([7; 16]), partition: PartitionIndex(i32::from(number)) };
-        Self { partition, config, epoch: LeaderEpoch::NONE, next_sequence: 0, ready: false, removing: false }
+        Self { policy, partition, config, epoch: LeaderEpoch::NONE, next_sequence: 0, ready: false, removing: false }
     }
 
     /// Another partition of the same name.
@@ -69,6 +96,15 @@ pub(super) fn store_settings(shard: ShardId, shards: u16, journal_file_bytes: u6
         index_cache_bytes: 4096,
         checkpoints_in_flight: 2,
         retention_check_ms: 3,
+        compaction: CompactionSettings {
+            // A log takes several passes, and a pass many steps.
+            key_map_bytes: KEY_SLOT_BYTES * 10,
+            buffer_bytes: 2000,
+            backoff_ms: CLEANER_BACKOFF_MS,
+            step_bytes: 2000,
+            step_interval_ns: 0,
+            ..CompactionSettings::new()
+        },
         ..StoreSettings::of_shard(shard, shards)
     }
 }
@@ -90,6 +126,10 @@ pub(super) struct Load {
     names: BTreeMap<u64, OperationId>,
     acts_left: u64,
     acts_due: u64,
+    /// Completions for which no work comes, unless nothing is outstanding for a while: the cleaner has time to get somewhere.
+    rest: u64,
+    /// When something was outstanding last.
+    busy_at: Monotonic,
     end: End,
     stopping: bool,
     finished: bool,
@@ -121,6 +161,8 @@ impl Load {
             names: BTreeMap::new(),
             acts_left: acts,
             acts_due: 0,
+            rest: 0,
+            busy_at: Monotonic(0),
             end,
             stopping: false,
             finished: false,
@@ -164,6 +206,10 @@ impl Load {
         let (store, slot) = self.place(lane);
         let found = &mut self.lanes[lane];
         found.epoch = LeaderEpoch(found.epoch.0 + 1);
+        if found.policy != Policy::Delete {
+            let (partition, tombstones_go) = (found.partition, found.policy == Policy::CompactDelete);
+            self.recorder.say(Word::Compacted { partition, tombstones_go });
+        }
         let (machine, io) = &mut self.stores[store];
         match slot {
             Some(slot) => {
@@ -185,6 +231,7 @@ impl Load {
         let (store, Some(slot)) = self.place(lane) else { return };
         match self.random.below(24) {
             0..=19 => self.append(lane, store, slot),
+            20..=21 if self.lanes[lane].policy == Policy::Compact => {}
             20..=21 => self.shorten(store, slot),
             22 if self.random.one_in(4) => {
                 self.recorder.say(Word::Removing { partition: self.lanes[lane].partition });
@@ -211,9 +258,22 @@ impl Load {
             1..=8 => self.random.index(5000),
             _ => self.random.index(700),
         };
-        let fill = u8::try_from(self.random.below(256)).unwrap_or_default();
+        let values = (0..records).map(|record| {
+            let fill = u8::try_from(self.random.below(256)).unwrap_or_default();
+            let mut value = vec![fill; bytes];
+            value.extend_from_slice(&record.to_be_bytes());
+            value
+        });
+        let values: Vec<Vec<u8>> = values.collect();
         let found = &self.lanes[lane];
-        let batch = batch(found, records, bytes, fill, self.now);
+        let batch = if found.policy == Policy::Delete {
+            batch(found, values.iter().map(|value| (None, Some(value.as_slice()))), self.now)
+        } else {
+            let keys: Vec<[u8; 8]> = values.iter().map(|_| self.random.below(KEYS).to_be_bytes()).collect();
+            let tombstones: Vec<bool> = values.iter().map(|_| self.random.one_in(6)).collect();
+            let values = values.iter().zip(&tombstones).map(|(value, gone)| (!gone).then_some(value.as_slice()));
+            batch(found, keys.iter().map(|key| Some(key.as_slice())).zip(values), self.now)
+        };
         let (partition, epoch) = (found.partition, found.epoch);
         match self.stores[store].0.append(slot, batch.clone(), epoch, Origin::Client, self.now) {
             Ok(appended) => {
@@ -263,6 +323,10 @@ impl Load {
                     if let Some(view) = machine.view(slot) {
                         let (partition, offset) = (view.partition(), view.durable().get());
                         self.recorder.say(Word::Durable { partition, offset });
+                        if self.lanes.iter().any(|lane| lane.partition == partition && lane.policy != Policy::Delete) {
+                            // The cleaner goes no further than this.
+                            machine.set_high_watermark(slot, offset);
+                        }
                     }
                 }
                 Output::LogStartMoved { slot, log_start } => {
@@ -279,6 +343,7 @@ impl Load {
                         }
                     }
                 }
+                Output::Uncleanable { segment, .. } => self.faults.push(format!("the segment at {segment} cannot be cleaned")),
                 Output::DirectoryFailed { error } => self.faults.push(format!("the directory failed: {error}")),
                 _ => {}
             }
@@ -300,7 +365,10 @@ impl Load {
 
     fn work(&mut self) {
         let mut acts = self.acts_due;
-        if self.names.is_empty() {
+        if !self.names.is_empty() {
+            self.busy_at = self.now.monotonic;
+        } else if self.rest == 0 || self.now.monotonic.ms_since(self.busy_at) > CLEANER_BACKOFF_MS {
+            self.rest = 0;
             acts += 1;
         }
         self.acts_due = 0;
@@ -308,6 +376,10 @@ impl Load {
             acts -= 1;
             self.acts_left -= 1;
             self.act();
+            if self.random.one_in(RESTS_ONE_IN) {
+                self.rest = self.random.below(REST_MAX);
+                break;
+            }
         }
         if self.acts_left == 0 && !self.stopping {
             self.stopping = true;
@@ -322,13 +394,11 @@ impl Load {
     }
 }
 
-/// A batch of the lane's producer.
-fn batch(lane: &Lane, records: u64, bytes: usize, fill: u8, now: Now) -> ValidatedBatch {
+/// A batch of the lane's producer, of keys and values.
+fn batch<'a>(lane: &Lane, records: impl Iterator<Item = (Option<&'a [u8]>, Option<&'a [u8]>)>, now: Now) -> ValidatedBatch {
     let mut builder = BatchBuilder::new();
-    for record in 0..records {
-        let mut value = vec![fill; bytes];
-        value.extend_from_slice(&record.to_be_bytes());
-        builder.append(now.wall, None, Some(&value), &[]);
+    for (key, value) in records {
+        builder.append(now.wall, key, value, &[]);
     }
     let id = ProducerId(i64::from(lane.partition.partition.0) + 100);
     let producer = ProducerInfo { id, epoch: ProducerEpoch(0), base_sequence: lane.next_sequence, is_transactional: false };
@@ -350,7 +420,11 @@ impl Machine for Load {
         let (machine, io) = &mut self.stores[store];
         machine.complete(completion, now, io, &mut outputs);
         self.note(store, outputs);
-        self.acts_due += self.random.below(3);
+        if self.rest > 0 {
+            self.rest -= 1;
+        } else {
+            self.acts_due += self.random.below(3);
+        }
         self.forward(&mut effects.files);
     }
 

@@ -1,5 +1,6 @@
 //! What the stores had promised at a moment of a recording, and whether a recovered directory keeps it.
 
+use super::compacted;
 use super::load::store_settings;
 use super::recording::Word;
 use super::run::recovery_settings;
@@ -28,11 +29,12 @@ impl std::fmt::Display for Violation {
     }
 }
 
+/// A batch as it was appended.
 #[derive(Clone, Debug)]
-struct Batch {
-    base: Offset,
-    next: Offset,
-    bytes: Bytes,
+pub(super) struct Batch {
+    pub(super) base: Offset,
+    pub(super) next: Offset,
+    pub(super) bytes: Bytes,
 }
 
 /// One partition's promises.
@@ -41,6 +43,8 @@ struct Promise {
     created: bool,
     removing: bool,
     removed: bool,
+    /// If it is compacted, whether tombstones may go at once.
+    tombstones_go: Option<bool>,
     batches: Vec<Batch>,
     durable: Offset,
     log_start: Offset,
@@ -59,6 +63,7 @@ impl Promises {
                 let batch = Batch { base: *base, next: *next, bytes: bytes.clone() };
                 self.of(partition).batches.push(batch);
             }
+            Word::Compacted { partition, tombstones_go } => self.of(partition).tombstones_go = Some(*tombstones_go),
             Word::Created { partition } => self.of(partition).created = true,
             Word::Durable { partition, offset } => {
                 let promise = self.of(partition);
@@ -101,13 +106,18 @@ struct RecoveredLog {
     epochs: Vec<(LeaderEpoch, Offset)>,
     /// The base offset of its first segment that is not wholly before the start.
     from: Offset,
-    bytes: Vec<u8>,
+    /// The segments from there on, by base offset.
+    segments: Vec<(Offset, Bytes)>,
 }
 
 impl RecoveredLog {
+    fn bytes(&self) -> impl Iterator<Item = u8> + '_ {
+        self.segments.iter().flat_map(|(_, bytes)| bytes.iter().copied())
+    }
+
     fn summary(&self) -> String {
-        let Self { start, end, epochs, from, bytes } = self;
-        format!("{start} to {end}, epochs {epochs:?}, {} bytes from {from}", bytes.len())
+        let Self { start, end, epochs, from, .. } = self;
+        format!("{start} to {end}, epochs {epochs:?}, {} bytes from {from}", self.bytes().count())
     }
 }
 
@@ -144,7 +154,7 @@ pub(super) fn check(disk: &mut dyn Disk, recovery: Recovery, file_bytes: u64, pr
         if before != now {
             let shown = |log: Option<&RecoveredLog>| log.map_or_else(|| "not there".to_owned(), RecoveredLog::summary);
             let same = |(before, now): (&RecoveredLog, &RecoveredLog)| {
-                before.bytes.iter().zip(&now.bytes).take_while(|(before, now)| before == now).count()
+                before.bytes().zip(now.bytes()).take_while(|(before, now)| before == now).count()
             };
             let alike = before.zip(now).map_or(0, same);
             let what = format!("{partition:?} was {} and is {}, alike for {alike} bytes", shown(before), shown(now));
@@ -160,6 +170,8 @@ fn looks_sound(report: &RecoveryReport) -> Result<(), Violation> {
         || !report.damaged.is_empty()
         || !report.suspect_tails.is_empty()
         || !report.states_rebuilt.is_empty()
+        || !report.manifests_lost.is_empty()
+        || report.cleanings_undone > 0
         || !report.unknown_directories.is_empty()
         || report.unclaimed_entries > 0;
     if suspicious { Err(Violation::Other(format!("a crash looks like corruption: {report:?}"))) } else { Ok(()) }
@@ -178,28 +190,29 @@ fn logs(disk: &mut dyn Disk, recovery: Recovery, file_bytes: u64) -> Result<BTre
                 return Err(Violation::Loss(format!("{:?} is offline, or not durable to its end {end}", view.partition())));
             }
             let directory = format!("{}-{}", view.topic_name(), view.partition().partition);
-            let (from, bytes) = read_log(disk, &directory, start).map_err(broken)?;
+            let segments = read_log(disk, &directory, start).map_err(broken)?;
+            let from = segments.first().map_or(start, |(base, _)| *base);
             let epochs = view.epochs().entries().iter().map(|entry| (entry.epoch, entry.start_offset)).collect();
-            logs.insert(view.partition(), RecoveredLog { start, end, epochs, from, bytes });
+            logs.insert(view.partition(), RecoveredLog { start, end, epochs, from, segments });
         }
     }
     Ok(logs)
 }
 
-/// The bytes of the segments that are not wholly before `start`, and the first one's base offset.
-fn read_log(disk: &mut dyn Disk, directory: &str, start: Offset) -> Result<(Offset, Vec<u8>), IoError> {
+/// The segments that are not wholly before `start`.
+fn read_log(disk: &mut dyn Disk, directory: &str, start: Offset) -> Result<Vec<(Offset, Bytes)>, IoError> {
     let entries = disk.list(directory)?;
     let base = |name: &str| name.strip_suffix(".log").and_then(|digits| digits.parse().ok()).map(Offset);
     let segments: Vec<(Offset, u64, String)> =
         entries.into_iter().filter_map(|entry| Some((base(&entry.name)?, entry.length, entry.name))).collect();
     let before = |index: usize| segments.get(index + 1).is_some_and(|(next, ..)| *next <= start);
     let skip = (0..segments.len()).take_while(|index| before(*index)).count();
-    let mut bytes = Vec::new();
-    for (_, length, name) in &segments[skip..] {
+    let mut read = Vec::new();
+    for (base, length, name) in &segments[skip..] {
         let length = usize::try_from(*length).unwrap_or(usize::MAX);
-        bytes.extend_from_slice(&disk.read(&format!("{directory}/{name}"), 0, length)?);
+        read.push((*base, disk.read(&format!("{directory}/{name}"), 0, length)?));
     }
-    Ok((segments.get(skip).map_or(start, |(base, ..)| *base), bytes))
+    Ok(read)
 }
 
 /// Whether a partition's log keeps what was promised of it.
@@ -221,15 +234,29 @@ fn keeps(partition: TopicPartition, promise: &Promise, found: Option<&RecoveredL
         let said = (promise.log_start, promise.durable);
         return Err(Violation::Loss(format!("{partition:?} starts at {}, said were {said:?}", log.start)));
     }
+    match promise.tombstones_go {
+        None => is_as_appended(partition, promise, log),
+        Some(tombstones_go) => {
+            let (offsets, durable) = (log.start..log.end, promise.durable);
+            let found = compacted::Found { offsets, segments: &log.segments, durable, tombstones_go };
+            compacted::check(&found, &promise.batches)
+                .map_err(|what| Violation::Loss(format!("{partition:?}, compacted: {what}; it is {}", log.summary())))
+        }
+    }
+}
+
+/// Whether a log that is not compacted has every byte.
+fn is_as_appended(partition: TopicPartition, promise: &Promise, log: &RecoveredLog) -> Result<(), Violation> {
     let kept = promise.batches.iter().filter(|batch| batch.base >= log.from && batch.next <= log.end);
     let expected: Vec<u8> = kept.clone().flat_map(|batch| batch.bytes.iter().copied()).collect();
     let first = kept.clone().next().map_or(log.end, |batch| batch.base);
     let last = kept.last().map_or(first, |batch| batch.next);
     // Where the log is empty its first segment begins where it ends.
-    if log.bytes != expected || first > log.start.max(log.from) || last != log.end.max(first) {
+    let bytes: Vec<u8> = log.bytes().collect();
+    if bytes != expected || first > log.start.max(log.from) || last != log.end.max(first) {
         return Err(Violation::Loss(format!(
             "{partition:?}: {} bytes from {} up to {} are not the {} that were appended there",
-            log.bytes.len(),
+            bytes.len(),
             log.from,
             log.end,
             expected.len()

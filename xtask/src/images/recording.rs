@@ -53,6 +53,8 @@ pub(super) enum Ended {
 pub(super) enum Word {
     /// A batch has its offsets.
     Appended { partition: TopicPartition, base: Offset, next: Offset, bytes: Bytes },
+    /// The log is compacted; whether tombstones may go as soon as the older records of their keys have.
+    Compacted { partition: TopicPartition, tombstones_go: bool },
     /// Directory and state are made.
     Created { partition: TopicPartition },
     /// Everything below the offset is durable.
@@ -78,6 +80,11 @@ pub(super) enum Entry {
 }
 
 impl Entry {
+    /// Whether a cleaned segment is to count from here on.
+    pub(super) fn is_cleaning(&self) -> bool {
+        matches!(self, Self::Submitted(_, Deed::Rename(_, to)) if to.ends_with("/compaction.manifest"))
+    }
+
     /// Whether a process ended here.
     pub(super) const fn is_end_of_life(&self) -> bool {
         matches!(self, Self::Said(Word::Died))

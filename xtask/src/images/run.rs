@@ -1,7 +1,7 @@
 //! One recording: a few lives of real stores on a reactor, in a real directory, each beginning with the real recovery.
 
 use super::disk::ImageDisk;
-use super::load::{End, INDEX_INTERVAL_BYTES, Lane, Load};
+use super::load::{End, INDEX_INTERVAL_BYTES, Lane, Load, Policy};
 use super::recording::{Entry, RecordedDisk, Recorder, Word};
 use crate::tally::Outcome;
 use flumen_log::ShardId;
@@ -37,8 +37,9 @@ pub(super) fn record(home: &Path, acts: u64, random: &mut Random) -> Outcome<Rec
     let journal_file_bytes = 4096 * (8 + random.below(16));
     let recorder = Recorder::default();
     let lives = 2 + random.below(2);
-    let lanes = 1 + u8::try_from(random.below(4)).unwrap_or_default();
-    let mut lanes: Vec<Lane> = (0..lanes).map(|number| Lane::new(number, random)).collect();
+    let mut policies = vec![Policy::Compact, Policy::Delete];
+    policies.extend((0..random.below(4)).map(|_| if random.one_in(4) { Policy::CompactDelete } else { Policy::Delete }));
+    let mut lanes: Vec<Lane> = (0..).zip(policies).map(|(number, policy)| Lane::new(number, policy, random)).collect();
     for life in 0..lives {
         let shards = 1 + u16::try_from(random.below(2)).unwrap_or_default();
         let directory = DataDirectory::open(home, LOCK_PATIENCE)?;
