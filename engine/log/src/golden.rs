@@ -223,7 +223,7 @@ fn a_sidecar() {
         hex(&bytes),
         concat!(
             "666c756d656e434b",
-            "f7fa0e8b",
+            "c20b1a97",
             "da880d4b",
             "0000000000000032",
             "000000000000011c",
@@ -233,7 +233,7 @@ fn a_sidecar() {
             "29e20fbf",
             "00000001",
             "00000001",
-            "0000000000000000",
+            "0000000000000005",
             "00000002",
             "00000002",
             "0000008e",
@@ -298,7 +298,7 @@ fn a_step_of_a_trail() {
         (&trail.index.entries, &trail.index.times, trail.index.summary()),
         (&index.entries, &index.times, index.summary())
     );
-    assert_eq!((&trail.producers[..], trail.first_timestamp), (&[Bytes::from_static(b"snap")][..], Some(Timestamp(5))));
+    assert_eq!((&trail.producers[..], trail.index.first_timestamp), (&[Bytes::from_static(b"snap")][..], Some(Timestamp(5))));
     assert_eq!(trail.end, end, "the next step follows");
     for bit in 0..128 * 8 {
         let mut flipped = step.bytes.clone();

@@ -1,6 +1,7 @@
 //! What a store does, step by step, on a disk that does exactly what it is told.
 
 mod bench;
+mod cleaning;
 mod clock;
 mod damage;
 mod durability;

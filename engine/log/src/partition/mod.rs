@@ -430,14 +430,13 @@ impl PartitionLog {
 
     /// End where the cut says. The segments that are gone, and the files of what does not hold any more.
     pub(crate) fn truncate(&mut self, cut: Cut) -> Gone {
-        let Cut { offset, segment_base, position, index, first_timestamp, producers, .. } = cut;
+        let Cut { offset, segment_base, position, index, producers, .. } = cut;
         let summary = index.summary();
         let kept = position > 0;
         let from = if kept { segment_base.next() } else { segment_base };
         let gone = self.segments.split_off(&from);
         if kept && let Some(segment) = self.segments.get_mut(&segment_base) {
             segment.cut(offset, position, index);
-            segment.first_timestamp = first_timestamp;
         } else {
             self.segments.insert(offset, Segment::new(offset, self.config.index_interval_bytes));
         }

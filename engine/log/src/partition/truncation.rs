@@ -36,7 +36,6 @@ pub(crate) struct Cut {
     pub(crate) epoch: Option<LeaderEpoch>,
     /// Of what stays of the segment.
     pub(crate) index: SegmentIndex,
-    pub(crate) first_timestamp: Option<Timestamp>,
     pub(crate) producers: ProducerStates,
 }
 
@@ -65,7 +64,6 @@ struct Reading {
     index: SegmentIndex,
     /// What the segment's own index knows of chain values from here on: flipped bytes that no CRC covers must not get new ones.
     marks: VecDeque<Mark>,
-    first_timestamp: Option<Timestamp>,
     producers: ProducerStates,
     /// Those of batches before this offset are known.
     producers_from: Offset,
@@ -77,7 +75,7 @@ impl Reading {
     /// Begin with a segment.
     fn enter(&mut self, log: &PartitionLog, base: Offset) {
         self.index = SegmentIndex::new(base, log.config.index_interval_bytes);
-        (self.position, self.end, self.first_timestamp) = (0, base, None);
+        (self.position, self.end) = (0, base);
         let segment = log.segments.get(&base);
         self.sparse = segment.is_some_and(|segment| segment.sparse);
         let known = segment.and_then(|segment| segment.index.as_ref());
@@ -104,7 +102,6 @@ impl Reading {
         }
         self.epoch = Some(header.partition_leader_epoch);
         self.index.note(header, self.position);
-        self.first_timestamp.get_or_insert(header.max_timestamp);
         self.position += header.total_bytes() as u64;
         self.end = header.next_offset();
         true
@@ -240,7 +237,6 @@ impl Truncation {
             epoch: None,
             index: SegmentIndex::new(first, log.config.index_interval_bytes),
             marks: VecDeque::new(),
-            first_timestamp: None,
             producers,
             producers_from,
             sparse: false,
@@ -313,9 +309,8 @@ impl Truncation {
         let stage = core::mem::replace(&mut self.stage, Stage::Waiting);
         let Stage::Reading(mut reading) = stage else { return Step::Damaged };
         self.leftover = reading.source.as_mut().and_then(Source::close);
-        let Reading { position, end, epoch, index, first_timestamp, producers, .. } = reading;
-        self.stage =
-            Stage::Cutting(Cut { offset: end, segment_base: target, position, epoch, index, first_timestamp, producers });
+        let Reading { position, end, epoch, index, producers, .. } = reading;
+        self.stage = Stage::Cutting(Cut { offset: end, segment_base: target, position, epoch, index, producers });
         Step::Found
     }
 

@@ -10,6 +10,7 @@ use super::directory::Directory;
 use super::partition::{Context, path, rewrite};
 use super::reader::SegmentReader;
 use super::{Damage, RecoveryReport};
+use crate::Offset;
 use crate::epoch::LeaderEpochs;
 use crate::io::{Disk, IoError};
 use crate::partition::faults::{Faults, FaultyRange};
@@ -21,7 +22,6 @@ use crate::segment::tail::Boundary;
 use crate::segment::{Segment, cache_files};
 use crate::state::trail::{TRAIL_AT, Trail};
 use crate::state::{DurablePoint, PartitionState, STATE_FILE_NAME};
-use crate::{Offset, Timestamp};
 
 /// A sidecar or trail is never longer.
 pub(super) const CACHE_BYTES_MAX: usize = 256 << 20;
@@ -31,7 +31,6 @@ pub(super) struct Base {
     pub(super) sealed: Vec<Segment>,
     /// Of D's segment.
     pub(super) index: SegmentIndex,
-    pub(super) first_timestamp: Option<Timestamp>,
     /// How far D's segment is believed without having been read.
     pub(super) found_end: Option<Mark>,
     pub(super) trail: Trail,
@@ -66,8 +65,8 @@ pub(super) fn read(
     }
     reading.miss(reached, point.segment_base);
     let trail = read_trail(disk, context, found, &point);
-    let (index, first_timestamp, found_end, unsound) = reading.read_active(disk, &point, &trail);
-    Ok(Base { sealed, index, first_timestamp, found_end, trail, faults: reading.faults, unsound })
+    let (index, found_end, unsound) = reading.read_active(disk, &point, &trail);
+    Ok(Base { sealed, index, found_end, trail, faults: reading.faults, unsound })
 }
 
 struct Reading<'a> {
@@ -103,6 +102,7 @@ impl Reading<'_> {
             let mut segment =
                 Segment::found(base, footer.next_offset, footer.length, footer.max_timestamp, footer.chain).with_holes(sparse);
             let end = Mark { offset: footer.next_offset, position: footer.length, chain: footer.chain };
+            segment.first_timestamp = footer.first_timestamp;
             segment.unchecked = Some(Unchecked::up_to(end));
             if length < footer.length {
                 self.cut_short(disk, &segment, end, length);
@@ -121,6 +121,7 @@ impl Reading<'_> {
         let Scanned { mut index, faults, .. } = scanned;
         index.seal();
         let mut segment = Segment::found(base, next, length, index.max_timestamp, index.chain).with_holes(sparse);
+        segment.first_timestamp = index.first_timestamp;
         if faults.is_empty() {
             for (suffix, content) in cache_files(&index, length, next) {
                 rewrite(disk, &path(found, base, suffix), &content)?;
@@ -167,12 +168,7 @@ impl Reading<'_> {
     }
 
     /// D's segment: as far as trail or sidecar tell, and from there on read through.
-    fn read_active(
-        &mut self,
-        disk: &mut dyn Disk,
-        point: &DurablePoint,
-        trail: &Trail,
-    ) -> (SegmentIndex, Option<Timestamp>, Option<Mark>, bool) {
+    fn read_active(&mut self, disk: &mut dyn Disk, point: &DurablePoint, trail: &Trail) -> (SegmentIndex, Option<Mark>, bool) {
         let found = self.found;
         let length = found.logs.iter().find(|(base, _)| *base == point.segment_base).map(|(_, length)| *length);
         let mut known = (trail.index.clone(), trail.reached);
@@ -186,7 +182,6 @@ impl Reading<'_> {
         }
         let (mut index, reached) = known;
         let found_end = Mark { offset: reached.offset, position: reached.position, chain: index.chain };
-        let mut first_timestamp = trail.first_timestamp;
         let mut unsound = false;
         if reached != end {
             self.report.scanned_bytes += end.position - reached.position;
@@ -195,7 +190,6 @@ impl Reading<'_> {
             let mut reader = SegmentReader::new(path(found, point.segment_base, "log"), length.unwrap_or_default());
             let scanned = reader.scan(disk, scan);
             index = scanned.index;
-            first_timestamp = first_timestamp.or(scanned.first_timestamp);
             unsound = !scanned.faults.is_empty();
             self.take(scanned.faults);
         }
@@ -212,7 +206,7 @@ impl Reading<'_> {
                 position = part.to.position;
             }
         }
-        (index, first_timestamp, (reached.position > 0).then_some(found_end), unsound)
+        (index, (reached.position > 0).then_some(found_end), unsound)
     }
 }
 

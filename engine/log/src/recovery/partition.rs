@@ -61,8 +61,7 @@ pub(super) fn recover(
     if !context.clean {
         sync_doubtful(disk, found, &state)?;
     }
-    let Base { sealed, index, first_timestamp, found_end, trail, faults, unsound } =
-        base::read(disk, context, found, &state, report)?;
+    let Base { sealed, index, found_end, trail, faults, unsound } = base::read(disk, context, found, &state, report)?;
     let caches_good = base::has_caches(disk, found, &state.point);
     epochs.forget_unwritten(state.point.offset, state.point.epoch);
     let mut writer = TailWriter::new(context, found, &state, sealed, index, epochs);
@@ -85,7 +84,6 @@ pub(super) fn recover(
     active.made = made;
     active.unsound = unsound;
     active.activate(index);
-    active.first_timestamp = first_timestamp.filter(|_| segment_base == state.point.segment_base);
     if active.first_timestamp.is_none() && position > 0 {
         let mut reader = SegmentReader::new(path(found, segment_base, "log"), position);
         active.first_timestamp = reader.header(disk, 0)?.map(|header| header.max_timestamp);

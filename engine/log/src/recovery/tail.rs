@@ -256,6 +256,7 @@ impl<'a> TailWriter<'a> {
             let mut sealed =
                 Segment::found(self.segment_base, self.end, self.position, self.index.max_timestamp, self.index.chain)
                     .with_holes(self.found.is_sparse(self.segment_base));
+            sealed.first_timestamp = self.index.first_timestamp;
             sealed.unsound = core::mem::take(&mut self.unsound);
             if !sealed.unsound {
                 // Once D lies in the next segment no trail vouches for this one: its checksums must be as stable as that D.

@@ -98,6 +98,8 @@ pub struct SegmentIndex {
     pub entries: Vec<IndexEntry>,
     /// By timestamp.
     pub times: Vec<TimeEntry>,
+    /// The first batch's greatest timestamp.
+    pub first_timestamp: Option<Timestamp>,
     /// The greatest timestamp of all batches.
     pub max_timestamp: Timestamp,
     /// The last offset of the first batch that has it, relative.
@@ -122,6 +124,7 @@ impl SegmentIndex {
             interval_bytes,
             entries: Vec::new(),
             times: Vec::new(),
+            first_timestamp: None,
             max_timestamp: Timestamp::NONE,
             max_timestamp_at: 0,
             chain: 0,
@@ -129,17 +132,18 @@ impl SegmentIndex {
         }
     }
 
-    /// Of the first part of a segment: the entries of that part, and what is summed up about it.
+    /// Of the first part of a segment: the entries of that part, its first batch's greatest timestamp, and what is summed up about it.
     #[must_use]
     pub const fn resumed(
         base: Offset,
         interval_bytes: u32,
         entries: Vec<IndexEntry>,
         times: Vec<TimeEntry>,
+        first_timestamp: Option<Timestamp>,
         summary: Summary,
     ) -> Self {
         let Summary { chain, max_timestamp, max_timestamp_at, bytes_since_entry } = summary;
-        Self { base, interval_bytes, entries, times, max_timestamp, max_timestamp_at, chain, bytes_since_entry }
+        Self { base, interval_bytes, entries, times, first_timestamp, max_timestamp, max_timestamp_at, chain, bytes_since_entry }
     }
 
     /// What is summed up about all batches noted.
@@ -185,6 +189,9 @@ impl SegmentIndex {
     /// Note the next batch of the segment, at `position`. The segment rolls before an offset or a position outgrows 32 bits.
     pub fn note(&mut self, header: &BatchHeader, position: u64) {
         let relative_last = self.relative(header.last_offset());
+        if position == 0 {
+            self.first_timestamp = Some(header.max_timestamp);
+        }
         // A batch that compaction emptied keeps its time, which is no record's any more.
         if header.record_count > 0 && header.max_timestamp > self.max_timestamp {
             self.max_timestamp = header.max_timestamp;

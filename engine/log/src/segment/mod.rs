@@ -226,6 +226,7 @@ impl Segment {
     pub(crate) fn activate(&mut self, index: SegmentIndex) {
         self.stage = Stage::Active;
         self.max_timestamp = index.max_timestamp;
+        self.first_timestamp = index.first_timestamp;
         self.index = Some(index);
         self.tail = Some(Tail::starting_at(Boundary { offset: self.next_offset, position: self.bytes }));
     }

@@ -31,8 +31,6 @@ pub(crate) struct Scan {
     lost: Option<Boundary>,
     /// Where the last batch begins that was noted.
     last: Boundary,
-    /// The greatest timestamp of the first batch.
-    first_timestamp: Option<crate::Timestamp>,
     wanted: usize,
     /// Offsets may be missing between batches: compaction wrote it.
     sparse: bool,
@@ -46,7 +44,6 @@ pub(crate) struct Scan {
 pub(crate) struct Scanned {
     pub(crate) index: SegmentIndex,
     pub(crate) faults: Vec<FaultyRange>,
-    pub(crate) first_timestamp: Option<crate::Timestamp>,
     /// The epochs of the batches.
     pub(crate) epochs: LeaderEpochs,
 }
@@ -77,7 +74,6 @@ impl Scan {
             faults: Vec::new(),
             lost: None,
             last: at,
-            first_timestamp: None,
             wanted: CHUNK_BYTES,
             sparse: false,
             epochs: LeaderEpochs::default(),
@@ -183,9 +179,6 @@ impl Scan {
                 return;
             }
         }
-        if here.position == 0 {
-            self.first_timestamp = Some(header.max_timestamp);
-        }
         self.index.note(header, here.position);
         self.found_epochs.assign(header.partition_leader_epoch, here.offset);
         self.last = here;
@@ -217,8 +210,7 @@ impl Scan {
     /// The index and the damage.
     pub(crate) fn into_result(mut self) -> Scanned {
         self.finish();
-        let (index, faults, first_timestamp) = (self.index, self.faults, self.first_timestamp);
-        Scanned { index, faults, first_timestamp, epochs: self.found_epochs }
+        Scanned { index: self.index, faults: self.faults, epochs: self.found_epochs }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The checksum sidecar of a segment: `<base>.checks`.
 //!
 //! Written once, when the segment is sealed (or the broker stops cleanly): a header with the segment's length, end, greatest
-//! timestamp and the chain value over all its batches, then the sparse index with the chain value at each entry, then the time
+//! and first timestamps and the chain value over all its batches, then the sparse index with the chain value at each entry, then the time
 //! index. All of it is checksummed, so that what a crash left of the file is either whole or known not to be; it is a cache and
 //! is rebuilt from the segment.
 
@@ -29,6 +29,8 @@ pub struct Footer {
     pub next_offset: Offset,
     /// The greatest timestamp in it.
     pub max_timestamp: Timestamp,
+    /// The first batch's greatest timestamp, where it was written down.
+    pub first_timestamp: Option<Timestamp>,
     /// The chain value over all its batches.
     pub chain: u32,
     entries: u32,
@@ -52,6 +54,7 @@ impl Footer {
             chain: fields.u32()?,
             entries: fields.u32()?,
             times: fields.u32()?,
+            first_timestamp: Some(Timestamp(fields.i64()?)).filter(|timestamp| timestamp.0 != 0),
         })
     }
 }
@@ -75,7 +78,7 @@ pub fn encode(index: &SegmentIndex, length: u64, next_offset: Offset) -> Vec<u8>
     for field in [index.max_timestamp_at, index.chain, count(index.entries.len()), count(index.times.len())] {
         header.extend_from_slice(&field.to_be_bytes());
     }
-    header.resize(HEADER_BYTES, 0);
+    header.extend_from_slice(&index.first_timestamp.unwrap_or(Timestamp(0)).0.to_be_bytes());
     seal(&mut header);
     bytes[..HEADER_BYTES].copy_from_slice(&header);
     bytes
@@ -110,6 +113,6 @@ pub fn decode(bytes: &[u8], base: Offset, length: u64, interval_bytes: u32) -> O
         max_timestamp_at: footer.max_timestamp_at,
         bytes_since_entry: length.saturating_sub(last_entry),
     };
-    let index = SegmentIndex::resumed(base, interval_bytes, entries, times, summary);
+    let index = SegmentIndex::resumed(base, interval_bytes, entries, times, footer.first_timestamp, summary);
     Some((footer, index))
 }

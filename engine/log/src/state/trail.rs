@@ -57,7 +57,6 @@ pub(crate) struct Trail {
     pub(crate) index: SegmentIndex,
     /// How far it tells it: D, or a place before.
     pub(crate) reached: Boundary,
-    pub(crate) first_timestamp: Option<Timestamp>,
     /// Producer snapshots, newest last.
     pub(crate) producers: Vec<Bytes>,
     pub(crate) end: TrailEnd,
@@ -162,7 +161,6 @@ impl Trail {
         Self {
             index: SegmentIndex::new(point.segment_base, interval_bytes),
             reached: Boundary { offset: point.segment_base, position: 0 },
-            first_timestamp: None,
             producers: Vec::new(),
             end: TrailEnd { segment: point.segment_base, at: TRAIL_AT, ..TrailEnd::default() },
         }
@@ -217,7 +215,8 @@ impl Trail {
             max_timestamp_at: fields.u32()?,
             bytes_since_entry: u64::from(fields.u32()?),
         };
-        let first_timestamp = Some(Timestamp(fields.i64()?)).filter(|timestamp| *timestamp != Timestamp::NONE);
+        let in_step = Some(Timestamp(fields.i64()?)).filter(|timestamp| *timestamp != Timestamp::NONE);
+        let first_timestamp = self.index.first_timestamp.or(in_step);
         let (entry_count, time_count, snapshot_bytes) = (fields.u32()?, fields.u32()?, fields.u32()?);
         fields.u32()?;
         let follows = segment == self.end.segment && from == self.end.position && chain_before == self.end.chain;
@@ -237,9 +236,8 @@ impl Trail {
         let mut known_times = core::mem::take(&mut self.index.times);
         known_times.append(&mut times);
         self.end = TrailEnd { position: reached.position, chain, entries: known.len(), times: known_times.len(), ..self.end };
-        self.index = SegmentIndex::resumed(segment, self.index.interval_bytes(), known, known_times, summary);
+        self.index = SegmentIndex::resumed(segment, self.index.interval_bytes(), known, known_times, first_timestamp, summary);
         self.reached = reached;
-        self.first_timestamp = self.first_timestamp.or(first_timestamp);
         Some(length)
     }
 }

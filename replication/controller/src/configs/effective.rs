@@ -236,6 +236,17 @@ mod tests {
     }
 
     #[test]
+    fn no_segment_of_a_compacted_topic_grows_older_than_its_records_may() {
+        let compacted = ("cleanup.policy", "compact");
+        let lag = ("max.compaction.lag.ms", "60000");
+        assert_eq!(resolve(&[compacted, lag], &[]).longest_segment_ms(), 60_000);
+        assert_eq!(resolve(&[("cleanup.policy", "compact,delete"), lag], &[]).longest_segment_ms(), 60_000);
+        assert_eq!(resolve(&[compacted, lag, ("segment.ms", "5")], &[]).longest_segment_ms(), 5);
+        assert_eq!(resolve(&[compacted], &[]).longest_segment_ms(), 604_800_000);
+        assert_eq!(resolve(&[lag], &[]).longest_segment_ms(), 604_800_000, "nothing is cleaned");
+    }
+
+    #[test]
     fn milliseconds_go_before_minutes_before_hours() {
         assert_eq!(resolve(&[], &[("log.retention.hours", "2")]).retention_ms, Some(7_200_000));
         let both = [("log.retention.hours", "2"), ("log.retention.minutes", "3")];

@@ -1,0 +1,137 @@
+//! When a compacted log is cleaned: its records may be too young for it, and may have waited too long.
+
+use flumen_log::batch::{BatchBuilder, ProducerInfo, StoredRead, ValidatedBatch, read_stored};
+use flumen_log::compression::Codec;
+use flumen_log::store::{LogConfig, PartitionSlot};
+use flumen_log::{Offset, Timestamp};
+
+use crate::bench::{Bench, config};
+
+const LAG_MS: i64 = 60_000;
+/// Where the clock of a bench starts.
+const START_MS: i64 = 1_000_000;
+const KEYS: i64 = 10;
+
+/// A log that is never dirty enough.
+fn never_dirty_enough() -> LogConfig {
+    LogConfig {
+        cleanup_delete: false,
+        cleanup_compact: true,
+        min_cleanable_dirty_ppm: 1_000_000,
+        max_compaction_lag_ms: LAG_MS,
+        segment_ms: LAG_MS,
+        ..config()
+    }
+}
+
+/// A record of the key that the offset asks for.
+fn of_key(offset: i64, timestamp: i64) -> ValidatedBatch {
+    let mut builder = BatchBuilder::new();
+    builder.append(Timestamp(timestamp), Some(&(offset % KEYS).to_be_bytes()), Some(&[7; 300]), &[]);
+    builder.build_validated(Codec::None, None, ProducerInfo::NONE).expect("no codec").expect("one record")
+}
+
+/// Append up to `end`, with these timestamps.
+fn fill(bench: &mut Bench, slot: PartitionSlot, end: i64, timestamp: impl Fn(i64) -> i64) {
+    let from = bench.store.view(slot).expect("there").log_end().0;
+    for offset in from..end {
+        bench.append(slot, of_key(offset, timestamp(offset)));
+    }
+    bench.store.set_high_watermark(slot, Offset(end));
+}
+
+/// Let so much time pass, in steps in which the cleaner comes to an end.
+fn pass(bench: &mut Bench, ms: i64) {
+    for _ in 0..ms / 100 {
+        bench.tick_after(100);
+    }
+}
+
+/// The offsets of the records that are there.
+fn offsets(bench: &mut Bench, slot: PartitionSlot) -> Vec<i64> {
+    let bytes = bench.read_all(slot);
+    let (mut rest, mut offsets) = (bytes.as_slice(), Vec::new());
+    while let StoredRead::Batch(batch) = read_stored(rest) {
+        if batch.header.record_count > 0 {
+            offsets.push(batch.header.base_offset.0);
+        }
+        rest = &rest[batch.bytes.len()..];
+    }
+    offsets
+}
+
+fn all(end: i64) -> Vec<i64> {
+    (0..end).collect()
+}
+
+/// Where the segments of the first partition start.
+fn segments(bench: &Bench) -> Vec<i64> {
+    let base = |name: String| name.strip_prefix("topic-0/")?.strip_suffix(".log")?.parse().ok();
+    bench.names().into_iter().filter_map(base).collect()
+}
+
+/// `min.compaction.lag.ms`: only the segments whose records are all old enough are cleaned, however dirty the log is.
+#[test]
+fn records_stay_until_they_are_old_enough() {
+    let mut bench = Bench::new();
+    let compacted = LogConfig {
+        min_cleanable_dirty_ppm: 0,
+        max_compaction_lag_ms: i64::MAX,
+        min_compaction_lag_ms: LAG_MS,
+        ..never_dirty_enough()
+    };
+    let slot = bench.create(0, LogConfig { segment_ms: i64::MAX, ..compacted });
+    fill(&mut bench, slot, 200, |_| START_MS);
+    pass(&mut bench, LAG_MS - 20_000);
+    assert_eq!(offsets(&mut bench, slot), all(200), "all of them are too young");
+    fill(&mut bench, slot, 400, |_| START_MS + LAG_MS - 20_000);
+    let bases = segments(&bench);
+    pass(&mut bench, 40_000);
+    // The segment in which the young ones begin is too young as a whole, and so are those behind it.
+    let young = *bases.iter().rfind(|base| **base < 200).expect("there are several");
+    let left = offsets(&mut bench, slot);
+    assert!(left.ends_with(&(young..400).collect::<Vec<_>>()), "{left:?}");
+    assert_eq!(left.len() as i64, 400 - young + KEYS, "of the older ones one of each key is left: {left:?}");
+    pass(&mut bench, LAG_MS);
+    let last = *bases.last().expect("several");
+    let left = offsets(&mut bench, slot);
+    assert_eq!(left.len() as i64, 400 - last + KEYS, "only what the last segment has stays as it is: {left:?}");
+}
+
+/// `max.compaction.lag.ms`: what has waited too long is cleaned, however clean the log is; counted from a segment's first batch, in
+/// this run and in the next.
+#[test]
+fn records_do_not_stay_for_longer_than_the_most() {
+    for restarted in [false, true] {
+        let mut bench = Bench::new();
+        let mut slot = bench.create(0, LogConfig { segment_ms: i64::MAX, ..never_dirty_enough() });
+        fill(&mut bench, slot, 200, |offset| if offset == 0 { START_MS - LAG_MS / 2 } else { START_MS });
+        if restarted {
+            bench = bench.after_stop();
+            slot = bench.slot(0);
+            bench.store.configure(slot, LogConfig { segment_ms: i64::MAX, ..never_dirty_enough() });
+            bench.begin_epoch(slot, 2);
+            bench.store.set_high_watermark(slot, Offset(200));
+        }
+        pass(&mut bench, LAG_MS / 2 - 1000);
+        assert_eq!(offsets(&mut bench, slot), all(200), "restarted: {restarted}");
+        pass(&mut bench, 20_000);
+        let last = *segments(&bench).last().expect("there are several");
+        let left = offsets(&mut bench, slot);
+        assert_eq!(left.len() as i64, 200 - last + KEYS, "restarted: {restarted}: {left:?}");
+    }
+}
+
+/// The segment that grows is not cleaned: it makes way for another when its first record has waited for the most.
+#[test]
+fn the_active_segment_makes_way_in_time() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, never_dirty_enough());
+    fill(&mut bench, slot, 30, |_| START_MS);
+    pass(&mut bench, LAG_MS + 20_000);
+    assert_eq!(offsets(&mut bench, slot), all(30), "there is nothing but the active segment");
+    fill(&mut bench, slot, 31, |_| START_MS + LAG_MS + 20_000);
+    assert_eq!(segments(&bench), [0, 30]);
+    pass(&mut bench, 20_000);
+    assert_eq!(offsets(&mut bench, slot), (20..31).collect::<Vec<_>>());
+}
