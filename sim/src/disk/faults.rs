@@ -1,6 +1,7 @@
 //! Which faults happen, how often, and how often they did.
 
 use alloc::collections::BTreeMap;
+use core::ops::Range;
 use flumen_log::io::IoError;
 
 use crate::random::Random;
@@ -10,6 +11,8 @@ use crate::random::Random;
 pub struct Rates {
     /// A write takes only a part of its bytes.
     pub short_write: u64,
+    /// A read fails; the next one of the same bytes may not.
+    pub read_error: u64,
     /// A write fails, some of its sectors written.
     pub write_error: u64,
     /// A sync fails and leaves its pages clean.
@@ -41,6 +44,8 @@ pub struct Faults {
     pub broken: bool,
     /// Reads of files whose name ends so fail, by [`flumen_log::io::Disk`].
     pub unreadable: Option<&'static str>,
+    /// Reads of any of these bytes of files of this name fail, through a handle.
+    pub bad_bytes: Option<(&'static str, Range<u64>)>,
     /// Syncs of files of this name take so long that all else is done meanwhile.
     pub slow_file: Option<&'static str>,
     /// Nothing is free: what makes a file longer is refused, and so is a new name.
@@ -68,6 +73,13 @@ impl Faults {
             *self.counts.entry(kind).or_default() += 1;
         }
         happens
+    }
+
+    /// Whether a read of these bytes of a file of this name fails.
+    pub(super) fn read_error(&mut self, name: &str, bytes: &Range<u64>, random: &mut Random) -> Option<IoError> {
+        let is_bad = |(of, bad): &(&str, Range<u64>)| *of == name && bytes.start < bad.end && bad.start < bytes.end;
+        let fails = self.bad_bytes.as_ref().is_some_and(is_bad) || self.happens("read error", self.rates.read_error, random);
+        fails.then_some(IoError::INPUT_OUTPUT)
     }
 
     pub(super) fn write_error(&mut self, random: &mut Random) -> Option<IoError> {

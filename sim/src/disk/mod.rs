@@ -17,6 +17,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::ops::Range;
 use flumen_log::io::{Completion, FileHandle, FileOperation, IoError, OpenMode, Operation, Outcome, WriteData, WriteMode};
 
 use crate::random::Random;
@@ -26,8 +27,14 @@ use names::{DirectorySnapshot, Names, Node};
 #[derive(Debug)]
 struct OpenFile {
     node: u64,
-    name: String,
+    path: String,
     direct: bool,
+}
+
+impl OpenFile {
+    fn name(&self) -> &str {
+        self.path.rsplit_once('/').map_or(&self.path, |(_, name)| name)
+    }
 }
 
 #[derive(Debug)]
@@ -59,6 +66,8 @@ pub struct SimDisk {
     chance: Random,
     /// Bytes that recovery read, by path.
     reads: BTreeMap<String, u64>,
+    /// Reads through handles that failed: of which path, and which bytes.
+    failed_reads: Vec<(String, Range<u64>)>,
 }
 
 #[derive(Debug)]
@@ -81,6 +90,7 @@ impl SimDisk {
             outstanding: Vec::new(),
             ready: Vec::new(),
             reads: BTreeMap::new(),
+            failed_reads: Vec::new(),
             clock: 0,
             late: Vec::new(),
             chance: Random::new(0),
@@ -106,7 +116,7 @@ impl SimDisk {
         if let FileOperation::Sync { file, .. } = &operation.kind
             && let Some(open) = self.open.get(&file.0)
         {
-            not_before += self.faults.slowness(&open.name, random);
+            not_before += self.faults.slowness(open.name(), random);
         }
         let outstanding = Outstanding { operation, file, directory, not_before };
         if matches!(outstanding.operation.kind, FileOperation::Write { mode: WriteMode::Inline, .. }) {
@@ -123,9 +133,16 @@ impl SimDisk {
         self.reads.get(path).copied().unwrap_or_default()
     }
 
+    /// Reads through handles that failed since [`SimDisk::forget_reads`]: of which path, and which bytes.
+    #[must_use]
+    pub fn failed_reads(&self) -> &[(String, Range<u64>)] {
+        &self.failed_reads
+    }
+
     /// Count from here.
     pub fn forget_reads(&mut self) {
         self.reads.clear();
+        self.failed_reads.clear();
     }
 
     /// Operations that have not completed.
@@ -273,6 +290,7 @@ impl SimDisk {
             FileOperation::Write { file, .. } => (self.faults.write_error(random)?, *file),
             FileOperation::Sync { file, .. } => (self.faults.sync_error(random)?, *file),
             FileOperation::SyncDirectory { .. } => return self.faults.sync_error(random),
+            FileOperation::Read { file, offset, length } => return self.fails_to_read(*file, *offset, *length, random),
             FileOperation::Open { mode: OpenMode::CreateEmpty | OpenMode::Create, .. }
             | FileOperation::CreateDirectory { .. }
             | FileOperation::Rename { .. } => return self.faults.name_error(random),
@@ -288,6 +306,14 @@ impl SimDisk {
             (FileOperation::Sync { .. }, Some(snapshot)) => file.fail_sync(snapshot, random),
             _ => {}
         }
+        Some(error)
+    }
+
+    fn fails_to_read(&mut self, file: FileHandle, offset: u64, length: usize, random: &mut Random) -> Option<IoError> {
+        let open = self.open.get(&file.0)?;
+        let bytes = offset..offset + length as u64;
+        let error = self.faults.read_error(open.name(), &bytes, random)?;
+        self.failed_reads.push((open.path.clone(), bytes));
         Some(error)
     }
 
@@ -335,8 +361,7 @@ impl SimDisk {
         let length = file.cache.len() as u64;
         let handle = self.next_handle;
         self.next_handle += 1;
-        let name = path.rsplit_once('/').map_or(path, |(_, name)| name).to_string();
-        self.open.insert(handle, OpenFile { node, name, direct });
+        self.open.insert(handle, OpenFile { node, path: path.to_string(), direct });
         Ok(Outcome::Opened { file: FileHandle(handle), length })
     }
 

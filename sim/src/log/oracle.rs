@@ -2,9 +2,10 @@
 
 use alloc::format;
 use alloc::vec::Vec;
+use core::ops::Range;
 use flumen_log::batch::StoredRead;
-use flumen_log::store::{Located, PartitionSlot};
-use flumen_log::{LeaderEpoch, Offset};
+use flumen_log::store::{FaultyRange, Located, PartitionSlot};
+use flumen_log::{LeaderEpoch, Offset, TopicPartition};
 
 use super::model::{ORIGIN, Recipe};
 use super::world::World;
@@ -124,6 +125,20 @@ impl World {
         }
     }
 
+    /// Whether a read of this partition's has failed in this life.
+    pub(super) fn has_failed_reads(&self, index: usize) -> bool {
+        let directory = self.models[index].directory();
+        self.disk.failed_reads().iter().any(|(path, _)| path.split_once('/').is_some_and(|(within, _)| within == directory))
+    }
+
+    /// Whether a read of these bytes has failed in this life.
+    pub(super) fn was_unreadable(&self, partition: TopicPartition, range: &FaultyRange) -> bool {
+        let Some(model) = self.models.iter().find(|model| model.identity == partition) else { return false };
+        let of = format!("{}/{}", model.directory(), flumen_log::segment::file_name(range.segment, "log"));
+        let touches = |bytes: &Range<u64>| bytes.start < range.end_position && range.position < bytes.end;
+        self.disk.failed_reads().iter().any(|(path, bytes)| *path == of && touches(bytes))
+    }
+
     /// Read a log from its start to its end, as a fetch would, and compare.
     pub(super) fn read_back(&mut self, index: usize) {
         let Some((store, slot)) = self.place(index) else { return };
@@ -133,6 +148,7 @@ impl World {
         let truncations = self.verdict.work.truncations;
         while from < end && self.verdict.violations.is_empty() {
             let max_bytes = u32::try_from(self.random.below(20_000)).unwrap_or_default();
+            let failed_reads = self.disk.failed_reads().len();
             let (machine, io) = &mut self.stores[store];
             let mut located = machine.locate(slot, from, end, max_bytes, true, io);
             if let Located::Pending(lookup) = located {
@@ -150,8 +166,13 @@ impl World {
                     return;
                 }
                 let identity = self.models[index].identity;
+                if matches!(located, Located::Failed) && self.disk.failed_reads().len() > failed_reads {
+                    // Refused for this once.
+                    continue;
+                }
                 let was_deleted = from < self.allowed.deleted_below(identity);
-                if matches!(located, Located::Corrupt) && (was_deleted || self.allowed.is_damaged(identity)) {
+                let was_unreadable = self.has_failed_reads(index);
+                if matches!(located, Located::Corrupt) && (was_deleted || was_unreadable || self.allowed.is_damaged(identity)) {
                     let Some(batch) = self.models[index].batches.iter().find(|batch| batch.next > from) else { break };
                     (from, kept_back) = (batch.next, kept_back + if was_deleted { 0 } else { batch.bytes.len() });
                     continue;
@@ -182,7 +203,7 @@ impl World {
             self.verdict.work.slices += 1;
             from = next_offset;
         }
-        if kept_back > STRETCH_BYTES {
+        if kept_back > STRETCH_BYTES && !self.has_failed_reads(index) {
             self.violation(format!("partition {index}: {kept_back} bytes are kept back for one bit"));
         }
     }

@@ -53,6 +53,13 @@ pub(super) struct Swarm {
 
 impl Swarm {
     pub(super) fn draw(random: &mut Random) -> Self {
+        let mut swarm = Self::draw_all_but_reads(random);
+        // Aside, so that what follows in seeds that once found something stays as it was.
+        swarm.faults.rates.read_error = pick(&mut random.clone(), &[0, 0, 30, 200]);
+        swarm
+    }
+
+    fn draw_all_but_reads(random: &mut Random) -> Self {
         Self {
             lives: 2 + random.below(4),
             steps: STEPS_LEAST + random.below(STEPS_SPAN),
@@ -110,6 +117,8 @@ fn draw_faults(random: &mut Random) -> Faults {
     };
     let rates = Rates {
         short_write: rate(&[0, 0, 2, 8]),
+        // Drawn elsewhere.
+        read_error: 0,
         write_error: rate(&[0, 0, 0, 300, 1000]),
         sync_error: rate(&[0, 0, 15, 60, 200]),
         no_space_at_write: rate(&[0, 0, 0, 300, 1000]),

@@ -229,7 +229,7 @@ impl World {
                 (self.models[index].durable, self.models[index].written) = (durable, written);
                 self.verdict.work.truncations += 1;
             }
-            Err(TruncateError::Damaged) if self.allowed.is_damaged(identity) => {}
+            Err(TruncateError::Damaged) if self.allowed.is_damaged(identity) || self.has_failed_reads(index) => {}
             // It is given up where the log goes, or its store stops or has failed.
             Err(TruncateError::NotReady)
                 if self.models[index].removing || self.stores[store].0.is_stopping() || self.failed.contains(&store) => {}

@@ -159,6 +159,7 @@ impl World {
     /// Start, hold what was recovered against the models, and lead every partition.
     pub(super) fn begin_life(&mut self) {
         self.failed.clear();
+        self.disk.forget_reads();
         self.was_full = self.disk.faults.free_bytes.is_some();
         self.failures_before = self.failures();
         self.refusals_before = self.refusals();
@@ -326,7 +327,7 @@ impl World {
             Output::RangeFaulty { slot, range } => {
                 let identity = machine.view(slot).map(|view| view.partition());
                 let is_known = |identity| self.allowed.is_damaged(identity) || range.to <= self.allowed.deleted_below(identity);
-                if !identity.is_some_and(is_known) {
+                if !identity.is_some_and(|identity| is_known(identity) || self.was_unreadable(identity, &range)) {
                     self.violation(alloc::format!("nothing was damaged, and this was found: {range:?}"));
                 }
             }

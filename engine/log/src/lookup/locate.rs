@@ -52,7 +52,7 @@ pub(crate) fn locate(log: &PartitionLog, request: &LocateRequest, chunk: Option<
     if let Some(part) = segment.part_to_check(near, near + 1) {
         return Step::Need(Need::Check(part));
     }
-    // In a hole that compaction left, what follows may be damaged: nobody walks into that, nor waits for it.
+    // In a hole that compaction left, what follows may be damaged: nobody walks into that, nor waits for it; it may not even be readable.
     let damaged = fault.filter(|fault| fault.segment == *base).map(|fault| fault.position);
     let readable = readable_bytes(log, *base).min(damaged.unwrap_or(u64::MAX));
     let mut request = request.clone();

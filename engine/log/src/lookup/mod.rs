@@ -21,7 +21,7 @@ use crate::batch::{BATCH_OVERHEAD_BYTES, BatchHeader};
 use crate::partition::PartitionLog;
 use crate::segment::check::Part;
 use crate::segment::scan::Scan;
-use crate::store::{Located, LookupId, Output, PartitionSlot, TimestampLookup};
+use crate::store::{Located, LookupId, Output, PartitionSlot, Stretch, TimestampLookup};
 
 /// Bytes read at once where headers are looked for.
 const HEADERS_BYTES: usize = 64 << 10;
@@ -35,6 +35,16 @@ pub(crate) enum Step<T> {
     Done(T),
     /// Something must be had first.
     Need(Need),
+}
+
+impl<T> Step<T> {
+    /// The answer, or what must be had first.
+    pub(crate) fn into_result(self) -> Result<T, Need> {
+        match self {
+            Self::Done(answer) => Ok(answer),
+            Self::Need(need) => Err(need),
+        }
+    }
 }
 
 /// What a lookup needs to go on.
@@ -56,6 +66,29 @@ pub(crate) enum Request {
     Locate(LocateRequest),
     Timestamp(TimestampRequest),
     Scrub(ScrubRequest),
+    /// Nothing but what is in doubt.
+    Doubt,
+}
+
+/// Bytes of a segment that could not be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Doubt {
+    pub(crate) segment: Offset,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    /// The segment knows that they are to be checked.
+    pub(crate) noted: bool,
+}
+
+impl Doubt {
+    pub(crate) const fn about(stretch: Stretch) -> Self {
+        let Stretch { segment, position, length } = stretch;
+        Self { segment, from: position, to: position.saturating_add(length as u64), noted: false }
+    }
+
+    pub(crate) fn is_about(&self, stretch: Stretch) -> bool {
+        (self.segment, self.from) == (stretch.segment, stretch.position)
+    }
 }
 
 /// A lookup that is not done.
@@ -69,11 +102,17 @@ pub(crate) struct Lookup {
     pub(crate) rebuild: Option<Scan>,
     /// A part that is being checked before it is believed.
     pub(crate) check: Option<Part>,
+    /// What could not be read last. It is checked before the lookup goes on, and not read in vain again.
+    pub(crate) doubt: Option<Doubt>,
     /// What is being read for it is of a file that was replaced meanwhile.
     pub(crate) outdated: bool,
 }
 
 impl Lookup {
+    pub(crate) const fn new(slot: PartitionSlot, request: Request) -> Self {
+        Self { slot, request, chunk: None, rebuild: None, check: None, doubt: None, outdated: false }
+    }
+
     /// The log's start may have moved past what is being read for it: nobody opens that file any more, and nothing is left to wait for.
     pub(crate) fn let_go_of_deleted(&mut self, log: &PartitionLog) {
         let is_there = |base: Offset| log.segments.contains_key(&base);
@@ -85,6 +124,7 @@ impl Lookup {
         self.chunk = None;
         self.rebuild = None;
         self.check = None;
+        self.doubt = None;
         if let Request::Timestamp(request) = &mut self.request {
             request.segment_from = Offset::ZERO;
             request.position = None;
@@ -198,13 +238,26 @@ impl Lookups {
     }
 }
 
-/// What somebody is told whose lookup failed. Nobody waits for the scrubber's: it sees that it is gone.
+/// What somebody is told whose lookup failed. Nobody waits for the scrubber's: it sees that it is gone. Nor for what is in doubt.
 fn failure(lookup: LookupId, request: &Request) -> Option<Output> {
     match request {
         Request::Locate(_) => Some(Output::Located { lookup, result: Located::Failed }),
         Request::Timestamp(_) => Some(Output::Timestamp { lookup, result: TimestampLookup::Failed }),
-        Request::Scrub(_) => None,
+        Request::Scrub(_) | Request::Doubt => None,
     }
+}
+
+/// What is needed to check what is in doubt, as long as something of it is not.
+pub(crate) fn check_doubt(log: &mut PartitionLog, doubt: &mut Doubt) -> Option<Need> {
+    let written = readable_bytes(log, doubt.segment);
+    let segment = log.segments.get_mut(&doubt.segment)?;
+    if segment.index.is_none() {
+        return Some(Need::Index(doubt.segment));
+    }
+    if !core::mem::replace(&mut doubt.noted, true) {
+        segment.doubt_between(doubt.from, doubt.to, written);
+    }
+    segment.part_to_check(doubt.from, doubt.to).map(Need::Check)
 }
 
 /// The header of the batch at `position`, if the chunk has it; else what to read. `None` if there cannot be one.

@@ -51,6 +51,9 @@ pub(crate) fn find_timestamp(log: &PartitionLog, request: &mut TimestampRequest,
             if log.faults.ranges().iter().any(|fault| fault.holds(*base, position)) {
                 return Step::Done(TimestampLookup::Corrupt);
             }
+            // What is faulty may not even be readable.
+            let behind = log.faults.ranges().iter().find(|fault| fault.segment == *base && fault.position > position);
+            let readable = behind.map_or(readable, |fault| fault.position);
             let header = match header_at(chunk, *base, position, readable) {
                 Some(Ok(header)) => header,
                 Some(Err(need)) => return Step::Need(need),

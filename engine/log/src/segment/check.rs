@@ -33,6 +33,13 @@ impl Part {
         Self { segment: index.base(), from, to }
     }
 
+    /// The first half of it; `None` where no mark lies within.
+    pub(crate) fn half(&self, index: &SegmentIndex) -> Option<Self> {
+        let within = index.marks_after(self.from.position).take_while(|mark| mark.position < self.to.position);
+        let within: Vec<Mark> = within.collect();
+        within.get(within.len() / 2).map(|middle| Self { to: *middle, ..*self })
+    }
+
     /// What of it is faulty, given its bytes; fewer than there should be, if the file has no more.
     pub(crate) fn check(&self, index: &SegmentIndex, bytes: &[u8]) -> Vec<FaultyRange> {
         let mut faults = Vec::new();
@@ -106,7 +113,7 @@ fn end_at_next(bad: &mut [FaultyRange], position: u64, offset: Offset) {
     }
 }
 
-/// Bytes of a segment that were found at start and have not been checked since.
+/// Bytes of a segment that were found at start and have not been checked since, or that could not be read.
 #[derive(Clone, Debug)]
 pub(crate) struct Unchecked {
     /// How far what was found goes.
@@ -119,6 +126,22 @@ impl Unchecked {
     /// All up to here.
     pub(crate) const fn up_to(end: Mark) -> Self {
         Self { end, checked: Vec::new() }
+    }
+
+    /// None up to here.
+    pub(crate) fn none_up_to(end: Mark) -> Self {
+        Self { end, checked: Vec::from([(0, end.position)]) }
+    }
+
+    /// `[from, to)` is to be looked at, again perhaps. There are marks up to `end`.
+    pub(crate) fn doubt(&mut self, from: u64, to: u64, end: Mark) {
+        if end.position > self.end.position {
+            self.note(self.end.position, end.position);
+            self.end = end;
+        }
+        let parts = core::mem::take(&mut self.checked).into_iter();
+        let around = |(start, stop): (u64, u64)| [(start, stop.min(from)), (start.max(to), stop)];
+        self.checked = parts.flat_map(around).filter(|(start, stop)| start < stop).collect();
     }
 
     /// The first position in `[from, to)` that nobody has looked at.

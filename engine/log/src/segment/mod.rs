@@ -183,6 +183,19 @@ impl Segment {
         }
     }
 
+    /// Some of these bytes could not be read: they are to be checked, whoever reads them next, as far as marks reach. Those up to
+    /// `written` are written for good.
+    pub(crate) fn doubt_between(&mut self, from: u64, to: u64, written: u64) {
+        let Some(index) = &self.index else { return };
+        let known = if self.stage == Stage::Sealed { self.end_mark() } else { Some(index.mark_before(written)) };
+        let ends = [known, self.unchecked.as_ref().map(|unchecked| unchecked.end)];
+        let Some(end) = ends.into_iter().flatten().max_by_key(|end| end.position) else { return };
+        let to = to.min(end.position);
+        if from < to {
+            self.unchecked.get_or_insert_with(|| Unchecked::none_up_to(end)).doubt(from, to, end);
+        }
+    }
+
     /// Up to where there is something that can be held against checksums, with the chain value there.
     pub(crate) fn end_mark(&self) -> Option<Mark> {
         let chain = self.index.as_ref()?.chain;

@@ -18,6 +18,8 @@ use crate::partition::faults::FaultyRange;
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 1 << 20;
 const MAGIC_POSITION: usize = 16;
+/// What a disk fails to read as one.
+const PAGE_BYTES: usize = 4096;
 
 /// How far it is.
 #[derive(Debug)]
@@ -32,6 +34,10 @@ pub(crate) struct Scan {
     /// Where the last batch begins that was noted.
     last: Boundary,
     wanted: usize,
+    /// So many bytes must be had to go on from where it is.
+    needed: usize,
+    /// A read of more has failed: it goes on in small steps, up to what cannot be read.
+    creeps: bool,
     /// Offsets may be missing between batches: compaction wrote it.
     sparse: bool,
     /// Who wrote which offsets, as far as that is known for certain.
@@ -75,6 +81,8 @@ impl Scan {
             lost: None,
             last: at,
             wanted: CHUNK_BYTES,
+            needed: 0,
+            creeps: false,
             sparse: false,
             epochs: LeaderEpochs::default(),
             found_epochs: LeaderEpochs::default(),
@@ -107,7 +115,7 @@ impl Scan {
     /// Take the bytes that were needed; fewer than that, if the file has no more.
     pub(crate) fn advance(&mut self, bytes: &[u8]) {
         let short = self.need().is_some_and(|(_, length)| bytes.len() < length);
-        self.wanted = CHUNK_BYTES;
+        (self.wanted, self.needed) = (CHUNK_BYTES, 0);
         let mut rest = bytes;
         while self.at.position < self.end.position {
             match read_stored(rest) {
@@ -117,7 +125,8 @@ impl Scan {
                 }
                 StoredRead::Incomplete { needed_bytes } if self.may_need(rest, needed_bytes) => {
                     if !short {
-                        self.wanted = needed_bytes.max(CHUNK_BYTES);
+                        self.needed = needed_bytes;
+                        self.wanted = if self.creeps { needed_bytes } else { needed_bytes.max(CHUNK_BYTES) };
                         return;
                     }
                     rest = self.lose(rest);
@@ -132,6 +141,23 @@ impl Scan {
             self.lost.get_or_insert(self.at);
             self.at.position = self.end.position;
         }
+        if self.at.position >= self.end.position {
+            self.finish();
+        }
+    }
+
+    /// The bytes that were needed cannot be read: fewer of them perhaps can. Where it goes on for no less, the page is stepped over.
+    pub(crate) fn advance_unreadable(&mut self) {
+        let Some((position, length)) = self.need() else { return };
+        let least = self.needed.max(PAGE_BYTES);
+        self.creeps = length > least;
+        if self.creeps {
+            self.wanted = (length / 2).max(least);
+            return;
+        }
+        self.lost.get_or_insert(self.at);
+        self.at.position = (position + 1).next_multiple_of(PAGE_BYTES as u64).min(self.end.position);
+        (self.wanted, self.needed) = (CHUNK_BYTES, 0);
         if self.at.position >= self.end.position {
             self.finish();
         }

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::operations::Then;
 use super::script::{Ended, Step};
+use super::unreadable::Stretch;
 use super::{Output, PartitionSlot, Pending, Store};
 use crate::Now;
 use crate::io::{AlignedBuffer, Completion, FileHandle, Io, IoError, OpenMode, Outcome};
@@ -41,8 +42,8 @@ impl Store {
             (Pending::Trimmed { slot }, _) => self.script_of_log_ended(slot),
             (Pending::Compaction, result) => self.compaction_completed(result),
             (Pending::Truncation { slot }, result) => self.truncation_completed(slot, result),
-            (Pending::SegmentRead { lookup, base, position }, Err(_)) => {
-                self.lookup_unreadable(lookup, (base, position), io, outputs);
+            (Pending::SegmentRead { lookup, base, position, length }, Err(_)) => {
+                self.lookup_unreadable(lookup, Stretch { segment: base, position, length }, io, outputs);
             }
             (Pending::SidecarRead { lookup, base, handle }, Err(_)) => {
                 self.close(handle, io);
@@ -64,7 +65,7 @@ impl Store {
             (Pending::SegmentWrite { slot, write }, Ok(Outcome::Written { bytes })) => {
                 self.segment_written(slot, write, bytes, io, outputs);
             }
-            (Pending::SegmentRead { lookup, base, position }, Ok(Outcome::Read { data })) => {
+            (Pending::SegmentRead { lookup, base, position, .. }, Ok(Outcome::Read { data })) => {
                 self.lookup_read(lookup, (base, position, data), io, outputs);
             }
             (Pending::SidecarOpened { lookup, base }, Ok(Outcome::Opened { file, length })) => {
@@ -244,21 +245,5 @@ impl Store {
     #[must_use]
     pub const fn has_direct_journal(&self) -> bool {
         self.direct_journal
-    }
-
-    /// A lookup's read failed: the bytes cannot be had. Where they were to be checked, they are as good as damaged.
-    fn lookup_unreadable(
-        &mut self,
-        lookup: super::LookupId,
-        (base, position): (crate::Offset, u64),
-        io: &mut Io,
-        outputs: &mut Vec<Output>,
-    ) {
-        let checks = self.lookups.get_mut(lookup).is_some_and(|lookup| lookup.check.is_some() || lookup.rebuild.is_some());
-        if checks {
-            self.lookup_read(lookup, (base, position, bytes::Bytes::new()), io, outputs);
-        } else {
-            self.lookups.fail(lookup, outputs);
-        }
     }
 }

@@ -28,6 +28,7 @@ mod space;
 mod stop;
 mod truncate;
 mod turn;
+mod unreadable;
 mod view;
 
 pub use crate::partition::faults::FaultyRange;
@@ -40,6 +41,7 @@ pub(crate) use settings::directory_name;
 pub use settings::{Durability, LogConfig, StoreSettings};
 pub use space::Space;
 pub use truncate::TruncateError;
+pub use unreadable::Stretch;
 pub use view::LogView;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -24,6 +24,7 @@ pub(crate) enum Pending {
         lookup: LookupId,
         base: Offset,
         position: u64,
+        length: usize,
     },
     SidecarOpened {
         lookup: LookupId,

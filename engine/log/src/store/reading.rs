@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::{Located, LookupId, Output, PartitionSlot, Pending, Store, TimestampLookup};
 use crate::io::{FileHandle, FileOperation, Io, OpenMode};
 use crate::lookup::{
-    Chunk, LocateRequest, Lookup, Need, Request, ScrubRequest, Step, TimestampRequest, find_timestamp, locate, scrub,
+    Chunk, LocateRequest, Lookup, Need, Request, ScrubRequest, TimestampRequest, check_doubt, find_timestamp, locate, scrub,
 };
 use crate::partition::PartitionLog;
 use crate::segment::check::Part;
@@ -23,7 +23,7 @@ const SIDECAR_BYTES_MAX: u64 = 256 << 20;
 enum Turn {
     Located(Located),
     Timestamp(TimestampLookup),
-    Scrubbed,
+    Checked,
     Need(Need),
 }
 
@@ -81,7 +81,17 @@ impl Store {
     }
 
     fn begin_lookup(&mut self, slot: PartitionSlot, request: Request, io: &mut Io) -> Result<Turn, LookupId> {
-        let mut lookup = Lookup { slot, request, chunk: None, rebuild: None, check: None, outdated: false };
+        self.begin(Lookup::new(slot, request), io)
+    }
+
+    /// Check what this lookup is in doubt about.
+    pub(super) fn check_stretch(&mut self, lookup: Lookup, io: &mut Io) {
+        // Nobody waits for it.
+        drop(self.begin(lookup, io));
+    }
+
+    fn begin(&mut self, mut lookup: Lookup, io: &mut Io) -> Result<Turn, LookupId> {
+        let slot = lookup.slot;
         match self.step(&mut lookup, &mut Vec::new()) {
             Turn::Need(need) => {
                 let id = self.lookups.insert(lookup);
@@ -103,7 +113,7 @@ impl Store {
         match self.step(&mut lookup, outputs) {
             Turn::Located(result) => outputs.push(Output::Located { lookup: id, result }),
             Turn::Timestamp(result) => outputs.push(Output::Timestamp { lookup: id, result }),
-            Turn::Scrubbed => {
+            Turn::Checked => {
                 if let Request::Scrub(request) = &lookup.request {
                     self.scrub.done(request);
                 }
@@ -151,19 +161,10 @@ impl Store {
                 }
             }
         }
-        let need = match &mut lookup.request {
-            Request::Locate(request) => match locate(log, request, lookup.chunk.as_ref()) {
-                Step::Done(located) => return Turn::Located(located),
-                Step::Need(need) => need,
-            },
-            Request::Timestamp(request) => match find_timestamp(log, request, lookup.chunk.as_ref()) {
-                Step::Done(found) => return Turn::Timestamp(found),
-                Step::Need(need) => need,
-            },
-            Request::Scrub(request) => match scrub(log, request) {
-                Step::Done(()) => return Turn::Scrubbed,
-                Step::Need(need) => need,
-            },
+        let doubt = lookup.doubt.as_mut().and_then(|doubt| check_doubt(log, doubt));
+        let need = match doubt.map_or_else(|| take_step(log, lookup), Err) {
+            Ok(turn) => return turn,
+            Err(need) => need,
         };
         if let Need::Check(part) = need {
             lookup.check = Some(part);
@@ -195,7 +196,7 @@ impl Store {
             Need::Read { base, position, length } => {
                 let Some(file) = log.segments.get(&base).and_then(|segment| segment.file()).cloned() else { return };
                 let read = FileOperation::Read { file: file.handle, offset: position, length };
-                self.operations.ask_on(file, read, Pending::SegmentRead { lookup: id, base, position }, io);
+                self.operations.ask_on(file, read, Pending::SegmentRead { lookup: id, base, position, length }, io);
             }
         }
     }
@@ -267,6 +268,17 @@ impl Store {
     }
 }
 
+/// What a lookup's own step comes to, or needs.
+fn take_step(log: &PartitionLog, lookup: &mut Lookup) -> Result<Turn, Need> {
+    let chunk = lookup.chunk.as_ref();
+    match &mut lookup.request {
+        Request::Locate(request) => locate(log, request, chunk).into_result().map(Turn::Located),
+        Request::Timestamp(request) => find_timestamp(log, request, chunk).into_result().map(Turn::Timestamp),
+        Request::Scrub(request) => scrub(log, request).into_result().map(|()| Turn::Checked),
+        Request::Doubt => Ok(Turn::Checked),
+    }
+}
+
 /// Before bytes can be read, the file must be open.
 fn need_file(log: &PartitionLog, need: Need) -> Need {
     match need {
@@ -315,6 +327,6 @@ fn failed(request: &Request) -> Turn {
     match request {
         Request::Locate(_) => Turn::Located(Located::Failed),
         Request::Timestamp(_) => Turn::Timestamp(TimestampLookup::Failed),
-        Request::Scrub(_) => Turn::Scrubbed,
+        Request::Scrub(_) | Request::Doubt => Turn::Checked,
     }
 }
