@@ -188,7 +188,8 @@ impl World {
                     from = start;
                     continue;
                 }
-                return self.violation(format!("partition {index}: {from} of {end} located as {located:?}"));
+                let ranges = self.stores[store].0.view(slot).map(|view| view.faulty_ranges().to_vec());
+                return self.violation(format!("partition {index}: {from} of {end} located as {located:?}; faulty: {ranges:?}"));
             };
             let length = usize::try_from(slice.length).unwrap_or_default();
             let bytes = self.disk.read_handle(slice.file.handle, slice.position, length).unwrap_or_default();

@@ -65,7 +65,7 @@ pub(super) fn read(
     }
     reading.miss(reached, point.segment_base);
     let trail = read_trail(disk, context, found, &point);
-    let (index, found_end, unsound) = reading.read_active(disk, &point, &trail);
+    let (index, found_end, unsound) = reading.read_active(disk, &point, &trail)?;
     Ok(Base { sealed, index, found_end, trail, faults: reading.faults, unsound })
 }
 
@@ -127,7 +127,8 @@ impl Reading<'_> {
                 rewrite(disk, &path(found, base, suffix), &content)?;
             }
         } else {
-            // What is damaged gets no checksums that would call it sound.
+            // What is damaged gets no checksums that would call it sound, nor keeps any that tell of other places than were found.
+            disk.unlink(&path(found, base, "checks"))?;
             segment.index = Some(index);
             segment.unsound = true;
         }
@@ -168,7 +169,12 @@ impl Reading<'_> {
     }
 
     /// D's segment: as far as trail or sidecar tell, and from there on read through.
-    fn read_active(&mut self, disk: &mut dyn Disk, point: &DurablePoint, trail: &Trail) -> (SegmentIndex, Option<Mark>, bool) {
+    fn read_active(
+        &mut self,
+        disk: &mut dyn Disk,
+        point: &DurablePoint,
+        trail: &Trail,
+    ) -> Result<(SegmentIndex, Option<Mark>, bool), IoError> {
         let found = self.found;
         let length = found.logs.iter().find(|(base, _)| *base == point.segment_base).map(|(_, length)| *length);
         let mut known = (trail.index.clone(), trail.reached);
@@ -191,6 +197,9 @@ impl Reading<'_> {
             let scanned = reader.scan(disk, scan);
             index = scanned.index;
             unsound = !scanned.faults.is_empty();
+            if unsound {
+                disk.unlink(&path(found, point.segment_base, "checks"))?;
+            }
             self.take(scanned.faults);
         }
         let file_length = length.unwrap_or_default();
@@ -206,7 +215,7 @@ impl Reading<'_> {
                 position = part.to.position;
             }
         }
-        (index, (reached.position > 0).then_some(found_end), unsound)
+        Ok((index, (reached.position > 0).then_some(found_end), unsound))
     }
 }
 
