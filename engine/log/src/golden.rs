@@ -117,6 +117,7 @@ fn state() -> PartitionState {
         topic_name: "orders".to_string(),
         removed: false,
         cut: false,
+        cleaned: false,
         durability: Durability::Replicated,
         point: DurablePoint {
             offset: Offset(1000),

@@ -25,6 +25,7 @@ const MAGIC: [u8; 8] = *b"flumenPS";
 const REMOVED: u32 = 1;
 const REPLICATED: u32 = 2;
 const CUT: u32 = 4;
+const CLEANED: u32 = 8;
 const NAME_BYTES_MAX: usize = 255;
 
 /// The known-durable point D: up to it everything is in the segments, synced with sizes and names.
@@ -63,6 +64,8 @@ pub struct PartitionState {
     pub removed: bool,
     /// The log was made to end at D, and its files are about to follow: what they hold behind it may still go.
     pub cut: bool,
+    /// Compaction was at work: there is a manifest, and one that is missing was lost.
+    pub cleaned: bool,
     /// The durability in force.
     pub durability: Durability,
     /// D.
@@ -110,8 +113,9 @@ impl PartitionState {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = begin_sealed(MAGIC, COPY_BYTES);
         let replicated = self.durability == Durability::Replicated;
-        let cut = if self.cut { CUT } else { 0 };
-        let flags = if self.removed { REMOVED } else { 0 } | if replicated { REPLICATED } else { 0 } | cut;
+        let flag = |holds: bool, flag: u32| if holds { flag } else { 0 };
+        let flags =
+            flag(self.removed, REMOVED) | flag(replicated, REPLICATED) | flag(self.cut, CUT) | flag(self.cleaned, CLEANED);
         bytes.extend_from_slice(&flags.to_be_bytes());
         bytes.extend_from_slice(&self.counter.to_be_bytes());
         bytes.extend_from_slice(&self.partition.topic.0);
@@ -163,9 +167,9 @@ impl PartitionState {
         let epochs = (0..count).map(|_| Some((LeaderEpoch(fields.i32()?), Offset(fields.i64()?)))).collect::<Option<Vec<_>>>()?;
         let older_epochs = fields.u32()?;
         let durability = if flags & REPLICATED == 0 { Durability::Journaled } else { Durability::Replicated };
-        let (removed, cut) = (flags & REMOVED != 0, flags & CUT != 0);
+        let (removed, cut, cleaned) = (flags & REMOVED != 0, flags & CUT != 0, flags & CLEANED != 0);
         let point = DurablePoint { offset, position, epoch, segment_base, segment_bytes };
-        Some(Self { counter, partition, topic_name, removed, cut, durability, point, log_start, epochs, older_epochs })
+        Some(Self { counter, partition, topic_name, removed, cut, cleaned, durability, point, log_start, epochs, older_epochs })
     }
 
     /// The file's copies, in their places.

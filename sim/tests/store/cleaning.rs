@@ -2,10 +2,11 @@
 
 use flumen_log::batch::{BatchBuilder, ProducerInfo, StoredRead, ValidatedBatch, read_stored};
 use flumen_log::compression::Codec;
-use flumen_log::store::{LogConfig, PartitionSlot};
+use flumen_log::io::Disk;
+use flumen_log::store::{Located, LogConfig, Output, PartitionSlot};
 use flumen_log::{Offset, Timestamp};
 
-use crate::bench::{Bench, config};
+use crate::bench::{Bench, config, partition};
 
 const LAG_MS: i64 = 60_000;
 /// Where the clock of a bench starts.
@@ -119,6 +120,79 @@ fn records_do_not_stay_for_longer_than_the_most() {
         let last = *segments(&bench).last().expect("there are several");
         let left = offsets(&mut bench, slot);
         assert_eq!(left.len() as i64, 200 - last + KEYS, "restarted: {restarted}: {left:?}");
+    }
+}
+
+/// Without its manifest a log is served as before, and says so: in the next run, in the one behind it, and when it was cleaned in
+/// part since.
+#[test]
+fn a_lost_manifest_costs_no_record() {
+    const MANIFEST: &str = "topic-0/compaction.manifest";
+    for gone in [false, true] {
+        let mut bench = Bench::new();
+        let compacted = LogConfig { min_cleanable_dirty_ppm: 0, segment_ms: i64::MAX, ..never_dirty_enough() };
+        let slot = bench.create(0, compacted.clone());
+        fill(&mut bench, slot, 300, |_| START_MS);
+        pass(&mut bench, 20_000);
+        let left = offsets(&mut bench, slot);
+        assert!(left.len() < 100, "{left:?}");
+        let mut bench = bench.after_stop();
+        if gone {
+            bench.disk.unlink(MANIFEST).expect("there");
+            bench.disk.sync_directory("topic-0").expect("there");
+        } else {
+            bench.disk.write(MANIFEST, 20, &[0xff]).expect("there");
+            bench.disk.sync(MANIFEST).expect("there");
+        }
+        for _ in 0..2 {
+            bench = bench.after_power_loss();
+            assert_eq!(bench.report.manifests_lost, [partition(0)], "gone: {gone}");
+            let slot = bench.slot(0);
+            for from in 0..300 {
+                let located = bench.locate(slot, from, 1, true);
+                let Located::Slice { next_offset, .. } = located else { panic!("{from}: {located:?}, gone: {gone}") };
+                assert!(next_offset.0 > from);
+            }
+            assert_eq!(offsets(&mut bench, slot), left, "gone: {gone}");
+        }
+        let slot = bench.slot(0);
+        bench.store.configure(slot, compacted);
+        bench.begin_epoch(slot, 3);
+        bench.store.set_high_watermark(slot, Offset(300));
+        let before = bench.file(MANIFEST);
+        let mut ticks = 0;
+        while bench.file(MANIFEST) == before {
+            bench.tick_after(100);
+            ticks += 1;
+            assert!(ticks < 1000, "it is cleaned again");
+        }
+        let mut bench = bench.after_power_loss();
+        let slot = bench.slot(0);
+        assert_eq!(offsets(&mut bench, slot), left, "gone: {gone}");
+    }
+}
+
+/// What goes by age, size or request while it is being cleaned is no damage: the log is cleaned the next time.
+#[test]
+fn a_segment_may_go_while_it_is_being_cleaned() {
+    for steps in 0..40 {
+        let mut bench = Bench::new();
+        let compacted = LogConfig { min_cleanable_dirty_ppm: 0, segment_ms: i64::MAX, ..never_dirty_enough() };
+        let slot = bench.create(0, LogConfig { cleanup_delete: true, ..compacted });
+        fill(&mut bench, slot, 300, |_| START_MS);
+        // The next look for something to clean is not far.
+        pass(&mut bench, 14_000);
+        for _ in 0..20 + steps {
+            bench.tick_after(100);
+        }
+        bench.delete_before(slot, Offset(200));
+        bench.store.set_high_watermark(slot, Offset(300));
+        pass(&mut bench, 40_000);
+        let given_up: Vec<_> = bench.outputs.iter().filter(|output| matches!(output, Output::Uncleanable { .. })).collect();
+        assert!(given_up.is_empty(), "{steps}: {given_up:?}");
+        let last = *segments(&bench).last().expect("there are several");
+        let left = offsets(&mut bench, slot);
+        assert!(left.len() as i64 <= 300 - last + KEYS, "{steps}: {left:?}");
     }
 }
 

@@ -3,7 +3,8 @@
 //!
 //! Sidecars, indexes, epoch checkpoints and producer snapshots are caches, and rebuilt from the log; the journal and the mark of a
 //! clean stop only say how much has to be looked at; a partition state has two copies, and where both are bad what they said is
-//! taken from the segments. Damage to the log's own bytes is not looked at here.
+//! taken from the segments; without the manifest of what was cleaned, holes are taken for the cleaner's work; without the record of
+//! the clock, the clock is believed. Damage to the log's own bytes is not looked at here.
 
 use super::disk::ImageDisk;
 use super::oracle::Promises;
@@ -14,9 +15,9 @@ use crate::tally::{Outcome, Tally};
 use crate::workspace;
 use clap::Args;
 use flumen_log::io::{Disk, IoError};
-use flumen_log::recovery::{RecoveryReport, recover};
-use flumen_log::state::{COPY_BYTES, PartitionState};
-use flumen_log::{Monotonic, Now, Timestamp, TopicPartition};
+use flumen_log::recovery::{Recovery, RecoveryReport, ShardRecovery, recover};
+use flumen_log::state::{COPY_BYTES, PartitionState, STATE_FILE_NAME};
+use flumen_log::{LeaderEpoch, Monotonic, Now, Offset, SteadyWall, Timestamp, TopicPartition};
 use flumen_sim::random::Random;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -62,12 +63,14 @@ enum Kind {
     EpochCheckpoint,
     PartitionState,
     PartitionMetadata,
+    Manifest,
     Journal,
     CleanStop,
+    Clock,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Sidecar,
         Self::OffsetIndex,
         Self::TimeIndex,
@@ -75,8 +78,10 @@ impl Kind {
         Self::EpochCheckpoint,
         Self::PartitionState,
         Self::PartitionMetadata,
+        Self::Manifest,
         Self::Journal,
         Self::CleanStop,
+        Self::Clock,
     ];
 
     fn of(path: &str) -> Option<Self> {
@@ -90,8 +95,10 @@ impl Kind {
             ("leader-epoch-checkpoint", _) => Some(Self::EpochCheckpoint),
             ("partition.state", _) => Some(Self::PartitionState),
             ("partition.metadata", _) => Some(Self::PartitionMetadata),
+            ("compaction.manifest", _) => Some(Self::Manifest),
             (_, "journal") => Some(Self::Journal),
             (name, _) if name.starts_with("clean-stop.") => Some(Self::CleanStop),
+            (name, _) if name.starts_with("steady-clock.") && suffix != "partial" => Some(Self::Clock),
             _ => None,
         }
     }
@@ -114,6 +121,7 @@ struct Totals {
     states_rebuilt: u64,
     states_fallen_back: u64,
     sidecars_rewritten: u64,
+    manifests_lost: u64,
 }
 
 pub(crate) fn run(options: &Options) -> Outcome<Tally> {
@@ -138,11 +146,13 @@ pub(crate) fn run(options: &Options) -> Outcome<Tally> {
         }
     }
     println!(
-        "mutated-files: {done} files: {:?}; {} sidecars written again, {} states rebuilt, {} taken from the other copy, {:.0} s",
+        "mutated-files: {done} files: {:?}; {} sidecars written again, {} states rebuilt, {} taken from the other copy, \
+         {} manifests lost, {:.0} s",
         totals.damaged,
         totals.sidecars_rewritten,
         totals.states_rebuilt,
         totals.states_fallen_back,
+        totals.manifests_lost,
         started.elapsed().as_secs_f64()
     );
     for kind in Kind::ALL {
@@ -187,8 +197,29 @@ fn original(mut disk: ImageDisk, promises: Promises, file_bytes: u64) -> Outcome
     }
     let mut copy = disk.clone();
     let recovery = recover(&mut copy, 1, &recovery_settings(file_bytes, 1), NOW)?;
+    if let Some(manifests) = files.get_mut(&Kind::Manifest) {
+        manifests.retain(|(path, _)| is_missed(&disk, directory(path)) && is_in_place(&disk, &copy, directory(path)));
+    }
+    files.retain(|_, files| !files.is_empty());
     let served = serve(&mut copy, recovery, file_bytes)?;
     Ok(Original { disk, file_bytes, files, served, promises })
+}
+
+/// Whether the state that is on disk says that there is a manifest; the first one is there before a state says so.
+fn is_missed(disk: &ImageDisk, directory: &str) -> bool {
+    let state = disk.contents(directory).remove(&format!("{directory}/{STATE_FILE_NAME}")).flatten();
+    state.and_then(|bytes| PartitionState::decode(&bytes)).is_some_and(|state| state.cleaned)
+}
+
+/// Whether recovery put no segment in the place of others: where it has to, only the manifest tells which of them count.
+fn is_in_place(before: &ImageDisk, recovered: &ImageDisk, directory: &str) -> bool {
+    let recovered = recovered.contents(directory);
+    let segments = before.contents(directory).into_iter().filter(|(path, _)| path.ends_with(".log"));
+    let mut same = segments.map(|(path, before)| match (before, recovered.get(&path)) {
+        (Some(before), Some(Some(after))) => before.iter().zip(after).all(|(before, after)| before == after),
+        _ => false,
+    });
+    same.all(|same| same)
 }
 
 fn damage(original: &Original, wanted: u64, random: &mut Random, totals: &mut Totals) -> Outcome<()> {
@@ -290,6 +321,9 @@ fn judge(
     let settings = recovery_settings(original.file_bytes, 2);
     let recovery = recover(disk, 1, &settings, NOW).map_err(|error| error.to_string())?;
     let report = recovery.report.clone();
+    if kind == Kind::Clock {
+        judge_clock(original, path, &recovery)?;
+    }
     if kind == Kind::PartitionState && is_of_another(original, path, after.as_deref().unwrap_or_default()) {
         // A directory that says it is another partition's is that partition's: it may have been moved by hand.
         return Ok(());
@@ -317,11 +351,29 @@ fn judge(
             return Err(difference(*partition, before, &now));
         }
     }
+    totals.manifests_lost += report.manifests_lost.len() as u64;
+    if kind == Kind::Manifest && report.manifests_lost.is_empty() {
+        return Err("the manifest is bad or gone and nobody says so".to_owned());
+    }
     if kind == Kind::Sidecar {
         let rewritten = disk.contents("").remove(path).flatten();
         totals.sidecars_rewritten += u64::from(rewritten.is_some() && rewritten != *after);
     }
     Ok(())
+}
+
+/// The time that recovery goes on from is the latest of the records that are left, or the clock's where there are none.
+fn judge_clock(original: &Original, path: &str, recovery: &Recovery) -> Result<(), String> {
+    let recorded = |(of, bytes): &(String, Vec<u8>)| Some((of == path, i64::from_be_bytes(*bytes.last_chunk()?)));
+    let records: Vec<(bool, i64)> = original.files[&Kind::Clock].iter().filter_map(recorded).collect();
+    let latest = records.iter().map(|(_, wall)| *wall).max();
+    let latest_left = records.iter().filter(|(is_damaged, _)| !is_damaged).map(|(_, wall)| *wall).max();
+    let believed = |wall: Option<i64>| SteadyWall::resumed(wall.map_or(NOW.wall, Timestamp), NOW.monotonic);
+    let from: Vec<SteadyWall> = recovery.shards.iter().map(ShardRecovery::steady_wall).collect();
+    if from.iter().all(|from| [believed(latest), believed(latest_left)].contains(from)) {
+        return Ok(());
+    }
+    Err(format!("time goes on from {from:?}, recorded was {records:?}"))
 }
 
 fn difference(partition: TopicPartition, before: &ServedLog, now: &ServedLog) -> String {
@@ -333,6 +385,11 @@ fn difference(partition: TopicPartition, before: &ServedLog, now: &ServedLog) ->
         return format!("{partition:?} had the producers {:?} and has {:?}", before.producers, now.producers);
     }
     format!("{partition:?} answers lookups in another way: {}", before.other_answers(now))
+}
+
+/// Whether the cleaner was at work in the partition of this file.
+fn is_compacted(original: &Original, path: &str) -> bool {
+    original.disk.length(&format!("{}/compaction.manifest", directory(path))).is_some()
 }
 
 fn is_of_another(original: &Original, path: &str, after: &[u8]) -> bool {
@@ -389,8 +446,17 @@ fn judge_state(
         if earlier && !now.holds(before) {
             return Err(format!("{of:?}: what was served is not all there: {}", before.other_answers(now)));
         }
-        if !earlier && now != before {
-            return Err(difference(*of, before, now));
+        let mut now = now.clone();
+        if is_now.is_none() && *of == partition && is_compacted(original, path) {
+            // Epochs are read from the batches that are left: they begin with those.
+            let later = |(now, before): (&(LeaderEpoch, Offset), &(LeaderEpoch, Offset))| now.0 == before.0 && now.1 >= before.1;
+            let all_later = before.epochs.len() == now.epochs.len() && now.epochs.iter().zip(&before.epochs).all(later);
+            if all_later {
+                now.epochs.clone_from(&before.epochs);
+            }
+        }
+        if !earlier && now != *before {
+            return Err(difference(*of, before, &now));
         }
     }
     Ok(())

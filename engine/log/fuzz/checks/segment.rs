@@ -55,6 +55,7 @@ pub(crate) fn check(input: &[u8]) {
         topic_name: "topic".into(),
         removed: false,
         cut: false,
+        cleaned: false,
         durability: if journaled { Durability::Journaled } else { Durability::Replicated },
         point: DurablePoint {
             offset: Offset(point),

@@ -393,6 +393,7 @@ impl PartitionLog {
             topic_name: self.topic_name.clone(),
             removed: wants.removed,
             cut: wants.truncates,
+            cleaned: self.manifest.generation > 0,
             durability: wants.durability.unwrap_or(self.durability),
             point,
             log_start,

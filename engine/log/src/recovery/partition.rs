@@ -15,6 +15,7 @@ use super::swap;
 use super::tail::TailWriter;
 use super::{RecoveryReport, RecoverySettings};
 use crate::batch::BATCH_OVERHEAD_BYTES;
+use crate::compaction::{CleanedSegment, Manifest};
 use crate::epoch::LeaderEpochs;
 use crate::io::{Disk, IoError};
 use crate::journal::JournalPosition;
@@ -26,7 +27,7 @@ use crate::segment::check::Unchecked;
 use crate::segment::index::SegmentIndex;
 use crate::segment::scan::Scan;
 use crate::segment::tail::Boundary;
-use crate::segment::{Segment, file_name};
+use crate::segment::{Segment, Stage, file_name};
 use crate::state::trail::{self, Trail};
 use crate::state::{COPY_BYTES, DurablePoint, EPOCHS_KEPT, PartitionState, STATE_FILE_NAME};
 use crate::store::{Durability, Durable, LogConfig};
@@ -96,7 +97,7 @@ pub(super) fn recover(
     let (producers, snapshots) = read_producers(disk, context, found, &epochs, &segments, state.log_start, &trail.producers)?;
     let mut log = assemble(found, &state, epochs, producers, segments, changed || !caches_good);
     log.snapshots = snapshots;
-    log.manifest = manifest;
+    log.manifest = if found.manifest_lost { manifest_of_any(&log) } else { manifest };
     log.trail = trail.end;
     log.faults = faults;
     log.epochs_changed = rewrites_epochs;
@@ -240,6 +241,7 @@ fn state_of_first_segment(found: &Directory) -> PartitionState {
         topic_name: found.topic_name.clone(),
         removed: false,
         cut: false,
+        cleaned: found.has_manifest,
         durability: Durability::Journaled,
         point: DurablePoint { segment_base: first, offset: first, ..DurablePoint::of_empty_log(JournalPosition::default()) },
         log_start: first,
@@ -405,6 +407,16 @@ fn assemble(
     log.state_counter = state.counter;
     log.caches_stale = caches_stale;
     log
+}
+
+/// What stands for a manifest that is lost: any segment may have holes, and later manifests go on saying so until it is cleaned again.
+fn manifest_of_any(log: &PartitionLog) -> Manifest {
+    let sealed = log.segments.values().filter(|segment| segment.stage == Stage::Sealed && !segment.unsound);
+    let cleaned = sealed.map(|segment| {
+        let Segment { base, next_offset: end, bytes: length, chain, .. } = *segment;
+        (base, CleanedSegment { end, length, generation: 1, chain })
+    });
+    Manifest { generation: 1, cleaned_to: Offset::ZERO, segments: cleaned.collect() }
 }
 
 /// Record a state, synced.

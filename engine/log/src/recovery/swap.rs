@@ -32,11 +32,13 @@ pub(super) fn finish(disk: &mut dyn Disk, found: &mut Directory, report: &mut Re
                 }
                 found.manifest = manifest;
             }
-            None => {
-                found.manifest_lost = true;
-                report.manifests_lost.push(found.identity);
-            }
+            None => found.manifest_lost = true,
         }
+    }
+    // One that should be there and is gone says as little as one that cannot be read.
+    found.manifest_lost |= !found.has_manifest && found.state.as_ref().is_some_and(|state| state.cleaned);
+    if found.manifest_lost {
+        report.manifests_lost.push(found.identity);
     }
     let mut changed = false;
     let named: Vec<(Offset, CleanedSegment)> = found.manifest.segments.iter().map(|(base, segment)| (*base, *segment)).collect();

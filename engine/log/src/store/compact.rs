@@ -185,17 +185,19 @@ impl Store {
         if let Finished::Failed(error) = finished {
             return self.fail(error);
         }
-        if finished != Finished::GivenUp {
+        if finished == Finished::Clean {
             self.compactor.next_look = now.monotonic;
         }
         let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
         log.cleaning = false;
-        if let Finished::Uncleanable(base) = finished {
+        // Where the segment is not the log's any more its file went while it was being read: nothing is wrong with the log.
+        if let Finished::Uncleanable(base) = finished
+            && let Some(segment) = log.segments.get_mut(&base)
+        {
+            segment.doubt();
             log.uncleanable = true;
-            if let Some(segment) = log.segments.get_mut(&base) {
-                segment.doubt();
-            }
             self.compactor.given_up.push((slot, base));
+            self.compactor.next_look = now.monotonic;
         }
         if let Some((base, generation)) = unfinished {
             let names = SUFFIXES.map(|suffix| cleaned_file_name(base, suffix, generation));
