@@ -113,9 +113,12 @@ impl Limits {
     /// a report and its result unread: two for each connection. One whose being parked B has not read holds its credit, and
     /// may have them too: two for each credit.
     ///
+    /// Of the slices that B gave to A, each connection may have met one that cannot be read, and was closed for it: by the same
+    /// order, one more for each connection.
+    ///
     /// And the word, once, that A has drained.
     pub(crate) fn unread_mail_max(&self) -> usize {
         let credits = (self.produce_credits + self.fetch_credits + self.control_credits) as usize;
-        2 * credits + 3 * self.fetch_credits as usize + 5 * self.connections + 1
+        2 * credits + 3 * self.fetch_credits as usize + 6 * self.connections + 1
     }
 }

@@ -58,6 +58,8 @@ pub enum Mail {
     Image { index: u64, image: Arc<MetadataImage>, delta: Arc<Delta>, placed: Arc<Placed> },
     /// From the control thread: every shard knows the metadata, let clients in.
     Open,
+    /// Bytes of a partition the receiver owns could not be read when they were to be sent.
+    Unreadable { partition: TopicPartition, stretch: flumen_log::store::Stretch },
     /// The writer is stopping and its connections are gone: it asks for nothing more.
     Drained,
     /// To the control thread, for people: the file system refuses direct I/O, so the shard's journal in this log

@@ -171,7 +171,7 @@ mod tests {
     use crate::fetch::session::TopicRef;
     use alloc::{sync::Arc, vec};
     use flumen_log::{
-        LeaderEpoch, Offset,
+        LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition,
         io::{FileHandle, FileSlice, SegmentFile},
     };
 
@@ -194,8 +194,11 @@ mod tests {
         gather
     }
 
+    const SEGMENT: (TopicPartition, Offset) =
+        (TopicPartition { topic: TopicId([0; 16]), partition: PartitionIndex(0) }, Offset::ZERO);
+
     fn result(bytes: u32) -> FetchResult {
-        let file = Arc::new(SegmentFile { handle: FileHandle(0) });
+        let file = Arc::new(SegmentFile { handle: FileHandle(0), segment: SEGMENT });
         let records = (bytes > 0).then_some(FileSlice { file, position: 0, length: bytes });
         FetchResult { error: ErrorCode::None, records, ..FetchResult::refused(ErrorCode::None) }
     }

@@ -279,6 +279,7 @@ const fn next_epoch(epoch: i32) -> i32 {
 mod tests {
     use super::*;
     use alloc::vec;
+    use flumen_log::{PartitionIndex, TopicPartition};
 
     fn wanted(partition: i32) -> Wanted {
         Wanted {
@@ -366,7 +367,9 @@ mod tests {
     fn f07_what_returned_data_is_served_last() {
         let mut sessions = Sessions::new(10, 100, Random::seeded(1));
         let id = two_partitions(&mut sessions);
-        let file = Arc::new(flumen_log::io::SegmentFile { handle: flumen_log::io::FileHandle(0) });
+        let partition = TopicPartition { topic: TopicId([0; 16]), partition: PartitionIndex(0) };
+        let segment = (partition, Offset::ZERO);
+        let file = Arc::new(flumen_log::io::SegmentFile { handle: flumen_log::io::FileHandle(0), segment });
         let slice = flumen_log::io::FileSlice { file, position: 0, length: 10 };
         let mut results = vec![(wanted(0), FetchResult { records: Some(slice), ..result(5) })];
         sessions.filter(id, &mut results);

@@ -73,7 +73,7 @@ pub(crate) struct Reading {
     pub(crate) partition: TopicPartition,
     pub(crate) next: Offset,
     /// Keeps the segment's file open meanwhile.
-    pub(crate) _lease: flumen_log::io::FileSlice,
+    pub(crate) lease: flumen_log::io::FileSlice,
 }
 
 impl Coordinators {

@@ -59,7 +59,7 @@ impl Shard {
                 let operation =
                     FileOperation::Read { file: slice.file.handle, offset: slice.position, length: slice.length as usize };
                 let id = turn.effects.files.ask(COORDINATORS, operation);
-                self.coordinators.reads.insert(id, Reading { partition, next: next_offset, _lease: slice });
+                self.coordinators.reads.insert(id, Reading { partition, next: next_offset, lease: slice });
             }
             Located::Empty => self.replayed_to(turn, partition, None),
             Located::OutOfRange | Located::Corrupt | Located::Failed | Located::Pending(_) => self.replay_failed(partition),
@@ -70,6 +70,7 @@ impl Shard {
     pub(crate) fn coordinator_read(&mut self, turn: &mut Turn<'_>, completion: Completion) {
         let Some(reading) = self.coordinators.reads.remove(&completion.id) else { return };
         let Ok(Outcome::Read { data }) = completion.result else {
+            self.tell_unreadable(turn, &reading.lease);
             self.replay_failed(reading.partition);
             return;
         };

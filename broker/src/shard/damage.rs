@@ -4,7 +4,11 @@
 //! goes with the next, the first ranges in full and the rest as a number.
 
 use alloc::vec::Vec;
-use flumen_log::{Offset, TopicPartition, io::Thread, store::FaultyRange};
+use flumen_log::{
+    Offset, TopicPartition,
+    io::{FileSlice, Thread},
+    store::{FaultyRange, Stretch, owner_of},
+};
 
 use super::{Place, Shard, Turn};
 use crate::mail::Mail;
@@ -22,6 +26,20 @@ pub(crate) struct Damages {
 }
 
 impl Shard {
+    /// Bytes of a segment could not be read here: its owner is to look at them.
+    pub(crate) fn tell_unreadable(&mut self, turn: &mut Turn<'_>, slice: &FileSlice) {
+        let (partition, segment) = slice.file.segment;
+        let stretch = Stretch { segment, position: slice.position, length: slice.length as usize };
+        let owner = owner_of(partition, self.settings.shards);
+        self.post(turn, owner, Mail::Unreadable { partition, stretch });
+    }
+
+    /// Bytes of a segment could not be read elsewhere: where they cannot be read here either, they are damaged.
+    pub(super) fn check_unreadable(&mut self, turn: &mut Turn<'_>, partition: TopicPartition, stretch: Stretch) {
+        let Some(place) = self.partitions.get(partition).map(|hosted| hosted.place) else { return };
+        self.directories.store_mut(place).doubt(place.slot, stretch, &mut turn.effects.files);
+    }
+
     /// A range of a log turned out to be damaged.
     pub(super) fn range_faulty(&mut self, turn: &mut Turn<'_>, place: Place, range: FaultyRange) {
         let Some(partition) = self.partitions.at(place) else { return };

@@ -233,6 +233,10 @@ impl Machine for Shard {
             Event::Received { connection, data } => self.received(turn, connection, data),
             Event::Progress { connection, direction, .. } => self.progressed(turn, connection, direction),
             Event::Sent { connection } => self.sent(turn, connection),
+            Event::Unreadable { connection, slice } => {
+                self.tell_unreadable(turn, &slice);
+                self.close(turn, connection);
+            }
             Event::Hangup { connection } => self.close(turn, connection),
             Event::Closed { connection } => self.closed(turn, connection),
             Event::Mail { from, mail } => self.read_mail(turn, from, mail),

@@ -61,6 +61,7 @@ impl Shard {
                 self.give_credit(from, Class::Control);
                 self.answered(turn, *mail);
             }
+            Mail::Unreadable { partition, stretch } => self.check_unreadable(turn, partition, stretch),
             Mail::DamageTold => self.damages_told(turn),
             Mail::Drained => self.peer_drained(from),
             Mail::Propose { .. }

@@ -13,8 +13,12 @@ use std::{
 
 use bytes::Bytes;
 use flumen_log::io::{ConnectionId, Event, FileOperation, FileSlice, NetEffect, OpenMode, Outcome, SegmentFile, SendPart};
+use flumen_log::{Offset, PartitionIndex, TopicId, TopicPartition};
 use harness::{Desk, Happening, Script, Shards};
 use rustix::fs::{Advice, fadvise};
+
+const SEGMENT: (TopicPartition, Offset) =
+    (TopicPartition { topic: TopicId([0; 16]), partition: PartitionIndex(0) }, Offset::ZERO);
 
 type Told = Box<dyn FnMut(Happening<()>, &mut Desk<'_, ()>) + Send>;
 
@@ -50,7 +54,7 @@ fn serve(path: PathBuf) -> Told {
         }
         Happening::Event(Event::Completed(completion)) => match completion.result.unwrap() {
             Outcome::Opened { file: handle, .. } => {
-                file = Some(Arc::new(SegmentFile { handle }));
+                file = Some(Arc::new(SegmentFile { handle, segment: SEGMENT }));
                 for connection in waiting.drain(..) {
                     ask(desk, connection, Bytes::new());
                 }
@@ -93,7 +97,7 @@ fn ask(desk: &mut Desk<'_, ()>, connection: ConnectionId, prefix: Bytes) {
 /// Close the file if this is the last reference to it.
 fn close(desk: &mut Desk<'_, ()>, file: &mut Option<Arc<SegmentFile>>) {
     match file.take().map(Arc::try_unwrap) {
-        Some(Ok(SegmentFile { handle })) => drop(desk.file(FileOperation::Close { file: handle })),
+        Some(Ok(SegmentFile { handle, .. })) => drop(desk.file(FileOperation::Close { file: handle })),
         Some(Err(shared)) => *file = Some(shared),
         None => {}
     }
@@ -212,7 +216,7 @@ fn lender(path: PathBuf) -> Shared {
         }
         Happening::Event(Event::Completed(completion)) => match completion.result.unwrap() {
             Outcome::Opened { file, .. } => {
-                desk.effects.mail.push((BORROWER, Some(Arc::new(SegmentFile { handle: file }))));
+                desk.effects.mail.push((BORROWER, Some(Arc::new(SegmentFile { handle: file, segment: SEGMENT }))));
             }
             _ => *desk.finished = true,
         },

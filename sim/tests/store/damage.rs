@@ -10,7 +10,7 @@ use flumen_log::{Offset, Timestamp};
 
 use crate::bench::{Bench, JOURNAL_FILE_BYTES, STATE, batch_from, batch_of, config, partition};
 
-const LOG: &str = "topic-0/00000000000000000000.log";
+pub(crate) const LOG: &str = "topic-0/00000000000000000000.log";
 
 /// Where a batch has it.
 const LAST_OFFSET_DELTA: u64 = 23;
@@ -36,7 +36,7 @@ fn filled() -> Bench {
 }
 
 /// A log of which all is below D, in several segments, stopped in order.
-fn stopped(batches: i64) -> (Bench, Vec<u8>) {
+pub(crate) fn stopped(batches: i64) -> (Bench, Vec<u8>) {
     let mut bench = Bench::new();
     let slot = bench.create(0, config());
     bench.fill(slot, batches);
@@ -45,7 +45,7 @@ fn stopped(batches: i64) -> (Bench, Vec<u8>) {
 }
 
 /// The batch of offset `offset`, of those that [`Bench::fill`] makes: where it starts in the whole log, and where it ends.
-fn batch_at(whole: &[u8], offset: i64) -> (usize, usize) {
+pub(crate) fn batch_at(whole: &[u8], offset: i64) -> (usize, usize) {
     let mut at = 0;
     loop {
         let header = BatchHeader::parse(&whole[at..]).expect("a batch");
@@ -57,7 +57,7 @@ fn batch_at(whole: &[u8], offset: i64) -> (usize, usize) {
 }
 
 /// Read everything, stepping over what is said to be damaged: the bytes, and the offsets stepped over.
-fn read_around(bench: &mut Bench, slot: PartitionSlot) -> (Vec<u8>, Vec<i64>) {
+pub(crate) fn read_around(bench: &mut Bench, slot: PartitionSlot) -> (Vec<u8>, Vec<i64>) {
     let view = bench.store.view(slot).expect("there");
     let (mut from, end) = (view.log_start().0, view.log_end().0);
     let (mut bytes, mut passed) = (Vec::new(), Vec::new());
@@ -78,7 +78,7 @@ fn read_around(bench: &mut Bench, slot: PartitionSlot) -> (Vec<u8>, Vec<i64>) {
     (bytes, passed)
 }
 
-fn ranges(bench: &Bench, slot: PartitionSlot) -> Vec<(i64, i64)> {
+pub(crate) fn ranges(bench: &Bench, slot: PartitionSlot) -> Vec<(i64, i64)> {
     let view = bench.store.view(slot).expect("there");
     view.faulty_ranges().iter().map(|range| (range.from.0, range.to.0)).collect()
 }
@@ -658,7 +658,7 @@ fn a_cleaned_segment_that_is_not_whole_replaces_nothing_at_any_start() {
 }
 
 /// A batch of one record of a key.
-fn of_key(key: i64) -> ValidatedBatch {
+pub(crate) fn of_key(key: i64) -> ValidatedBatch {
     keyed(key, Some(&[7; 300]))
 }
 

@@ -10,3 +10,4 @@ mod reading;
 mod removal;
 mod space;
 mod truncation;
+mod unreadable;

@@ -11,7 +11,7 @@ use crate::bench::{Bench, STATE, batch_from, batch_of, config};
 use crate::space::settle_without_space;
 
 /// Ask for it and wait for the answer.
-fn truncate(bench: &mut Bench, slot: PartitionSlot, offset: i64) -> Result<Offset, TruncateError> {
+pub(crate) fn truncate(bench: &mut Bench, slot: PartitionSlot, offset: i64) -> Result<Offset, TruncateError> {
     bench.store.truncate_to(slot, Offset(offset))?;
     bench.settle();
     answer(bench).expect("it is answered")

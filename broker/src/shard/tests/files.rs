@@ -24,6 +24,8 @@ pub(super) struct Files {
     open: Vec<String>,
     /// Every operation fails from now on.
     pub(super) broken: bool,
+    /// Every read through a handle fails from now on.
+    pub(super) unreadable: bool,
     /// What others have of the file system.
     pub(super) taken_bytes: u64,
     /// There is no room for journal files.
@@ -69,6 +71,7 @@ impl Files {
                 self.write(&path, offset, &bytes)?;
                 Ok(Outcome::Written { bytes: bytes.len() as u64 })
             }
+            FileOperation::Read { .. } if self.unreadable => Err(IoError::INPUT_OUTPUT),
             FileOperation::Read { file, offset, length } => {
                 let path = self.open[file.0 as usize].clone();
                 Ok(Outcome::Read { data: self.read(&path, offset, length)? })

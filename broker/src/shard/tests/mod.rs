@@ -13,6 +13,7 @@ mod offsets;
 mod replicas;
 mod sessions;
 mod stops;
+mod unreadable;
 
 use alloc::{
     boxed::Box,
@@ -31,7 +32,7 @@ use flumen_log::{
     BrokerId, Monotonic, Now, ShardId, Timestamp, TopicId, TopicPartition,
     io::{ConnectionId, Effects, Event, FileOperation, Machine, NetEffect, Operation, Thread, WriteData},
     recovery::{RecoverySettings, recover},
-    store::{StoreSettings, owner_of},
+    store::{FaultyRange, StoreSettings, owner_of},
 };
 
 use super::{OffsetSettings, Settings, Shard};
@@ -83,6 +84,8 @@ struct World {
     /// Decisions that wait until every shard has applied their images.
     decided: VecDeque<(u64, ShardId, Mail)>,
     topic_ids: u8,
+    /// Ranges of logs that the control thread was told of.
+    damaged: Vec<(TopicPartition, FaultyRange)>,
     settings: fn(&mut Limits),
 }
 
@@ -134,6 +137,7 @@ impl World {
             silent: false,
             decided: VecDeque::new(),
             topic_ids: 0,
+            damaged: Vec::new(),
             settings: limits,
         }
     }
@@ -286,6 +290,10 @@ impl World {
         match mail {
             Mail::Propose { origin, command } => self.proposals.push_back((from, origin, *command)),
             Mail::Applied { index, .. } => self.applied[usize::from(from.0)] = index,
+            Mail::DamageFound { ranges, .. } => {
+                self.damaged.extend(ranges);
+                self.tell(usize::from(from.0), Event::Mail { from: Thread::Control, mail: Mail::DamageTold });
+            }
             Mail::DirectoryFailed { .. } | Mail::JournalIsBuffered { .. } => {}
             other => panic!("no mail for the control thread: {other:?}"),
         }

@@ -3,7 +3,7 @@
 use alloc::{string::String, vec::Vec};
 use bytes::Bytes;
 
-use super::{Completion, ConnectionId, Direction, Io, NetEffect};
+use super::{Completion, ConnectionId, Direction, FileSlice, Io, NetEffect};
 use crate::{Monotonic, Now, ShardId};
 
 /// A thread that mail comes from or goes to.
@@ -26,6 +26,9 @@ pub enum Event<Mail> {
     Progress { connection: ConnectionId, direction: Direction, bytes: usize },
     /// The oldest send outstanding is complete.
     Sent { connection: ConnectionId },
+    /// What is to be sent cannot be read: these bytes of the oldest send. Nothing more leaves on the connection, for what did may be
+    /// the beginning of a reply. The machine still has to close it.
+    Unreadable { connection: ConnectionId, slice: FileSlice },
     /// The peer closed its side or the connection broke. The machine still has to close it.
     Hangup { connection: ConnectionId },
     /// The connection is gone and its id is never heard of again.

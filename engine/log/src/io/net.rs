@@ -4,6 +4,7 @@ use alloc::{sync::Arc, vec::Vec};
 use bytes::Bytes;
 
 use super::FileHandle;
+use crate::{Offset, TopicPartition};
 
 /// A connection on this shard. Never reused within a process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -17,6 +18,8 @@ pub struct ConnectionId(pub u64);
 pub struct SegmentFile {
     /// What the hands call it.
     pub handle: FileHandle,
+    /// Whose segment it is, for whoever cannot read it: the partition, and the base offset.
+    pub segment: (TopicPartition, Offset),
 }
 
 /// A run of bytes in a segment, with the lease that keeps the file open.

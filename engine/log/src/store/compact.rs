@@ -227,7 +227,7 @@ impl Store {
         let replaced: Vec<Offset> = sources.iter().map(|source| source.base).collect();
         let manifest = next_manifest(log, &new, &index, target.generation, &replaced, clean_to);
         let steps = manifest_steps(log, &new, &index, target.generation, &manifest);
-        let file = Arc::new(SegmentFile { handle });
+        let file = Arc::new(SegmentFile { handle, segment: (log.identity, new.base) });
         self.compactor.swap =
             Some(Swap { slot, new, generation: target.generation, index, file, replaced, manifest, recorded: false });
         log.swapping = true;

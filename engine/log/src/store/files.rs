@@ -49,7 +49,7 @@ impl Store {
         if let Some(segment) = log.segments.get_mut(&base) {
             segment.made = true;
             segment.used = true;
-            segment.handle = SegmentHandle::Open(Arc::new(SegmentFile { handle }));
+            segment.handle = SegmentHandle::Open(Arc::new(SegmentFile { handle, segment: (log.identity, base) }));
             waiters = core::mem::take(&mut segment.waiters);
         }
         self.open.push_back((slot, base));

@@ -111,7 +111,7 @@ impl Network {
             (Token::Readable(_), _) => self.readable(id, around),
             (Token::Received(_), Request::Receive { buffer, .. }) => self.received(id, buffer, result, around),
             (Token::Writable(_), _) => self.unblock_send(id),
-            (Token::Warmed(_), Request::Warm { offset, .. }) => self.warmed(id, offset, result, around),
+            (Token::Warmed(_), Request::Warm { file, offset, length }) => self.warmed(id, (file, offset, length), result, around),
             _ => unreachable!("a token goes with its request"),
         }
         if closing {

@@ -1,14 +1,14 @@
 //! Sending: memory by `sendmsg`, segments by `sendfile`, both at once if the socket has room and else when it has.
 //!
 //! A chunk of a file is sent only if it is in the page cache: a byte at each of its ends is probed without waiting, and a
-//! cold chunk is read in through the ring first. What one connection, and all together, may send in a turn is bounded;
+//! cold chunk is read in through the ring first; one that cannot be read ends the sending, and is told. What one connection, and all together, may send in a turn is bounded;
 //! those who have more go on in the next.
 
 use std::{io::IoSlice, os::fd::OwnedFd, rc::Rc};
 
 use flumen_log::{
     Monotonic,
-    io::{ConnectionId, Direction, Event, FileHandle, SendPart},
+    io::{ConnectionId, Direction, Event, FileHandle, FileSlice, SendPart},
 };
 use rustix::{
     fs::sendfile,
@@ -40,6 +40,8 @@ enum Pause {
     Full,
     /// A chunk must be read in first.
     Cold { request: Request },
+    /// The disk does not give these bytes of the slice at the head.
+    Unreadable { offset: u64, length: usize },
     /// The connection is broken, or the file is shorter than promised.
     Broken,
 }
@@ -78,20 +80,29 @@ impl Network {
         self.queue_sendable(id);
     }
 
-    /// A cold chunk was read in.
+    /// A cold chunk was read in, or the first part of it, or cannot be.
     pub(super) fn warmed<Mail>(
         &mut self,
         id: ConnectionId,
-        offset: u64,
+        (file, offset, length): (FileHandle, u64, usize),
         result: Result<Outcome, Errno>,
         around: &mut Surroundings<'_, Mail>,
     ) {
-        if let Some(connection) = self.connections.get(id)
-            && let Ok(Outcome::Count(count)) = result
-        {
-            connection.warm = Some(Warm { from: offset, until: offset + count as u64, since: around.now });
+        let Some(connection) = self.connections.get(id) else { return };
+        match result {
+            Ok(Outcome::Count(count)) if 0 < count && count < length => {
+                // Whatever ended the read is met by that of the rest.
+                let (offset, length) = (offset + count as u64, length - count);
+                return self.start_on_socket(id, around, Token::Warmed(id), |_| Request::Warm { file, offset, length });
+            }
+            // At the end of a file that is shorter than promised, which the send will tell.
+            Ok(Outcome::Count(0) | Outcome::Opened(_)) | Err(Errno::INTR | Errno::AGAIN) => {}
+            Ok(Outcome::Count(count)) => {
+                let from = if let Some(Part::File(slice)) = connection.parts.front() { slice.position } else { offset };
+                connection.warm = Some(Warm { from, until: offset + count as u64, since: around.now });
+            }
+            Err(_) => return self.pause_send(id, Pause::Unreadable { offset, length }, around),
         }
-        // A read that failed or found the end is met again by the send, and told as what it is.
         self.unblock_send(id);
     }
 
@@ -130,6 +141,7 @@ impl Network {
                 self.block_send(id);
                 self.start_on_socket(id, around, Token::Warmed(id), |_| request);
             }
+            Pause::Unreadable { offset, length } => self.give_up_send(id, offset, length, around),
             Pause::Broken => {
                 if let Some(connection) = self.connections.get(id) {
                     connection.parts.clear();
@@ -137,6 +149,18 @@ impl Network {
                 }
                 self.hang_up(id, around.events);
             }
+        }
+    }
+
+    /// Send nothing more, and tell which bytes of the slice at the head cannot be read.
+    fn give_up_send<Mail>(&mut self, id: ConnectionId, offset: u64, length: usize, around: &mut Surroundings<'_, Mail>) {
+        self.block_send(id);
+        let Some(connection) = self.connections.get(id) else { return };
+        connection.sent_bytes = 0;
+        if let Some(Part::File(FileSlice { file, .. })) = std::mem::take(&mut connection.parts).pop_front() {
+            // A part of a slice, so it fits.
+            let slice = FileSlice { file, position: offset, length: length as u32 };
+            around.events.push_back(Event::Unreadable { connection: id, slice });
         }
     }
 
@@ -183,7 +207,11 @@ impl<Mail> Sending<'_, Mail> {
                     if !self.is_warm(file, offset, length) {
                         return Pause::Cold { request: Request::Warm { file, offset, length: chunk } };
                     }
-                    self.send_file(file, offset, length)
+                    match self.send_file(file, offset, length) {
+                        // No socket says that: it is the file.
+                        Err(Errno::IO) => return Pause::Unreadable { offset, length },
+                        sent => sent,
+                    }
                 }
             };
             match sent {
@@ -292,5 +320,119 @@ impl<Mail> Sending<'_, Mail> {
         if bytes > 0 && !self.connection.parts.is_empty() {
             self.events.push_back(Event::Progress { connection: self.connection.id, direction: Direction::Out, bytes });
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::{collections::VecDeque, io::Write, time::Duration};
+
+    use flumen_log::{Offset, PartitionIndex, ShardId, TopicId, TopicPartition, io::SegmentFile};
+    use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socketpair};
+
+    use super::*;
+    use crate::{
+        ReactorSettings,
+        stalls::Detector,
+        sys::{Finished, HandledFile, Ring},
+    };
+
+    /// A connection with a slice of a file to send, all of which is about to be read in.
+    struct Stage {
+        network: Network,
+        ring: Ring<Token>,
+        events: VecDeque<Event<()>>,
+        id: ConnectionId,
+        peer: OwnedFd,
+        file: HandledFile,
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let settings = ReactorSettings::new(ShardId(0));
+            let stalls = Detector::new(ShardId(0), Duration::from_secs(1)).stalls();
+            let mut network = Network::new(&settings, Vec::new(), stalls).unwrap();
+            let ring = Ring::new(8, settings.file_chunk_bytes).unwrap();
+            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            let (ours, peer) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
+            let id = network.connections.insert(|id| Connection::new(id, ours));
+            let mut content = tempfile::tempfile().unwrap();
+            content.write_all(&[7; 100]).unwrap();
+            let file = HandledFile::new(content.into()).unwrap();
+            let mut stage = Self { network, ring, events: VecDeque::new(), id, peer, file };
+            stage.send();
+            stage.network.block_send(id);
+            stage.network.connections.get(id).unwrap().operations = 1;
+            stage
+        }
+
+        fn send(&mut self) {
+            let partition = TopicPartition { topic: TopicId([1; 16]), partition: PartitionIndex(2) };
+            let file = std::sync::Arc::new(SegmentFile { handle: self.file.handle(), segment: (partition, Offset(3)) });
+            self.network.queue_send(self.id, vec![SendPart::File(FileSlice { file, position: 0, length: 100 })]);
+        }
+
+        fn warm(&self) -> Request {
+            Request::Warm { file: self.file.handle(), offset: 0, length: 100 }
+        }
+
+        fn finished(&mut self, request: Request, result: Result<usize, Errno>) {
+            let mut around = Surroundings { ring: &mut self.ring, events: &mut self.events, now: Monotonic(1) };
+            self.network.finished(Token::Warmed(self.id), request, result.map(Outcome::Count), &mut around);
+            self.network.send_all(&mut around);
+        }
+
+        /// Which bytes cannot be read, if that is all that was told.
+        fn unreadable(&mut self) -> Option<(u64, u32)> {
+            let event = self.events.pop_front()?;
+            let Event::Unreadable { connection, slice } = event else { panic!("{event:?}") };
+            assert!(connection == self.id && self.events.is_empty());
+            assert_eq!(slice.file.segment.1, Offset(3));
+            Some((slice.position, slice.length))
+        }
+
+        fn received(&self) -> usize {
+            recv(&self.peer, &mut [0; 200][..], RecvFlags::empty()).map_or(0, |(bytes, _)| bytes)
+        }
+
+        fn end(self) {
+            self.file.close();
+        }
+    }
+
+    #[test]
+    fn what_was_read_in_is_sent() {
+        let mut stage = Stage::new();
+        stage.finished(stage.warm(), Ok(100));
+        assert_eq!(stage.received(), 100);
+        assert!(matches!(stage.events.pop_front(), Some(Event::Sent { .. })));
+        stage.end();
+    }
+
+    #[test]
+    fn what_cannot_be_read_in_is_told_and_nothing_more_is_sent() {
+        let mut stage = Stage::new();
+        stage.finished(stage.warm(), Err(Errno::IO));
+        assert_eq!(stage.unreadable(), Some((0, 100)));
+        stage.send();
+        let mut around = Surroundings { ring: &mut stage.ring, events: &mut stage.events, now: Monotonic(1) };
+        stage.network.send_all(&mut around);
+        assert_eq!((stage.received(), stage.unreadable()), (0, None));
+        stage.end();
+    }
+
+    /// A page in the middle that is bad ends the read before it; the read of the rest says so.
+    #[test]
+    fn a_read_that_ends_early_goes_on_where_it_ended() {
+        let mut stage = Stage::new();
+        stage.finished(stage.warm(), Ok(60));
+        assert_eq!((stage.received(), stage.unreadable()), (0, None));
+        stage.ring.wait(None);
+        let Some(Finished::Operation { request, .. }) = stage.ring.next() else { panic!("the rest is asked for") };
+        assert!(matches!(request, Request::Warm { offset: 60, length: 40, .. }), "{request:?}");
+        stage.finished(request, Err(Errno::IO));
+        assert_eq!((stage.received(), stage.unreadable()), (0, Some((60, 40))));
+        stage.end();
     }
 }
