@@ -6,6 +6,7 @@
 //! Damage in the segment refuses the cut; in one before, its batches tell nothing of producers, as after recovery. Asks for one
 //! operation at a time and is told what came of it; the store does the rest.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -47,7 +48,7 @@ enum Stage {
     /// The snapshot of this offset is being read.
     Snapshot { at: Offset, path: FilePath, file: Option<(FileHandle, u64)>, content: Option<Bytes> },
     /// The segments are being read.
-    Reading(Reading),
+    Reading(Box<Reading>),
     /// The place is known, and on its way to the disk.
     Cutting(Cut),
     /// The files are being cut.
@@ -218,7 +219,7 @@ impl Truncation {
     /// Read the segment the log will end in, and those before it from which producers are not known yet.
     fn read_from(&self, log: &PartitionLog, known: Option<(Offset, ProducerStates)>) -> Stage {
         let target = self.target(log);
-        let (producers_from, producers) = known.unwrap_or((Offset(i64::MIN), ProducerStates::default()));
+        let (producers_from, producers) = known.unwrap_or_else(|| (Offset(i64::MIN), ProducerStates::default()));
         let holds = log.segments.range(..=producers_from).next_back().map(|(base, _)| *base);
         let from = holds.unwrap_or(Offset(i64::MIN)).min(target);
         let segment = |(base, segment): (&Offset, &crate::segment::Segment)| SourceSegment {
@@ -242,7 +243,7 @@ impl Truncation {
             sparse: false,
         };
         reading.enter(log, first);
-        Stage::Reading(reading)
+        Stage::Reading(Box::new(reading))
     }
 
     /// Go on as far as that needs nothing.
@@ -309,7 +310,7 @@ impl Truncation {
         let stage = core::mem::replace(&mut self.stage, Stage::Waiting);
         let Stage::Reading(mut reading) = stage else { return Step::Damaged };
         self.leftover = reading.source.as_mut().and_then(Source::close);
-        let Reading { position, end, epoch, index, producers, .. } = reading;
+        let Reading { position, end, epoch, index, producers, .. } = *reading;
         self.stage = Stage::Cutting(Cut { offset: end, segment_base: target, position, epoch, index, producers });
         Step::Found
     }
