@@ -54,9 +54,9 @@ fn bytes_that_cannot_be_read_cost_the_batches_around_them_alone() {
 #[test]
 fn an_index_is_made_around_what_cannot_be_read() {
     for bad in [7, 0, 53] {
-        let (mut bench, whole) = stopped(100);
-        bench.disk.unlink("topic-0/00000000000000000000.checks").expect("there");
+        let (bench, whole) = stopped(100);
         let mut bench = bench.after_kill();
+        bench.disk.unlink("topic-0/00000000000000000000.checks").expect("there");
         bench.disk.faults.bad_bytes = Some((LOG_NAME, within(&whole, bad)));
         let slot = bench.slot(0);
         let (read, passed) = read_around(&mut bench, slot);
@@ -85,10 +85,8 @@ fn a_lookup_finds_its_way_around_what_cannot_be_read() {
     let slot = bench.create(0, config());
     bench.fill(slot, 100);
     let whole = bench.read_all(slot);
-    for bad in [7, 51, 90] {
-        let (name, base) = if bad < 54 { (LOG_NAME, 0) } else { ("00000000000000000054.log", batch_at(&whole, 54).0 as u64) };
-        let Range { start, end } = within(&whole, bad);
-        bench.disk.faults.bad_bytes = Some((name, start - base..end - base));
+    for bad in [7, 30, 51] {
+        bench.disk.faults.bad_bytes = Some((LOG_NAME, within(&whole, bad)));
         let found: Vec<bool> = (0..100)
             .map(|from| match bench.locate(slot, from, 1, true) {
                 Located::Slice { base_offset, .. } => base_offset == Offset(from),
