@@ -47,7 +47,7 @@ pub(super) fn check(log: &Found<'_>, appended: &[Batch]) -> Result<(), String> {
             } else {
                 is_part_of(&bytes, &batch.bytes).map_err(|what| format!("the cleaned batch at {}: {what}", batch.base))?;
             }
-            there.extend(records(&bytes)?.into_iter().filter_map(|record| Some((record.offset, record.key))));
+            there.extend(records(&bytes)?.into_iter().map(|record| (record.offset, record.key)));
         }
         let end = log.segments.get(number + 1).map_or(log.offsets.end, |(next, _)| *next);
         // Without batches it may begin wherever the log's start was put.

@@ -109,11 +109,17 @@ pub(super) fn recover(
     if !renewed {
         return Ok((log, None));
     }
+    let renewed = renew(found, &mut log, point);
+    Ok((log, Some(renewed)))
+}
+
+/// The state of a recovered log, and its trail from there on.
+fn renew(found: &Directory, log: &mut PartitionLog, point: DurablePoint) -> Renewed {
     let summary = log.settled.summary;
     // Where the trail does not go on, nothing may stand behind it that was written before the log was recovered.
     let step = log.trail_step(&point, &summary).or_else(|| log.trail.blank());
     let state = log.next_state(point, Wants::default());
-    Ok((log, Some(Renewed { directory: found.name.clone(), state, step })))
+    Renewed { directory: found.name.clone(), state, step }
 }
 
 /// Whether the stop, if it was a clean one, recorded the last D of this log: nothing lies behind it. Where that copy may be the one

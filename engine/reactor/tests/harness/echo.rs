@@ -97,7 +97,9 @@ impl Machine for Echo {
                 effects.net.push(NetEffect::Accept { enabled: false });
                 effects.net.extend(self.peers.keys().map(|&connection| NetEffect::Close { connection }));
             }
-            Event::Mail { .. } | Event::Completed(_) => unreachable!("nobody writes, nothing is asked of files"),
+            Event::Mail { .. } | Event::Completed(_) | Event::Unreadable { .. } => {
+                unreachable!("nobody writes, nothing is asked of files")
+            }
         }
     }
 
