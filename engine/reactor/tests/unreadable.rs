@@ -86,7 +86,9 @@ fn what_cannot_be_read_is_told_and_the_connection_ends() {
     stream.read_to_end(&mut bytes).unwrap();
     // The chunks before the one that cannot be read whole.
     assert!(bytes.len() == 256 << 10 && bytes.iter().all(|byte| *byte == 7), "{} bytes", bytes.len());
-    assert_eq!(hear.recv().unwrap(), (BAD_FROM, (128 << 10) - (BAD_FROM as u32 - (256 << 10))));
+    // How much of it the kernel fails to read with a bad byte is its business.
+    let (position, length) = hear.recv().unwrap();
+    assert!((256 << 10..=BAD_FROM).contains(&position) && position + u64::from(length) == 384 << 10, "{position} {length}");
     let cold = shards.stalls[0].cold_chunks();
     assert!(cold <= 3, "read again and again: {cold}");
     shards.join();

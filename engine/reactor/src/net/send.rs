@@ -361,8 +361,8 @@ mod tests {
             content.write_all(&[7; 100]).unwrap();
             let file = HandledFile::new(content.into()).unwrap();
             let mut stage = Self { network, ring, events: VecDeque::new(), id, peer, file };
-            stage.send();
             stage.network.block_send(id);
+            stage.send();
             stage.network.connections.get(id).unwrap().operations = 1;
             stage
         }
