@@ -85,10 +85,10 @@ impl Swarm {
 impl Swarm {
     /// Let lives end by deaths that leave writes behind, power failures among them that show what these did, and let there be enough of them.
     pub(super) const fn leave_writes_behind(&mut self) {
-        self.lives = 8;
+        self.lives = 12;
         (self.power, self.stops) = (4, 0);
         (self.faults.late_writes, self.faults.refuses_direct) = (true, false);
-        self.faults.rates.stall = 5;
+        self.faults.rates.stall = 2;
     }
 }
 
