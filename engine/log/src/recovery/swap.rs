@@ -90,7 +90,9 @@ fn holds(disk: &mut dyn Disk, found: &Directory, base: Offset, segment: &Cleaned
     }
     let in_place = file_name(base, "log");
     if covered(found, base, segment).is_empty() {
-        if found.leftovers.contains(&cleaned_file_name(base, "checks", segment.generation)) {
+        let is_gone = !found.logs.iter().any(|(other, _)| *other == base);
+        if is_gone || found.leftovers.contains(&cleaned_file_name(base, "checks", segment.generation)) {
+            // What the log no longer begins with was perhaps deleted; the manifest goes on naming it for a while.
             return Ok(true);
         }
         // Once an earlier start has removed what was not whole, the old segment is still there: its sidecar tells.
