@@ -215,8 +215,14 @@ fn is_missed(disk: &ImageDisk, directory: &str) -> bool {
 fn is_in_place(before: &ImageDisk, recovered: &ImageDisk, directory: &str) -> bool {
     let recovered = recovered.contents(directory);
     let segments = before.contents(directory).into_iter().filter(|(path, _)| path.ends_with(".log"));
-    let mut same = segments.map(|(path, before)| match (before, recovered.get(&path)) {
-        (Some(before), Some(Some(after))) => before.iter().zip(after).all(|(before, after)| before == after),
+    let segments: BTreeMap<_, _> = segments.collect();
+    let last = segments.keys().next_back().cloned();
+    let mut same = segments.into_iter().map(|(path, before)| match (before, recovered.get(&path)) {
+        // Where the log ends something may be cut or added.
+        (Some(before), Some(Some(after))) if Some(&path) == last.as_ref() => {
+            before.iter().zip(after).all(|(one, other)| one == other)
+        }
+        (Some(before), Some(Some(after))) => before == *after,
         _ => false,
     });
     same.all(|same| same)
