@@ -39,9 +39,8 @@ pub(crate) fn run(_options: &Options) -> Outcome<Tally> {
     });
     section(&mut tally, "bug bank", || bug_bank::run(&bug_bank::Options::of_the_found(2)));
     section(&mut tally, "crash images", || images::run(&images::Options::of(4000, false)));
-    section(&mut tally, "crash images, control", || images::run(&images::Options::of(0, true)));
     section(&mut tally, "mutated files", || images::mutated::run(&images::mutated::Options::of(20_000)));
-    section(&mut tally, "fuzz", || fuzz::run(&fuzz::Options::smoke(12)));
+    section(&mut tally, "fuzz", || fuzz::run(&fuzz::Options::smoke(20)));
     let through_the_wire = ["test", "--package", "flumen-server", "--test", "wire", "--test", "librdkafka", "--no-fail-fast"];
     section(&mut tally, "through the wire, two shards", || {
         libtest("through the wire", cargo(&through_the_wire).env("FLUMEN_TEST_SHARDS", "2"))
