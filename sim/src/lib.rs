@@ -11,6 +11,7 @@ extern crate alloc;
 pub mod compaction;
 pub mod disk;
 pub mod log;
+mod places;
 pub mod random;
 pub mod shard;
 mod trace;

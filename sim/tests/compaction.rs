@@ -1,6 +1,7 @@
 //! Compaction under crashes: many seeds that must hold, every step of one cleaning, and controls that must not hold.
 
 use flumen_sim::compaction::{Control, Work, crash_after, run};
+use flumen_sim::verdict::Work as _;
 
 const SEEDS: u64 = 200;
 

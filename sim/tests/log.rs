@@ -2,6 +2,7 @@
 //! not hold.
 
 use flumen_sim::log::{Control, Work, run};
+use flumen_sim::verdict::Work as _;
 
 const SEEDS: u64 = 1000;
 /// Seeds past those that once found something.

@@ -1,6 +1,7 @@
 //! The broker whole, under crashes and a bad network: seeds that must hold, and a control that must not.
 
 use flumen_sim::shard::{Control, Work, crowd, run};
+use flumen_sim::verdict::Work as _;
 
 const SEEDS: u64 = 150;
 /// Seeds past those that once found something.

@@ -60,15 +60,14 @@ pub struct Work {
 impl Work {
     /// Records appended below which a run proves nothing, and manifests.
     pub const FLOOR: (u64, u64) = (100, 5);
+}
 
-    /// Whether it was enough.
-    #[must_use]
-    pub const fn is_enough(&self) -> bool {
+impl crate::verdict::Work for Work {
+    fn is_enough(&self) -> bool {
         self.appended >= Self::FLOOR.0 && self.manifests >= Self::FLOOR.1 && self.crashes >= 2
     }
 
-    /// Add another run's.
-    pub const fn add(&mut self, other: &Self) {
+    fn add(&mut self, other: &Self) {
         self.events += other.events;
         self.durable += other.durable;
         self.appended += other.appended;
@@ -81,6 +80,18 @@ impl Work {
         self.operations += other.operations;
         self.kept_back += other.kept_back;
         self.stopped += other.stopped;
+    }
+
+    fn events(&self) -> u64 {
+        self.events
+    }
+
+    fn acknowledged_records(&self) -> u64 {
+        self.durable
+    }
+
+    fn crashes(&self) -> u64 {
+        self.crashes
     }
 }
 

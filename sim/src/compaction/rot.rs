@@ -11,7 +11,6 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use flumen_log::batch::{BatchHeader, StoredRead, read_stored};
 use flumen_log::io::Disk;
 use flumen_log::recovery::{Damage, RecoveryReport};
 use flumen_log::segment::parse_file_name;
@@ -21,6 +20,7 @@ use flumen_log::{Offset, ProducerId};
 
 use super::world::{DIRECTORY, World};
 use crate::disk::Spoiled;
+use crate::places::{Place, places_in};
 
 /// Most bytes that go astray, or are lost.
 const SPOILED_BYTES_MAX: usize = 600;
@@ -43,13 +43,6 @@ pub(super) struct Rot {
     damaged: Vec<(Offset, Offset)>,
     /// What was said to be damaged, since the last start.
     told: Vec<(Offset, Offset)>,
-}
-
-/// A batch's place.
-struct Place {
-    from: usize,
-    to: usize,
-    header: BatchHeader,
 }
 
 /// A file that could rot.
@@ -232,17 +225,6 @@ impl World {
             _ => ("lost write", at, alloc::vec![0; length]),
         }
     }
-}
-
-/// The batches of a segment's file.
-fn places_in(file: &[u8]) -> Vec<Place> {
-    let (mut places, mut from) = (Vec::new(), 0);
-    while let StoredRead::Batch(batch) = read_stored(&file[from..]) {
-        let to = from + batch.bytes.len();
-        places.push(Place { from, to, header: batch.header });
-        from = to;
-    }
-    places
 }
 
 /// The offsets at which an index has its entries, from the segment's first to its last: what lies between two neighbours is checked

@@ -134,15 +134,6 @@ impl SimFile {
         self.cache == self.durable
     }
 
-    /// A bit rots, on disk and so in memory.
-    pub(super) fn flip(&mut self, position: usize, bit: u8) {
-        for image in [&mut self.cache, &mut self.durable] {
-            if let Some(byte) = image.get_mut(position) {
-                *byte ^= 1 << (bit % 8);
-            }
-        }
-    }
-
     /// Other bytes are in a place, on disk and so in memory.
     pub(super) fn replace(&mut self, position: usize, bytes: &[u8]) {
         for image in [&mut self.cache, &mut self.durable] {

@@ -66,10 +66,8 @@ impl SimDisk {
 
     /// A bit of a file rots.
     pub fn rot(&mut self, path: &str, position: u64, bit: u8) {
-        if let Ok(node) = self.node(path)
-            && let Some(file) = self.files.get_mut(&node)
-        {
-            file.flip(to_usize(position), bit);
+        if let Some(byte) = self.peek(path).and_then(|file| file.get(to_usize(position)).copied()) {
+            self.spoil(path, position, &[byte ^ 1 << (bit % 8)]);
         }
     }
 

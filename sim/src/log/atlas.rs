@@ -21,6 +21,7 @@ use flumen_log::{Offset, ShardId, TopicPartition};
 
 use super::world::World;
 use crate::disk::Spoiled;
+use crate::places::places_in;
 use crate::random::Random;
 
 /// What a disk loses or takes for another at once.
@@ -259,7 +260,7 @@ impl World {
         if content.is_empty() {
             return;
         }
-        let batches = batches_of(&content);
+        let batches = places_in(&content);
         let page = |random: &mut Random| random.index(content.len().div_ceil(PAGE_BYTES)) * PAGE_BYTES;
         let slice = |from: usize, length: usize| content[from..content.len().min(from + length)].to_vec();
         let random = &mut self.random;
@@ -273,9 +274,9 @@ impl World {
                 ("misdirected before D", at, slice(from, PAGE_BYTES))
             }
             2 if batches.len() > 1 => {
-                let (at, length) = batches[random.index(batches.len())];
-                let (from, other) = batches[random.index(batches.len())];
-                ("another batch before D", at, slice(from, length.min(other)))
+                let (place, other) = (&batches[random.index(batches.len())], &batches[random.index(batches.len())]);
+                let length = (place.to - place.from).min(other.to - other.from);
+                ("another batch before D", place.from, slice(other.from, length))
             }
             _ => {
                 let at = random.index(content.len());
@@ -381,20 +382,6 @@ impl World {
         }
         read_by_recovery(found)
     }
-}
-
-/// Where the batches of a segment lie, and how long they are.
-fn batches_of(content: &[u8]) -> Vec<(usize, usize)> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(header) = content.get(at..).and_then(|bytes| BatchHeader::parse(bytes).ok()) {
-        if at + header.total_bytes() > content.len() {
-            break;
-        }
-        found.push((at, header.total_bytes()));
-        at += header.total_bytes();
-    }
-    found
 }
 
 /// Those of each shard up to where its journal ends: at the first that is missing.

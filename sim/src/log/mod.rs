@@ -72,15 +72,14 @@ pub struct Work {
 impl Work {
     /// Appends below which a run proves nothing.
     pub const FLOOR: u64 = 20;
+}
 
-    /// Whether it was enough.
-    #[must_use]
-    pub const fn is_enough(&self) -> bool {
+impl crate::verdict::Work for Work {
+    fn is_enough(&self) -> bool {
         self.appends >= Self::FLOOR && self.recoveries >= 2
     }
 
-    /// Add another run's.
-    pub const fn add(&mut self, other: &Self) {
+    fn add(&mut self, other: &Self) {
         self.events += other.events;
         self.appends += other.appends;
         self.records += other.records;
@@ -97,6 +96,26 @@ impl Work {
         self.starts_moved += other.starts_moved;
         self.truncations += other.truncations;
         self.losses += other.losses;
+    }
+
+    fn events(&self) -> u64 {
+        self.events
+    }
+
+    fn acknowledged_records(&self) -> u64 {
+        self.durable
+    }
+
+    fn crashes(&self) -> u64 {
+        self.crashes
+    }
+
+    fn interrupted(&self) -> u64 {
+        self.interrupted
+    }
+
+    fn reported_losses(&self) -> u64 {
+        self.losses
     }
 }
 

@@ -90,9 +90,12 @@ pub struct Work {
     pub amnesias: u64,
 }
 
-impl Work {
-    /// Count another run's work as well.
-    pub const fn add(&mut self, other: &Self) {
+impl crate::verdict::Work for Work {
+    fn is_enough(&self) -> bool {
+        self.acked_records >= 20 && self.fetches >= 5 && self.kills + self.power_failures >= 1
+    }
+
+    fn add(&mut self, other: &Self) {
         self.events += other.events;
         self.requests += other.requests;
         self.answers += other.answers;
@@ -121,10 +124,20 @@ impl Work {
         self.amnesias += other.amnesias;
     }
 
-    /// Whether the run did enough to prove anything.
-    #[must_use]
-    pub const fn is_enough(&self) -> bool {
-        self.acked_records >= 20 && self.fetches >= 5 && self.kills + self.power_failures >= 1
+    fn events(&self) -> u64 {
+        self.events
+    }
+
+    fn acknowledged_records(&self) -> u64 {
+        self.acked_records
+    }
+
+    fn crashes(&self) -> u64 {
+        self.kills + self.power_failures
+    }
+
+    fn interrupted(&self) -> u64 {
+        self.interrupted
     }
 }
 

@@ -637,9 +637,8 @@ fn manifest(end: i64) -> Vec<u8> {
     bytes
 }
 
-#[test]
-fn a_cleaned_segment_that_is_not_whole_replaces_nothing_at_any_start() {
-    let (mut bench, whole) = stopped(200);
+/// A segment that is to take the place of the first two, and is not whole.
+fn leave_half_a_cleaning(bench: &mut Bench) {
     let logs: Vec<String> = bench.names().into_iter().filter(|name| name.ends_with(".log")).collect();
     let third = logs[2].trim_start_matches("topic-0/").trim_end_matches(".log").parse().expect("a base offset");
     for (name, content) in [("compaction.manifest", manifest(third)), ("00000000000000000000.log.1.cleaned", vec![1; 300])] {
@@ -648,6 +647,12 @@ fn a_cleaned_segment_that_is_not_whole_replaces_nothing_at_any_start() {
         bench.disk.sync(&path).expect("there");
     }
     bench.disk.sync_directory("topic-0").expect("there");
+}
+
+#[test]
+fn a_cleaned_segment_that_is_not_whole_replaces_nothing_at_any_start() {
+    let (mut bench, whole) = stopped(200);
+    leave_half_a_cleaning(&mut bench);
     for start in 1..=3 {
         bench = bench.after_kill();
         assert!(bench.report.damaged.is_empty(), "start {start}: {:?}", bench.report.damaged);
@@ -658,7 +663,7 @@ fn a_cleaned_segment_that_is_not_whole_replaces_nothing_at_any_start() {
 }
 
 /// A batch of one record of a key.
-pub(crate) fn of_key(key: i64) -> ValidatedBatch {
+fn of_key(key: i64) -> ValidatedBatch {
     keyed(key, Some(&[7; 300]))
 }
 
@@ -668,17 +673,22 @@ fn keyed(key: i64, value: Option<&[u8]>) -> ValidatedBatch {
     builder.build_validated(Codec::None, None, ProducerInfo::NONE).expect("no codec").expect("one record")
 }
 
+/// A log of 200 batches of ten keys, stopped in order.
+pub(crate) fn of_ten_keys(config: &LogConfig) -> Bench {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config.clone());
+    for number in 0..200 {
+        bench.append(slot, of_key(number % 10));
+    }
+    bench.after_stop()
+}
+
 /// What no CRC covers is not taken over by compaction: neither a flipped offset nor a flipped epoch gets a new checksum.
 #[test]
 fn compaction_writes_nothing_again_that_is_not_as_it_was_written() {
     for flipped in [None, Some(7), Some(0), Some(15)] {
         let compacted = LogConfig { cleanup_compact: true, ..config() };
-        let mut bench = Bench::new();
-        let slot = bench.create(0, compacted.clone());
-        for number in 0..200 {
-            bench.append(slot, of_key(number % 10));
-        }
-        let mut bench = bench.after_stop();
+        let mut bench = of_ten_keys(&compacted);
         let before = bench.file(LOG);
         if let Some(byte) = flipped {
             let (from, _) = batch_at(&before, 20);
@@ -687,11 +697,7 @@ fn compaction_writes_nothing_again_that_is_not_as_it_was_written() {
         let damaged = bench.file(LOG);
         let mut bench = bench.after_kill();
         let slot = bench.slot(0);
-        bench.store.configure(slot, compacted);
-        bench.store.set_high_watermark(slot, Offset(200));
-        for _ in 0..400 {
-            bench.tick_after(100);
-        }
+        compact(&mut bench, slot, &compacted);
         let told = |output: &Output| matches!(output, Output::Uncleanable { slot: of, segment: Offset(0) } if *of == slot);
         assert_eq!(bench.outputs.iter().any(told), flipped.is_some(), "{flipped:?}: {:?}", bench.outputs);
         if flipped.is_none() {
@@ -705,7 +711,7 @@ fn compaction_writes_nothing_again_that_is_not_as_it_was_written() {
 }
 
 /// Clean the log, as far as it may be.
-fn compact(bench: &mut Bench, slot: PartitionSlot, config: &LogConfig) {
+pub(crate) fn compact(bench: &mut Bench, slot: PartitionSlot, config: &LogConfig) {
     bench.store.configure(slot, config.clone());
     let end = bench.store.view(slot).expect("there").log_end();
     bench.store.set_high_watermark(slot, end);
@@ -752,13 +758,7 @@ fn what_a_cleaning_removed_is_not_gone_once_that_was_undone() {
         bench.append(slot, of_key(number));
     }
     let mut bench = bench.after_stop();
-    let logs: Vec<String> = bench.names().into_iter().filter(|name| name.ends_with(".log")).collect();
-    let third = logs[2].trim_start_matches("topic-0/").trim_end_matches(".log").parse().expect("a base offset");
-    for (name, content) in [("compaction.manifest", manifest(third)), ("00000000000000000000.log.1.cleaned", vec![1; 300])] {
-        let path = format!("topic-0/{name}");
-        bench.disk.write(&path, 0, &content).expect("there is room");
-        bench.disk.sync(&path).expect("there");
-    }
+    leave_half_a_cleaning(&mut bench);
     let mut bench = bench.after_kill();
     assert_eq!(bench.report.cleanings_undone, 1);
     for round in 0..2 {

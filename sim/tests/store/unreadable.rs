@@ -8,7 +8,7 @@ use flumen_log::io::Disk;
 use flumen_log::store::{Located, LogConfig, Output, PartitionSlot, Stretch, TimestampLookup, TruncateError};
 
 use crate::bench::{Bench, batch_of, config};
-use crate::damage::{LOG, batch_at, of_key, ranges, read_around, stopped};
+use crate::damage::{LOG, batch_at, compact, of_ten_keys, ranges, read_around, stopped};
 use crate::truncation::truncate;
 
 const LOG_NAME: &str = "00000000000000000000.log";
@@ -183,20 +183,11 @@ fn a_log_is_not_cut_where_what_stays_cannot_be_read() {
 #[test]
 fn the_cleaner_leaves_alone_what_it_cannot_read() {
     let compacted = LogConfig { cleanup_compact: true, ..config() };
-    let mut bench = Bench::new();
-    let slot = bench.create(0, compacted.clone());
-    for number in 0..200 {
-        bench.append(slot, of_key(number % 10));
-    }
-    let mut bench = bench.after_stop();
+    let mut bench = of_ten_keys(&compacted);
     let before = bench.file(LOG);
     bench.disk.faults.bad_bytes = Some((LOG_NAME, within(&before, 20)));
     let slot = bench.slot(0);
-    bench.store.configure(slot, compacted);
-    bench.store.set_high_watermark(slot, Offset(200));
-    for _ in 0..400 {
-        bench.tick_after(100);
-    }
+    compact(&mut bench, slot, &compacted);
     let told = |output: &&Output| matches!(output, Output::Uncleanable { slot: of, segment: Offset(0) } if *of == slot);
     assert_eq!(bench.outputs.iter().filter(told).count(), 1, "{:?}", bench.outputs);
     assert_eq!(bench.file(LOG), before);

@@ -1,8 +1,8 @@
 //! Runs of a world: one that is shown, or many that are counted.
 
-use super::worlds::{Simulated, Work};
+use super::worlds::Simulated;
 use crate::tally::{Outcome, Tally};
-use flumen_sim::verdict::Verdict;
+use flumen_sim::verdict::{Verdict, Work};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,29 +1,8 @@
 //! What the worlds have in common, as far as it is told of their runs.
 
-use flumen_sim::verdict::Verdict;
+use flumen_sim::log::Listener;
+use flumen_sim::verdict::{Verdict, Work};
 use flumen_sim::{compaction, log, shard};
-use std::fmt::Debug;
-
-/// Who is told each line.
-pub(super) type Listener = Box<dyn FnMut(&str)>;
-
-/// What runs have done.
-pub(super) trait Work: Clone + PartialEq + Debug + Default + Send {
-    /// Whether a run proves anything.
-    fn is_enough(&self) -> bool;
-    fn add(&mut self, other: &Self);
-    fn events(&self) -> u64;
-    fn acknowledged_records(&self) -> u64;
-    fn crashes(&self) -> u64;
-    /// Starts that were cut off by another crash, where they are counted.
-    fn interrupted(&self) -> u64 {
-        0
-    }
-    /// What is known to be lost and was said to be.
-    fn reported_losses(&self) -> u64 {
-        0
-    }
-}
 
 /// A world.
 pub(super) trait Simulated {
@@ -84,83 +63,5 @@ impl Simulated for Compaction {
 
     fn control(seed: u64) -> compaction::Verdict {
         compaction::run(seed, compaction::Control::TombstonesGoAtOnce)
-    }
-}
-
-impl Work for log::Work {
-    fn is_enough(&self) -> bool {
-        self.is_enough()
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.add(other);
-    }
-
-    fn events(&self) -> u64 {
-        self.events
-    }
-
-    fn acknowledged_records(&self) -> u64 {
-        self.durable
-    }
-
-    fn crashes(&self) -> u64 {
-        self.crashes
-    }
-
-    fn interrupted(&self) -> u64 {
-        self.interrupted
-    }
-
-    fn reported_losses(&self) -> u64 {
-        self.losses
-    }
-}
-
-impl Work for shard::Work {
-    fn is_enough(&self) -> bool {
-        self.is_enough()
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.add(other);
-    }
-
-    fn events(&self) -> u64 {
-        self.events
-    }
-
-    fn acknowledged_records(&self) -> u64 {
-        self.acked_records
-    }
-
-    fn crashes(&self) -> u64 {
-        self.kills + self.power_failures
-    }
-
-    fn interrupted(&self) -> u64 {
-        self.interrupted
-    }
-}
-
-impl Work for compaction::Work {
-    fn is_enough(&self) -> bool {
-        self.is_enough()
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.add(other);
-    }
-
-    fn events(&self) -> u64 {
-        self.events
-    }
-
-    fn acknowledged_records(&self) -> u64 {
-        self.durable
-    }
-
-    fn crashes(&self) -> u64 {
-        self.crashes
     }
 }

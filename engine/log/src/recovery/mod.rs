@@ -83,7 +83,7 @@ pub struct Tail {
     pub epoch: LeaderEpoch,
     /// Up to where it was known to be durable.
     pub durable: Offset,
-    /// How many, zeros not counted.
+    /// How many. Where all of them are zeros nothing is told.
     pub bytes: u64,
     /// So many of them were copied to `quarantine/`, the first ones.
     pub quarantined_bytes: u64,
