@@ -38,6 +38,8 @@ pub(crate) fn run(_options: &Options) -> Outcome<Tally> {
         sim::run(&sim::Options::of(World::Compaction, Some(0), COMPACTION_SEEDS, 2))
     });
     section(&mut tally, "bug bank", || bug_bank::run(&bug_bank::Options::of_the_found(2)));
+    let on_a_bad_device = ["test", "--package", "flumen-reactor", "--test", "unreadable", "--", "--ignored"];
+    section(&mut tally, "a device that cannot be read", || libtest("a device that cannot be read", &mut cargo(&on_a_bad_device)));
     section(&mut tally, "crash images", || images::run(&images::Options::of(4000, false)));
     section(&mut tally, "mutated files", || images::mutated::run(&images::mutated::Options::of(20_000)));
     section(&mut tally, "fuzz", || fuzz::run(&fuzz::Options::smoke(20)));

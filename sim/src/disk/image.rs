@@ -227,9 +227,6 @@ impl Disk for SimDisk {
         }
         let data = self.files.get(&node).map(|file| read(file, offset, length)).unwrap_or_default();
         *self.reads.entry(path.to_string()).or_default() += data.len() as u64;
-        let mut chance = self.chance.clone();
-        let data = self.lie(node, offset, data, &mut chance);
-        self.chance = chance;
         Ok(data)
     }
 

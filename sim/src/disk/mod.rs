@@ -66,7 +66,7 @@ pub struct SimDisk {
     chance: Random,
     /// Bytes that recovery read, by path.
     reads: BTreeMap<String, u64>,
-    /// Reads through handles that failed: of which path, and which bytes.
+    /// Reads through handles that failed or gave other bytes: of which path, and which bytes.
     failed_reads: Vec<(String, Range<u64>)>,
 }
 
@@ -133,7 +133,7 @@ impl SimDisk {
         self.reads.get(path).copied().unwrap_or_default()
     }
 
-    /// Reads through handles that failed since [`SimDisk::forget_reads`]: of which path, and which bytes.
+    /// Reads through handles that failed or gave other bytes since [`SimDisk::forget_reads`]: of which path, and which bytes.
     #[must_use]
     pub fn failed_reads(&self) -> &[(String, Range<u64>)] {
         &self.failed_reads
@@ -319,21 +319,19 @@ impl SimDisk {
 
     /// What a disk that lies gives instead of what was asked for.
     fn doubt(&mut self, handle: FileHandle, offset: u64, data: Bytes, random: &mut Random) -> Bytes {
-        let Some(node) = self.open.get(&handle.0).map(|open| open.node) else { return data };
-        self.lie(node, offset, data, random)
-    }
-
-    fn lie(&mut self, node: u64, offset: u64, data: Bytes, random: &mut Random) -> Bytes {
-        let Some(file) = self.files.get(&node).filter(|_| !data.is_empty()) else { return data };
-        let from = to_usize(offset);
-        if self.faults.happens("stale read", self.faults.rates.stale_read, random) {
-            return Bytes::from(file.stale(from, from + data.len()));
-        }
-        if self.faults.happens("misdirected read", self.faults.rates.misdirected_read, random) {
+        let Some(open) = self.open.get(&handle.0) else { return data };
+        let Some(file) = self.files.get(&open.node).filter(|_| !data.is_empty()) else { return data };
+        let (from, to) = (to_usize(offset), to_usize(offset) + data.len());
+        let given = if self.faults.happens("stale read", self.faults.rates.stale_read, random) {
+            Bytes::from(file.stale(from, to))
+        } else if self.faults.happens("misdirected read", self.faults.rates.misdirected_read, random) {
             let pages = file.cache.len().div_ceil(file::PAGE_BYTES);
-            return read(file, (random.index(pages) * file::PAGE_BYTES) as u64, data.len());
-        }
-        data
+            read(file, (random.index(pages) * file::PAGE_BYTES) as u64, data.len())
+        } else {
+            return data;
+        };
+        self.failed_reads.push((open.path.clone(), offset..to as u64));
+        given
     }
 
     fn with_file(&mut self, handle: FileHandle, change: impl FnOnce(&mut SimFile)) -> Result<Outcome, IoError> {

@@ -55,7 +55,11 @@ impl Swarm {
     pub(super) fn draw(random: &mut Random) -> Self {
         let mut swarm = Self::draw_all_but_reads(random);
         // Aside, so that what follows in seeds that once found something stays as it was.
-        swarm.faults.rates.read_error = pick(&mut random.clone(), &[0, 0, 30, 200]);
+        let mut aside = random.clone();
+        let rates = &mut swarm.faults.rates;
+        rates.read_error = pick(&mut aside, &[0, 0, 30, 200]);
+        rates.stale_read = pick(&mut aside, &[0, 0, 0, 60, 400]);
+        rates.misdirected_read = pick(&mut aside, &[0, 0, 0, 60, 400]);
         swarm
     }
 

@@ -109,6 +109,15 @@ pub(super) fn store_settings(shard: ShardId, shards: u16, journal_file_bytes: u6
     }
 }
 
+/// How work comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Pace {
+    /// As completions do.
+    Steady,
+    /// With rests, in which the cleaner gets somewhere.
+    WithRests,
+}
+
 /// How a life ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum End {
@@ -130,6 +139,7 @@ pub(super) struct Load {
     rest: u64,
     /// When something was outstanding last.
     busy_at: Monotonic,
+    pace: Pace,
     end: End,
     stopping: bool,
     finished: bool,
@@ -144,7 +154,7 @@ impl Load {
         lanes: Vec<Lane>,
         journal_file_bytes: u64,
         acts: u64,
-        end: End,
+        (pace, end): (Pace, End),
         recorder: Recorder,
         random: Random,
     ) -> Self {
@@ -163,6 +173,7 @@ impl Load {
             acts_due: 0,
             rest: 0,
             busy_at: Monotonic(0),
+            pace,
             end,
             stopping: false,
             finished: false,
@@ -376,7 +387,7 @@ impl Load {
             acts -= 1;
             self.acts_left -= 1;
             self.act();
-            if self.random.one_in(RESTS_ONE_IN) {
+            if self.pace == Pace::WithRests && self.random.one_in(RESTS_ONE_IN) {
                 self.rest = self.random.below(REST_MAX);
                 break;
             }

@@ -7,6 +7,7 @@
 //! the clock, the clock is believed. Damage to the log's own bytes is not looked at here.
 
 use super::disk::ImageDisk;
+use super::load::Pace;
 use super::oracle::Promises;
 use super::recording::Entry;
 use super::run::{check_fidelity, record, recovery_settings};
@@ -167,7 +168,7 @@ pub(crate) fn run(options: &Options) -> Outcome<Tally> {
 /// Directories after a death and after a clean stop, of one recording.
 fn originals(random: &mut Random) -> Outcome<Vec<Original>> {
     let home = tempfile::Builder::new().prefix("mutated-files-").tempdir_in(workspace::target())?;
-    let recording = record(home.path(), ACTS, random)?;
+    let recording = record(home.path(), ACTS, Pace::WithRests, random)?;
     check_fidelity(&recording, home.path())?;
     let mut disk = ImageDisk::new();
     let mut promises = Promises::default();

@@ -1,7 +1,7 @@
 //! One recording: a few lives of real stores on a reactor, in a real directory, each beginning with the real recovery.
 
 use super::disk::ImageDisk;
-use super::load::{End, INDEX_INTERVAL_BYTES, Lane, Load, Policy};
+use super::load::{End, INDEX_INTERVAL_BYTES, Lane, Load, Pace, Policy};
 use super::recording::{Entry, RecordedDisk, Recorder, Word};
 use crate::tally::Outcome;
 use flumen_log::ShardId;
@@ -33,7 +33,7 @@ pub(super) fn recovery_settings(journal_file_bytes: u64, number: u128) -> Recove
 }
 
 /// Record, in an empty directory.
-pub(super) fn record(home: &Path, acts: u64, random: &mut Random) -> Outcome<Recording> {
+pub(super) fn record(home: &Path, acts: u64, pace: Pace, random: &mut Random) -> Outcome<Recording> {
     let journal_file_bytes = 4096 * (8 + random.below(16));
     let recorder = Recorder::default();
     let lives = 2 + random.below(2);
@@ -49,7 +49,7 @@ pub(super) fn record(home: &Path, acts: u64, random: &mut Random) -> Outcome<Rec
         let end = if random.one_in(3) { End::Stop } else { End::Death };
         let acts = acts / lives;
         let own = Random::new(random.next());
-        let mut load = Load::new(recovery.shards, lanes, journal_file_bytes, acts, end, recorder.clone(), own);
+        let mut load = Load::new(recovery.shards, lanes, journal_file_bytes, acts, (pace, end), recorder.clone(), own);
         load.say_found();
         // The stores of all shards, each an owner, in one directory.
         let directories = (0..shards).map(|_| directory.try_clone()).collect::<Result<Vec<_>, _>>()?;

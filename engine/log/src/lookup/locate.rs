@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use super::{Chunk, Need, Step, header_at, readable_bytes};
+use super::{Chunk, Need, Step, Walk, header_at, readable_bytes};
 use crate::Offset;
 use crate::io::FileSlice;
 use crate::partition::PartitionLog;
@@ -20,6 +20,8 @@ pub(crate) struct LocateRequest {
     pub(crate) below: Offset,
     pub(crate) max_bytes: u32,
     pub(crate) at_least_one: bool,
+    /// Where the headers are that are being read for it.
+    pub(crate) walk: Option<Walk>,
 }
 
 /// The first batch of the answer: where it starts, and where it ends if that is known.
@@ -29,7 +31,7 @@ struct First {
 }
 
 /// Take a step.
-pub(crate) fn locate(log: &PartitionLog, request: &LocateRequest, chunk: Option<&Chunk>) -> Step<Located> {
+pub(crate) fn locate(log: &PartitionLog, request: &mut LocateRequest, chunk: Option<&Chunk>) -> Step<Located> {
     let below = request.below.min(log.log_end);
     if log.offline {
         return Step::Done(Located::Failed);
@@ -55,18 +57,18 @@ pub(crate) fn locate(log: &PartitionLog, request: &LocateRequest, chunk: Option<
     // In a hole that compaction left, what follows may be damaged: nobody walks into that, nor waits for it; it may not even be readable.
     let damaged = fault.filter(|fault| fault.segment == *base).map(|fault| fault.position);
     let readable = readable_bytes(log, *base).min(damaged.unwrap_or(u64::MAX));
+    let sound = log.faults.last_end(*base, request.from);
+    let first = match find_first(segment, request, sound, readable, chunk) {
+        Some(Ok(first)) => first,
+        Some(Err(need)) => return need_open_first(segment, need),
+        None => return Step::Done(if damaged.is_some() { Located::Corrupt } else { Located::Failed }),
+    };
     let mut request = request.clone();
     if segment.unchecked.is_some() {
         // Not more than is good to check for one answer.
         request.max_bytes = request.max_bytes.min(CHECKED_BYTES_MAX);
     }
     let request = &request;
-    let sound = log.faults.last_end(*base, request.from);
-    let first = match find_first(segment, request.from, sound, readable, chunk) {
-        Some(Ok(first)) => first,
-        Some(Err(need)) => return need_open_first(segment, need),
-        None => return Step::Done(if damaged.is_some() { Located::Corrupt } else { Located::Failed }),
-    };
     let end = match find_end(segment, &first, request, below, readable, chunk) {
         Some(Ok(Some(end))) => end,
         Some(Ok(None)) => return Step::Done(Located::Empty),
@@ -89,41 +91,61 @@ fn need_open_first<T>(segment: &Segment, need: Need) -> Step<T> {
 
 /// The batch that holds `from`: from memory where it is exact, else by walking the headers from the nearest entry before it, or
 /// from behind the last damage before it.
-fn find_first(segment: &Segment, from: Offset, sound: u64, readable: u64, chunk: Option<&Chunk>) -> Option<Result<First, Need>> {
+fn find_first(
+    segment: &Segment,
+    request: &mut LocateRequest,
+    sound: Option<Boundary>,
+    readable: u64,
+    chunk: Option<&Chunk>,
+) -> Option<Result<First, Need>> {
+    let from = request.from;
     if let Some((start, end)) = segment.tail.as_ref().and_then(|tail| tail.batch_at(from)) {
         return Some(Ok(First { start, end: Some(end) }));
     }
     let index = segment.index.as_ref()?;
+    let entry = index.floor(from);
     // Also where no entry lies before it: what is damaged cannot be walked through.
-    let mut position = sound;
-    if let Some(entry) = index.floor(from) {
-        position = u64::from(entry.position).max(sound);
-        if position == u64::from(entry.position) && from <= index.absolute(entry.relative_last) {
-            let start = Boundary { offset: index.absolute(entry.relative_base), position };
-            return Some(Ok(First { start, end: None }));
-        }
-    } else if from == segment.base && !segment.sparse {
+    let mut walk = match entry {
+        Some(entry) => Walk { position: u64::from(entry.position), offset: Some(index.absolute(entry.relative_base)) },
+        None => Walk { position: 0, offset: Some(segment.base) },
+    };
+    if let Some(sound) = sound.filter(|sound| sound.position > walk.position || Some(sound.offset) > walk.offset) {
+        walk = Walk { position: sound.position, offset: Some(sound.offset) };
+    } else if let Some(entry) = entry
+        && from <= index.absolute(entry.relative_last)
+    {
+        let start = Boundary { offset: index.absolute(entry.relative_base), position: walk.position };
+        return Some(Ok(First { start, end: None }));
+    } else if entry.is_none() && from == segment.base && !segment.sparse {
         return Some(Ok(First { start: Boundary { offset: from, position: 0 }, end: None }));
     }
     // Where an earlier step has got to.
-    let reached = chunk.filter(|(base, _, _)| *base == segment.base).map_or(position, |(_, at, _)| (*at).max(position));
-    let mut position = reached;
+    if let Some((_, at, _)) = chunk.filter(|(base, at, _)| *base == segment.base && *at > walk.position) {
+        let reached = request.walk.filter(|walk| walk.position == *at);
+        walk = reached.unwrap_or(Walk { position: *at, offset: None });
+    }
     loop {
-        let header = match header_at(chunk, segment.base, position, readable)? {
+        let header = match header_at(chunk, segment.base, walk.position, readable)? {
             Ok(header) => header,
-            Err(need) => return Some(Err(need)),
+            Err(need) => {
+                request.walk = Some(walk);
+                return Some(Err(need));
+            }
         };
-        let end = Boundary { offset: header.next_offset(), position: position + header.total_bytes() as u64 };
+        if !walk.meets(&header, segment.sparse) {
+            return None;
+        }
+        let start = Boundary { offset: header.base_offset, position: walk.position };
+        walk = walk.past(&header);
         // What lies in a hole is answered with what follows it.
         let follows = segment.sparse && header.base_offset > from;
-        if follows || (header.base_offset <= from && from < end.offset) {
-            return Some(Ok(First { start: Boundary { offset: header.base_offset, position }, end: Some(end) }));
+        if follows || (header.base_offset <= from && from < header.next_offset()) {
+            return Some(Ok(First { start, end: Some(Boundary { offset: header.next_offset(), position: walk.position }) }));
         }
         if header.base_offset > from {
             // The bytes are not what the index says they are.
             return None;
         }
-        position = end.position;
     }
 }
 
@@ -151,6 +173,8 @@ fn find_end(
     let end = match first.end {
         Some(end) => end,
         None => match header_at(chunk, segment.base, first.start.position, readable)? {
+            // Something else than what is known to lie there was read.
+            Ok(header) if header.base_offset != first.start.offset => return None,
             Ok(header) => {
                 let position = first.start.position + header.total_bytes() as u64;
                 Boundary { offset: header.next_offset(), position }

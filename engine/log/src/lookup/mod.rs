@@ -20,7 +20,7 @@ use crate::Offset;
 use crate::batch::{BATCH_OVERHEAD_BYTES, BatchHeader};
 use crate::partition::PartitionLog;
 use crate::segment::check::Part;
-use crate::segment::scan::Scan;
+use crate::segment::scan::{Scan, Scanned};
 use crate::store::{Located, LookupId, Output, PartitionSlot, Stretch, TimestampLookup};
 
 /// Bytes read at once where headers are looked for.
@@ -100,6 +100,8 @@ pub(crate) struct Lookup {
     pub(crate) chunk: Option<Chunk>,
     /// An index that is being made from its segment, because its sidecar is not to be used.
     pub(crate) rebuild: Option<Scan>,
+    /// What it came to the last time, if that was damage.
+    pub(crate) suspected: Option<Scanned>,
     /// A part that is being checked before it is believed.
     pub(crate) check: Option<Part>,
     /// What could not be read last. It is checked before the lookup goes on, and not read in vain again.
@@ -110,7 +112,7 @@ pub(crate) struct Lookup {
 
 impl Lookup {
     pub(crate) const fn new(slot: PartitionSlot, request: Request) -> Self {
-        Self { slot, request, chunk: None, rebuild: None, check: None, doubt: None, outdated: false }
+        Self { slot, request, chunk: None, rebuild: None, suspected: None, check: None, doubt: None, outdated: false }
     }
 
     /// The log's start may have moved past what is being read for it: nobody opens that file any more, and nothing is left to wait for.
@@ -123,11 +125,12 @@ impl Lookup {
     fn begin_anew(&mut self) {
         self.chunk = None;
         self.rebuild = None;
+        self.suspected = None;
         self.check = None;
         self.doubt = None;
         if let Request::Timestamp(request) = &mut self.request {
             request.segment_from = Offset::ZERO;
-            request.position = None;
+            request.walk = None;
         }
         if let Request::Scrub(request) = &mut self.request {
             request.asked = false;
@@ -258,6 +261,31 @@ pub(crate) fn check_doubt(log: &mut PartitionLog, doubt: &mut Doubt) -> Option<N
         segment.doubt_between(doubt.from, doubt.to, written);
     }
     segment.part_to_check(doubt.from, doubt.to).map(Need::Check)
+}
+
+/// How far headers have been walked through.
+///
+/// A disk may give what was there before, or what lies elsewhere: nothing that was read is believed to be where it should be unless
+/// its offset says so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Walk {
+    /// Where the next batch lies.
+    pub(crate) position: u64,
+    /// Its base offset, or that of the hole before it; `None` where nobody knows it.
+    pub(crate) offset: Option<Offset>,
+}
+
+impl Walk {
+    /// Whether this can be the batch that lies there.
+    pub(crate) fn meets(&self, header: &BatchHeader, sparse: bool) -> bool {
+        let fits = |offset: Offset| header.base_offset == offset || (sparse && header.base_offset > offset);
+        header.last_offset_delta >= 0 && self.offset.is_none_or(fits)
+    }
+
+    /// Behind this batch.
+    pub(crate) fn past(&self, header: &BatchHeader) -> Self {
+        Self { position: self.position + header.total_bytes() as u64, offset: Some(header.next_offset()) }
+    }
 }
 
 /// The header of the batch at `position`, if the chunk has it; else what to read. `None` if there cannot be one.

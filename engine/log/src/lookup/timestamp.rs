@@ -1,7 +1,7 @@
 //! The first record with a timestamp of at least so much (L02, L03), exact to the record, also inside compressed batches.
 
-use super::{Chunk, Need, Step, chunk_at, header_at, readable_bytes};
-use crate::batch::{BatchHeader, RecordBatch};
+use super::{Chunk, Need, Step, Walk, chunk_at, header_at, readable_bytes};
+use crate::batch::{BatchHeader, RecordBatch, StoredRead, read_stored};
 use crate::partition::PartitionLog;
 use crate::store::{TimestampLookup, TimestampOffset};
 use crate::{Offset, Timestamp};
@@ -17,8 +17,8 @@ pub(crate) struct TimestampRequest {
     pub(crate) below: Offset,
     /// Segments before this one are done.
     pub(crate) segment_from: Offset,
-    /// Batches before this position of it are done.
-    pub(crate) position: Option<u64>,
+    /// Batches before this place of it are done.
+    pub(crate) walk: Option<Walk>,
 }
 
 /// Take a step.
@@ -33,18 +33,22 @@ pub(crate) fn find_timestamp(log: &PartitionLog, request: &mut TimestampRequest,
         });
         let Some((base, segment)) = late_enough.next() else { return Step::Done(TimestampLookup::None) };
         if *base != request.segment_from {
-            request.position = None;
+            request.walk = None;
         }
         request.segment_from = *base;
         let Some(index) = &segment.index else { return Step::Need(Need::Index(*base)) };
         if segment.file().is_none() {
             return Step::Need(Need::Open(*base));
         }
-        let start = index.floor(index.search_from(request.timestamp)).map_or(0, |entry| u64::from(entry.position));
-        let mut position = request.position.unwrap_or(start);
+        let start = match index.floor(index.search_from(request.timestamp)) {
+            Some(entry) => Walk { position: u64::from(entry.position), offset: Some(index.absolute(entry.relative_base)) },
+            None => Walk { position: 0, offset: Some(*base) },
+        };
+        let mut walk = request.walk.unwrap_or(start);
         let readable = readable_bytes(log, *base);
-        while position < readable {
-            request.position = Some(position);
+        while walk.position < readable {
+            request.walk = Some(walk);
+            let position = walk.position;
             if let Some(part) = segment.part_to_check(position, position + 1) {
                 return Step::Need(Need::Check(part));
             }
@@ -59,6 +63,9 @@ pub(crate) fn find_timestamp(log: &PartitionLog, request: &mut TimestampRequest,
                 Some(Err(need)) => return Step::Need(need),
                 None => return Step::Done(TimestampLookup::Failed),
             };
+            if !walk.meets(&header, segment.sparse) {
+                return Step::Done(TimestampLookup::Failed);
+            }
             if header.base_offset >= request.below {
                 return Step::Done(TimestampLookup::None);
             }
@@ -75,15 +82,17 @@ pub(crate) fn find_timestamp(log: &PartitionLog, request: &mut TimestampRequest,
                     None => return Step::Done(TimestampLookup::Failed),
                 }
             }
-            position += header.total_bytes() as u64;
+            walk = walk.past(&header);
         }
-        request.position = None;
+        request.walk = None;
         request.segment_from = base.next();
     }
 }
 
 /// The first record of the batch that will do. `None` if the batch cannot be read.
 fn find_record(header: &BatchHeader, batch: &Bytes, request: &TimestampRequest, log_start: Offset) -> Option<TimestampLookup> {
+    // Read, but never checked: what was appended in this life is not.
+    let StoredRead::Batch(_) = read_stored(batch) else { return None };
     let records = RecordBatch::records(batch, DECOMPRESSED_BYTES_MAX).ok()?;
     for record in records.views() {
         let record = record.ok()?;

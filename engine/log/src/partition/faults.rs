@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use crate::Offset;
 use crate::segment::index::Mark;
+use crate::segment::tail::Boundary;
 
 /// A run of batches that are not on disk as they were written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,11 +67,11 @@ impl Faults {
         self.ranges.get(index)
     }
 
-    /// Where in this file the last range ends that lies before `offset`; zero if there is none.
-    pub(crate) fn last_end(&self, segment: Offset, offset: Offset) -> u64 {
+    /// Where in this file the last range ends that lies before `offset`, and what it reaches to.
+    pub(crate) fn last_end(&self, segment: Offset, offset: Offset) -> Option<Boundary> {
         let after = self.ranges.partition_point(|range| range.to <= offset);
         let before = self.ranges[..after].last().filter(|range| range.segment == segment);
-        before.map_or(0, |range| range.end_position)
+        before.map(|range| Boundary { offset: range.to, position: range.end_position })
     }
 
     /// Note a range. Whether anything of it is new.
@@ -168,10 +169,11 @@ mod tests {
         faults.insert(range(30, 40));
         assert_eq!(faults.at_or_after(Offset(10)), Some(&range(10, 20)));
         assert_eq!(faults.at_or_after(Offset(20)), Some(&range(30, 40)));
-        assert_eq!(faults.last_end(Offset(0), Offset(19)), 0);
-        assert_eq!(faults.last_end(Offset(0), Offset(20)), 200);
+        let end = Some(Boundary { offset: Offset(20), position: 200 });
+        assert_eq!(faults.last_end(Offset(0), Offset(19)), None);
+        assert_eq!(faults.last_end(Offset(0), Offset(20)), end);
         faults.truncate_from_start(Offset(20), Offset(0));
-        assert_eq!(faults.last_end(Offset(0), Offset(25)), 200, "its segment is still there");
+        assert_eq!(faults.last_end(Offset(0), Offset(25)), end, "its segment is still there");
         faults.truncate_from_start(Offset(20), Offset(20));
         assert_eq!(pairs(&faults), [(30, 40)]);
         assert!(faults.remove(Offset(30), Offset(40)));

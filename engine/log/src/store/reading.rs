@@ -10,9 +10,9 @@ use crate::lookup::{
 };
 use crate::partition::PartitionLog;
 use crate::segment::check::Part;
-use crate::segment::scan::Scan;
+use crate::segment::scan::{Scan, Scanned};
 use crate::segment::tail::Boundary;
-use crate::segment::{SegmentHandle, Stage};
+use crate::segment::{Segment, SegmentHandle, Stage};
 use crate::state::EPOCHS_KEPT;
 use crate::{Offset, Timestamp};
 
@@ -39,7 +39,7 @@ impl Store {
         at_least_one: bool,
         io: &mut Io,
     ) -> Located {
-        let request = Request::Locate(LocateRequest { from, below, max_bytes, at_least_one });
+        let request = Request::Locate(LocateRequest { from, below, max_bytes, at_least_one, walk: None });
         match self.begin_lookup(slot, request, io) {
             Ok(Turn::Located(located)) => located,
             Ok(_) => Located::Failed,
@@ -55,7 +55,7 @@ impl Store {
         below: Offset,
         io: &mut Io,
     ) -> TimestampLookup {
-        let request = TimestampRequest { timestamp, below, segment_from: Offset::ZERO, position: None };
+        let request = TimestampRequest { timestamp, below, segment_from: Offset::ZERO, walk: None };
         match self.begin_lookup(slot, Request::Timestamp(request), io) {
             Ok(Turn::Timestamp(found)) => found,
             Ok(_) => TimestampLookup::Failed,
@@ -145,7 +145,15 @@ impl Store {
                 lookup.rebuild = Some(scan);
                 return Turn::Need(need_file(log, Need::Read { base, position, length }));
             }
-            let bytes = take_scan(log, slot, scan, outputs);
+            let scanned = held_against_the_end(log, scan);
+            if !scanned.faults.is_empty() && lookup.suspected.as_ref() != Some(&scanned) {
+                // Perhaps the disk gave something else than lies there: it is damaged if it is so twice in a row.
+                lookup.suspected = Some(scanned);
+                lookup.rebuild = log.segments.get(&base).map(|segment| scan_of(segment, log));
+                return self.step(lookup, outputs);
+            }
+            lookup.suspected = None;
+            let bytes = take_scanned(log, slot, scanned, outputs);
             self.lookups.loaded(slot, base, bytes);
         }
         if let Some(part) = lookup.check.take() {
@@ -234,7 +242,6 @@ impl Store {
         let log = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut);
         if let Some(log) = log {
             let interval_bytes = log.config.index_interval_bytes;
-            let epochs = &log.epochs;
             if let Some(segment) = log.segments.get_mut(&base)
                 && segment.index.is_none()
             {
@@ -246,11 +253,7 @@ impl Store {
                         self.lookups.loaded(slot, base, index.memory_bytes());
                         segment.index = Some(index);
                     }
-                    None => {
-                        let end = Boundary { offset: segment.next_offset, position: segment.bytes };
-                        let scan = Scan::new(base, interval_bytes, end).with_holes(segment.sparse);
-                        lookup.rebuild = Some(scan.with_epochs(epochs.newest(EPOCHS_KEPT)));
-                    }
+                    None => lookup.rebuild = log.segments.get(&base).map(|segment| scan_of(segment, log)),
                 }
             }
         }
@@ -303,15 +306,27 @@ pub(super) fn note_checked(log: &mut PartitionLog, slot: PartitionSlot, part: &P
     }
 }
 
-/// A segment was read from one end to the other. The memory its index takes.
-fn take_scan(log: &mut PartitionLog, slot: PartitionSlot, scan: Scan, outputs: &mut Vec<Output>) -> usize {
-    let base = scan.base();
+/// What makes an index of a segment.
+fn scan_of(segment: &Segment, log: &PartitionLog) -> Scan {
+    let end = Boundary { offset: segment.next_offset, position: segment.bytes };
+    let scan = Scan::new(segment.base, log.config.index_interval_bytes, end).with_holes(segment.sparse);
+    scan.with_epochs(log.epochs.newest(EPOCHS_KEPT))
+}
+
+/// A segment was read from one end to the other.
+fn held_against_the_end(log: &PartitionLog, scan: Scan) -> Scanned {
+    let sealed = log.segments.get(&scan.base()).filter(|segment| segment.stage == Stage::Sealed && !segment.unsound);
     let mut scanned = scan.into_result();
+    if let Some(segment) = sealed {
+        scanned.hold_against(segment.sealed_end());
+    }
+    scanned
+}
+
+/// The index is used, and what is damaged is not. The memory that the index takes.
+fn take_scanned(log: &mut PartitionLog, slot: PartitionSlot, scanned: Scanned, outputs: &mut Vec<Output>) -> usize {
     let bytes = scanned.index.memory_bytes();
-    if let Some(segment) = log.segments.get_mut(&base) {
-        if segment.stage == Stage::Sealed && !segment.unsound {
-            scanned.hold_against(segment.sealed_end());
-        }
+    if let Some(segment) = log.segments.get_mut(&scanned.index.base()) {
         segment.index = Some(scanned.index);
         segment.unchecked = None;
     }
