@@ -13,6 +13,7 @@ pub mod compaction;
 pub mod compression;
 pub mod directories;
 pub mod epoch;
+pub mod fuzz;
 #[cfg(test)]
 mod golden;
 pub mod identity;

@@ -2,11 +2,14 @@
 
 pub(crate) mod directory;
 pub(crate) mod files;
+mod lookup;
+mod mending;
 pub(crate) mod segment;
 mod template;
 
 use std::collections::BTreeMap;
 
+use flumen_log::compaction::CompactionSettings;
 use flumen_log::io::Disk;
 use flumen_log::io::Owner;
 use flumen_log::recovery::{Recovery, RecoverySettings, recover};
@@ -48,6 +51,14 @@ fn store_of(recovery: Recovery) -> Store {
         journal_frame_bytes: 8 << 10,
         free_space_floor_bytes: 0,
         index_cache_bytes: 2048,
+        compaction: CompactionSettings {
+            key_map_bytes: 24 * 40,
+            buffer_bytes: 2000,
+            backoff_ms: 1,
+            step_bytes: 2000,
+            step_interval_ns: 0,
+            ..CompactionSettings::new()
+        },
         ..StoreSettings::of_shard(ShardId(0), 1)
     };
     let shard = recovery.shards.into_iter().next().expect("one shard was asked for");

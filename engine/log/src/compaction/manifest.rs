@@ -96,6 +96,11 @@ impl Manifest {
         for _ in 0..count {
             let base = Offset(fields.i64()?);
             let (end, length, generation) = (Offset(fields.i64()?), fields.u64()?, fields.u64()?);
+            // They were written in order, and none is empty: what says otherwise is damaged, checksum or not.
+            let follows = segments.last_key_value().is_none_or(|(last, _)| *last < base);
+            if base < Offset::ZERO || base >= end || !follows {
+                return None;
+            }
             segments.insert(base, CleanedSegment { end, length, generation, chain: fields.u32()? });
             fields.take(4)?;
         }

@@ -7,6 +7,7 @@
 
 use alloc::vec::Vec;
 
+use super::tail::Boundary;
 use crate::batch::BatchHeader;
 use crate::codec::Fields;
 use crate::{Offset, Timestamp};
@@ -260,6 +261,49 @@ impl SegmentIndex {
     pub fn search_from(&self, timestamp: Timestamp) -> Offset {
         let after = self.times.partition_point(|entry| entry.timestamp <= timestamp);
         after.checked_sub(1).map_or(self.base, |index| self.absolute(self.times[index].relative_offset))
+    }
+
+    /// Whether all that it tells lies in a segment that ends so, one behind another. What a checksum holds together may be nonsense all
+    /// the same, and whoever goes by it would look where nothing is.
+    pub(crate) fn is_possible(&self, end: Boundary) -> bool {
+        let Some(span) = end.offset.0.checked_sub(self.base.0).filter(|span| *span >= 0 && self.base.0 >= 0) else {
+            return false;
+        };
+        let is_within = |relative: u32| i64::from(relative) < span;
+        let lies_within = |entry: &IndexEntry| {
+            entry.relative_base <= entry.relative_last
+                && is_within(entry.relative_last)
+                && u64::from(entry.position) < end.position
+        };
+        let follows = |pair: &[IndexEntry]| pair[0].relative_last < pair[1].relative_base && pair[0].position < pair[1].position;
+        let times_follow =
+            |pair: &[TimeEntry]| pair[0].timestamp < pair[1].timestamp && pair[0].relative_offset < pair[1].relative_offset;
+        self.entries.iter().all(lies_within)
+            && self.entries.windows(2).all(follows)
+            && self.times.iter().all(|time| is_within(time.relative_offset))
+            && self.times.windows(2).all(times_follow)
+            && (self.max_timestamp_at == 0 || is_within(self.max_timestamp_at))
+    }
+
+    /// Whether this one, of a part of a segment that begins at `position`, goes on where that of the part before it ends.
+    pub(crate) fn follows(&self, before: &Self, position: u64) -> bool {
+        let entry_follows = |first: &IndexEntry| {
+            let is_behind = before.entries.last().is_none_or(|last| last.relative_last < first.relative_base);
+            is_behind && u64::from(first.position) >= position
+        };
+        let time_follows = |first: &TimeEntry| {
+            let last = before.times.last();
+            last.is_none_or(|last| last.timestamp < first.timestamp && last.relative_offset < first.relative_offset)
+        };
+        self.entries.first().is_none_or(entry_follows) && self.times.first().is_none_or(time_follows)
+    }
+
+    /// The part before it is known, too.
+    pub(crate) fn go_behind(&mut self, mut before: Self) {
+        before.entries.append(&mut self.entries);
+        before.times.append(&mut self.times);
+        self.entries = before.entries;
+        self.times = before.times;
     }
 
     /// Bytes the indexes would take in `.index` and in `.timeindex`, whichever is more.

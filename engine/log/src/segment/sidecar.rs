@@ -8,6 +8,7 @@
 use alloc::vec::Vec;
 
 use super::index::{IndexEntry, SegmentIndex, Summary, TIME_ENTRY_BYTES, decode_times};
+use super::tail::Boundary;
 use crate::codec::{Fields, begin_sealed, seal};
 use crate::mutants::{self, Mutant};
 use crate::{Offset, Timestamp};
@@ -88,7 +89,7 @@ fn count(length: usize) -> u32 {
     u32::try_from(length).expect("a segment has fewer than 2^32 bytes, so fewer entries")
 }
 
-/// Read a whole sidecar. `None` unless it is whole and belongs to a segment of that base and length.
+/// Read a whole sidecar. `None` unless it is whole, belongs to a segment of that base and length, and tells of nothing outside it.
 #[must_use]
 pub fn decode(bytes: &[u8], base: Offset, length: u64, interval_bytes: u32) -> Option<(Footer, SegmentIndex)> {
     let footer = Footer::parse(bytes)?;
@@ -114,5 +115,6 @@ pub fn decode(bytes: &[u8], base: Offset, length: u64, interval_bytes: u32) -> O
         bytes_since_entry: length.saturating_sub(last_entry),
     };
     let index = SegmentIndex::resumed(base, interval_bytes, entries, times, footer.first_timestamp, summary);
-    Some((footer, index))
+    let end = Boundary { offset: footer.next_offset, position: length };
+    index.is_possible(end).then_some((footer, index))
 }

@@ -220,23 +220,27 @@ impl Trail {
         let (entry_count, time_count, snapshot_bytes) = (fields.u32()?, fields.u32()?, fields.u32()?);
         fields.u32()?;
         let follows = segment == self.end.segment && from == self.end.position && chain_before == self.end.chain;
-        if !follows || reached.position > point.segment_bytes || reached.offset > point.offset {
+        let goes_on = reached.position > self.reached.position && reached.offset > self.reached.offset;
+        if !follows || !goes_on || reached.position > point.segment_bytes || reached.offset > point.offset {
             return None;
         }
-        let mut entries = fields_of(&mut fields, entry_count, IndexEntry::take)?;
-        let mut times = fields_of(&mut fields, time_count, TimeEntry::take)?;
+        let entries = fields_of(&mut fields, entry_count, IndexEntry::take)?;
+        let times = fields_of(&mut fields, time_count, TimeEntry::take)?;
         let snapshot_at = at + STEP_BYTES + entries.len() * ENTRY_BYTES + times.len() * TIME_ENTRY_BYTES;
         let snapshot = file.slice_ref(file.get(snapshot_at..snapshot_at + usize::try_from(snapshot_bytes).ok()?)?);
+        let interval_bytes = self.index.interval_bytes();
+        let of_step = SegmentIndex::resumed(segment, interval_bytes, entries, times, first_timestamp, summary);
+        if !of_step.is_possible(reached) || !of_step.follows(&self.index, from) {
+            return None;
+        }
         if !snapshot.is_empty() {
             self.producers.push(snapshot);
             self.end.producers_at = Some(reached.position);
         }
-        let mut known = core::mem::take(&mut self.index.entries);
-        known.append(&mut entries);
-        let mut known_times = core::mem::take(&mut self.index.times);
-        known_times.append(&mut times);
-        self.end = TrailEnd { position: reached.position, chain, entries: known.len(), times: known_times.len(), ..self.end };
-        self.index = SegmentIndex::resumed(segment, self.index.interval_bytes(), known, known_times, first_timestamp, summary);
+        let before = core::mem::replace(&mut self.index, of_step);
+        self.index.go_behind(before);
+        let (entries, times) = (self.index.entries.len(), self.index.times.len());
+        self.end = TrailEnd { position: reached.position, chain, entries, times, ..self.end };
         self.reached = reached;
         Some(length)
     }

@@ -32,7 +32,7 @@ impl ClockRecord {
         name.strip_prefix(PREFIX).is_some_and(|shard| shard.bytes().all(|byte| byte.is_ascii_digit()))
     }
 
-    fn encode(wall: Timestamp) -> Vec<u8> {
+    pub(crate) fn encode(wall: Timestamp) -> Vec<u8> {
         let mut bytes = begin_sealed(MAGIC, BYTES);
         bytes.extend_from_slice(&wall.0.to_be_bytes());
         seal(&mut bytes);
