@@ -21,6 +21,9 @@ pub(crate) fn seal(bytes: &mut [u8]) {
     bytes[SEALED_AT - 4..SEALED_AT].copy_from_slice(&checksum.to_be_bytes());
 }
 
+/// Nobody lives to see so much of anything that is counted one by one.
+const COUNTED_MAX: u64 = 1 << 56;
+
 /// Takes fields off the front of some bytes. Invariant: never reads past the end; a field that is not there is `None`.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'a> {
@@ -65,6 +68,12 @@ impl<'a> Fields<'a> {
     /// Eight bytes.
     pub(crate) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_be_bytes)
+    }
+
+    /// Eight bytes that count what happened so far: starts, states, manifests, frames. Somebody goes on counting from there: `None` for
+    /// what nobody can have counted up to, whatever its checksum says.
+    pub(crate) fn counted(&mut self) -> Option<u64> {
+        self.u64().filter(|count| *count < COUNTED_MAX)
     }
 
     /// Eight bytes.

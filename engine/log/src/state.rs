@@ -27,6 +27,8 @@ const REPLICATED: u32 = 2;
 const CUT: u32 = 4;
 const CLEANED: u32 = 8;
 const NAME_BYTES_MAX: usize = 255;
+/// No segment is longer: positions in it have 32 bits, and the last batch begins at one.
+const SEGMENT_BYTES_MAX: u64 = 1 << 33;
 
 /// The known-durable point D: up to it everything is in the segments, synced with sizes and names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -147,14 +149,19 @@ impl PartitionState {
     pub fn decode_copy(copy: &[u8]) -> Option<Self> {
         let mut fields = Fields::sealed(copy.get(..COPY_BYTES)?, MAGIC)?;
         let flags = fields.u32()?;
-        let counter = fields.u64()?;
+        let counter = fields.counted()?;
         let partition = TopicPartition { topic: TopicId(fields.array()?), partition: PartitionIndex(fields.i32()?) };
         let epoch = LeaderEpoch(fields.i32()?);
         let offset = Offset(fields.i64()?);
-        let position = JournalPosition { generation: fields.u64()?, sequence: fields.u64()? };
+        let position = JournalPosition { generation: fields.counted()?, sequence: fields.counted()? };
         let segment_base = Offset(fields.i64()?);
         let segment_bytes = fields.u64()?;
         let log_start = Offset(fields.i64()?);
+        // Its segment is made as long as D says: that must be a length that a segment can have.
+        let is_possible = log_start >= Offset::ZERO && segment_base >= Offset::ZERO && segment_base <= offset;
+        if !is_possible || segment_bytes > SEGMENT_BYTES_MAX {
+            return None;
+        }
         let name_bytes = usize::from(u16::from_be_bytes(fields.array()?));
         if name_bytes > NAME_BYTES_MAX {
             return None;

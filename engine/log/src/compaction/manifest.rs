@@ -90,12 +90,12 @@ impl Manifest {
         let count = fields.u32()?;
         let partition = TopicPartition { topic: TopicId(fields.array()?), partition: PartitionIndex(fields.i32()?) };
         fields.take(4)?;
-        let generation = u64::from_be_bytes(fields.array()?);
+        let generation = fields.counted()?;
         let cleaned_to = Offset(fields.i64()?);
         let mut segments = BTreeMap::new();
         for _ in 0..count {
             let base = Offset(fields.i64()?);
-            let (end, length, generation) = (Offset(fields.i64()?), fields.u64()?, fields.u64()?);
+            let (end, length, generation) = (Offset(fields.i64()?), fields.u64()?, fields.counted()?);
             // They were written in order, and none is empty: what says otherwise is damaged, checksum or not.
             let follows = segments.last_key_value().is_none_or(|(last, _)| *last < base);
             if base < Offset::ZERO || base >= end || !follows {

@@ -81,6 +81,6 @@ impl JournalFileName {
         if shard != u32::from(self.shard.0) || number != self.number {
             return None;
         }
-        Some(FileHeader { id: fields.array()?, generation: fields.u64()?, dead_below: fields.u64()? })
+        Some(FileHeader { id: fields.array()?, generation: fields.counted()?, dead_below: fields.counted()? })
     }
 }

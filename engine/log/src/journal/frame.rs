@@ -213,8 +213,8 @@ impl Frame {
         if fields.array::<16>()? != *id || length < FRAME_HEADER_BYTES {
             return None;
         }
-        let position = JournalPosition { generation: fields.u64()?, sequence: fields.u64()? };
-        let completed_through = fields.u64()?;
+        let position = JournalPosition { generation: fields.counted()?, sequence: fields.counted()? };
+        let completed_through = fields.counted()?;
         let count = fields.u32()?;
         let body = bytes.get(..length)?;
         if crc32c::crc32c(&body[LENGTH_AT..]) != checksum {

@@ -23,7 +23,7 @@ const MANIFEST_BYTES_MAX: usize = 64 << 20;
 /// Bring the directory in line with its manifest.
 pub(super) fn finish(disk: &mut dyn Disk, found: &mut Directory, report: &mut RecoveryReport) -> Result<(), IoError> {
     if found.has_manifest {
-        match read(disk, &found.name, found.identity)? {
+        match read(disk, &found.name, found.identity)?.filter(|(manifest, _)| found.may_have(manifest)) {
             Some((manifest, content)) => {
                 if found.is_behind(&manifest) {
                     // Its name was perhaps never synced, nor what it holds: what it says must last before anything goes for it.
@@ -178,6 +178,13 @@ fn put_in_place(disk: &mut dyn Disk, found: &mut Directory, base: Offset, segmen
 }
 
 impl Directory {
+    /// Whether the manifest can be one of this log's: compaction replaces what lies before D, and nothing else. One that says more would
+    /// have what it never read removed. Where D was perhaps later, in a copy that is gone or before the log was cut, nobody can say.
+    fn may_have(&self, manifest: &Manifest) -> bool {
+        let known = self.state.as_ref().filter(|state| !state.cut && !self.has_lost_copy);
+        known.is_none_or(|state| manifest.segments.values().all(|segment| segment.end <= state.point.offset))
+    }
+
     /// Whether something that the manifest names is not in its place, or something that it covers is still there.
     fn is_behind(&self, manifest: &Manifest) -> bool {
         let behind = |(base, segment): (&Offset, &CleanedSegment)| !covered(self, *base, segment).is_empty();

@@ -177,7 +177,7 @@ impl CleanMark {
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Fields::sealed(bytes.get(..BYTES)?, MAGIC)?;
-        let generation = fields.u64()?;
+        let generation = fields.counted()?;
         let shard = ShardId(u16::from_be_bytes(fields.array()?));
         Some(Self { shard, shards: u16::from_be_bytes(fields.array()?), generation })
     }
