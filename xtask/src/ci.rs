@@ -41,6 +41,7 @@ pub(crate) fn run(_options: &Options) -> Outcome<Tally> {
     let on_a_bad_device = ["test", "--package", "flumen-reactor", "--test", "unreadable", "--", "--ignored"];
     section(&mut tally, "a device that cannot be read", || libtest("a device that cannot be read", &mut cargo(&on_a_bad_device)));
     section(&mut tally, "crash images", || images::run(&images::Options::of(4000, false)));
+    section(&mut tally, "crash images, control", || images::run(&images::Options::of(0, true)));
     section(&mut tally, "mutated files", || images::mutated::run(&images::mutated::Options::of(20_000)));
     section(&mut tally, "fuzz", || fuzz::run(&fuzz::Options::smoke(20)));
     let through_the_wire = ["test", "--package", "flumen-server", "--test", "wire", "--test", "librdkafka", "--no-fail-fast"];

@@ -78,6 +78,49 @@ fn a_sidecar_that_cannot_be_read_is_like_one_that_is_not_there() {
     assert_eq!(bench.disk.failed_reads().len(), 1);
 }
 
+/// A disk that gives what lies elsewhere in the file: nothing is served from where it is not, and nothing is marked for it.
+#[test]
+fn a_lookup_believes_nothing_that_is_not_where_it_should_be() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 100);
+    let whole = bench.read_all(slot);
+    bench.disk.faults.rates.misdirected_read = 1;
+    let mut refused = 0;
+    for from in 0..100 {
+        match bench.locate(slot, from, 1, true) {
+            Located::Slice { slice, base_offset, .. } => {
+                let (_, Offset(segment)) = slice.file.segment;
+                let position = batch_at(&whole, from).0 - batch_at(&whole, segment).0;
+                assert_eq!((base_offset, slice.position), (Offset(from), position as u64));
+            }
+            Located::Failed => refused += 1,
+            other => panic!("{from}: {other:?}"),
+        }
+    }
+    assert!(refused > 10, "{refused}");
+    bench.disk.faults.rates.misdirected_read = 0;
+    assert!(bench.read_all(slot) == whole && ranges(&bench, slot).is_empty());
+}
+
+/// Damage that an index made again comes upon is there if it is there twice.
+#[test]
+fn an_index_is_not_made_of_what_was_read_from_elsewhere() {
+    let mut lies = 0;
+    for one_in in 2..10 {
+        let (bench, whole) = stopped(100);
+        let mut bench = bench.after_kill();
+        bench.disk.unlink("topic-0/00000000000000000000.checks").expect("there");
+        bench.disk.faults.rates.misdirected_read = one_in;
+        let slot = bench.slot(0);
+        let _ = bench.locate(slot, 50, 1, true);
+        bench.disk.faults.rates.misdirected_read = 0;
+        lies += bench.disk.faults.counts.get("misdirected read").copied().unwrap_or_default();
+        assert!(bench.read_all(slot) == whole && ranges(&bench, slot).is_empty(), "{one_in}");
+    }
+    assert!(lies > 0);
+}
+
 /// What was written in this life is believed, until it cannot be read.
 #[test]
 fn a_lookup_finds_its_way_around_what_cannot_be_read() {
