@@ -1,16 +1,17 @@
 //! A coordinator takes over: it reads its partition from the start to the end it found.
 
 use alloc::vec::Vec;
+use bytes::Bytes;
 use flumen_log::{
     Offset, TopicPartition,
-    batch::{BatchHeader, RecordBatch},
+    batch::{RecordBatch, StoredRead, read_stored},
     io::{Completion, FileOperation, Outcome},
     store::Located,
 };
 
 use super::{
     OFFSETS_TOPIC,
-    coordinator::{Coordinator, Reading, Replay},
+    coordinator::{Commit, CommitKey, Coordinator, Reading, Replay},
     records,
 };
 use crate::shard::{COORDINATORS, LookupFor, Shard, Turn};
@@ -74,22 +75,12 @@ impl Shard {
             self.replay_failed(reading.partition);
             return;
         };
-        let mut rest = data;
-        let mut found = Vec::new();
-        while !rest.is_empty() {
-            let Ok(header) = BatchHeader::parse(&rest) else { break };
-            if header.total_bytes() > rest.len() {
-                break;
-            }
-            let batch = rest.split_to(header.total_bytes());
-            let Ok(batch) = RecordBatch::records(&batch, self.settings.limits.decompressed_bytes) else { continue };
-            for record in batch {
-                let Ok(record) = record else { break };
-                if let Some(key) = &record.key {
-                    found.extend(records::decode(key, record.value.as_ref()));
-                }
-            }
-        }
+        let Some(found) = commits_in(data, self.settings.limits.decompressed_bytes) else {
+            // The disk gave something else than was written: a commit passed over would be a commit lost.
+            self.tell_unreadable(turn, &reading.lease);
+            self.replay_failed(reading.partition);
+            return;
+        };
         if let Some(coordinator) = self.coordinators.of.get_mut(&reading.partition) {
             for (key, commit) in found {
                 coordinator.take_up(key, commit);
@@ -112,4 +103,21 @@ impl Shard {
             coordinator.replay = Replay::Failed;
         }
     }
+}
+
+/// The commits and removals that some bytes of the partition record, in order. `None` if they are not whole batches.
+fn commits_in(mut bytes: Bytes, decompressed_bytes: usize) -> Option<Vec<(CommitKey, Option<Commit>)>> {
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let StoredRead::Batch(stored) = read_stored(&bytes) else { return None };
+        let batch = bytes.split_to(stored.header.total_bytes());
+        let Ok(batch) = RecordBatch::records(&batch, decompressed_bytes) else { continue };
+        for record in batch {
+            let Ok(record) = record else { break };
+            if let Some(key) = &record.key {
+                found.extend(records::decode(key, record.value.as_ref()));
+            }
+        }
+    }
+    Some(found)
 }

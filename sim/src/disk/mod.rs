@@ -64,6 +64,8 @@ pub struct SimDisk {
     late: Vec<LateWrite>,
     /// Of what happens in calls that bring no chance of their own.
     chance: Random,
+    /// Of reads that fail and lie: on its own, so that all else goes as it would without them.
+    chance_of_reads: Random,
     /// Bytes that recovery read, by path.
     reads: BTreeMap<String, u64>,
     /// Reads through handles that failed or gave other bytes: of which path, and which bytes.
@@ -94,12 +96,14 @@ impl SimDisk {
             clock: 0,
             late: Vec::new(),
             chance: Random::new(0),
+            chance_of_reads: Random::new(0),
         }
     }
 
     /// Let what happens by itself follow this seed.
     pub const fn seed(&mut self, seed: u64) {
         self.chance = Random::new(seed);
+        self.chance_of_reads = Random::new(!seed);
     }
 
     /// Take an operation. An inline write is done at once, as the hands do it.
@@ -233,7 +237,7 @@ impl SimDisk {
                 result
             }
             FileOperation::Read { file, offset, length } => {
-                let found = self.read_handle(file, offset, length).map(|data| self.doubt(file, offset, data, random));
+                let found = self.read_handle(file, offset, length).map(|data| self.doubt(file, offset, data));
                 found.map(|data| Outcome::Read { data }).ok_or(IoError::INVALID)
             }
             FileOperation::Truncate { file, length } => self.with_file(file, |file| file.truncate(to_usize(length))),
@@ -290,7 +294,7 @@ impl SimDisk {
             FileOperation::Write { file, .. } => (self.faults.write_error(random)?, *file),
             FileOperation::Sync { file, .. } => (self.faults.sync_error(random)?, *file),
             FileOperation::SyncDirectory { .. } => return self.faults.sync_error(random),
-            FileOperation::Read { file, offset, length } => return self.fails_to_read(*file, *offset, *length, random),
+            FileOperation::Read { file, offset, length } => return self.fails_to_read(*file, *offset, *length),
             FileOperation::Open { mode: OpenMode::CreateEmpty | OpenMode::Create, .. }
             | FileOperation::CreateDirectory { .. }
             | FileOperation::Rename { .. } => return self.faults.name_error(random),
@@ -309,18 +313,19 @@ impl SimDisk {
         Some(error)
     }
 
-    fn fails_to_read(&mut self, file: FileHandle, offset: u64, length: usize, random: &mut Random) -> Option<IoError> {
+    fn fails_to_read(&mut self, file: FileHandle, offset: u64, length: usize) -> Option<IoError> {
         let open = self.open.get(&file.0)?;
         let bytes = offset..offset + length as u64;
-        let error = self.faults.read_error(open.name(), &bytes, random)?;
+        let error = self.faults.read_error(open.name(), &bytes, &mut self.chance_of_reads)?;
         self.failed_reads.push((open.path.clone(), bytes));
         Some(error)
     }
 
     /// What a disk that lies gives instead of what was asked for.
-    fn doubt(&mut self, handle: FileHandle, offset: u64, data: Bytes, random: &mut Random) -> Bytes {
+    fn doubt(&mut self, handle: FileHandle, offset: u64, data: Bytes) -> Bytes {
         let Some(open) = self.open.get(&handle.0) else { return data };
         let Some(file) = self.files.get(&open.node).filter(|_| !data.is_empty()) else { return data };
+        let random = &mut self.chance_of_reads;
         let (from, to) = (to_usize(offset), to_usize(offset) + data.len());
         let given = if self.faults.happens("stale read", self.faults.rates.stale_read, random) {
             Bytes::from(file.stale(from, to))

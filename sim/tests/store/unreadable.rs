@@ -85,40 +85,47 @@ fn a_lookup_believes_nothing_that_is_not_where_it_should_be() {
     let slot = bench.create(0, config());
     bench.fill(slot, 100);
     let whole = bench.read_all(slot);
-    bench.disk.faults.rates.misdirected_read = 1;
-    let mut refused = 0;
-    for from in 0..100 {
+    bench.disk.faults.rates.misdirected_read = 20;
+    let (mut refused, mut found) = (0, 0);
+    for from in (0..100).cycle().take(1000) {
         match bench.locate(slot, from, 1, true) {
             Located::Slice { slice, base_offset, .. } => {
                 let (_, Offset(segment)) = slice.file.segment;
                 let position = batch_at(&whole, from).0 - batch_at(&whole, segment).0;
                 assert_eq!((base_offset, slice.position), (Offset(from), position as u64));
+                found += 1;
             }
             Located::Failed => refused += 1,
             other => panic!("{from}: {other:?}"),
         }
     }
-    assert!(refused > 10, "{refused}");
+    // What is checked and read again is nearly always what lies there.
+    assert!(bench.disk.faults.counts["misdirected read"] > 20 && refused < 5, "{refused} refused, {found} found");
     bench.disk.faults.rates.misdirected_read = 0;
     assert!(bench.read_all(slot) == whole && ranges(&bench, slot).is_empty());
 }
 
-/// Damage that an index made again comes upon is there if it is there twice.
+/// Damage that a check comes upon, or an index made again, is there if it is there twice.
 #[test]
-fn an_index_is_not_made_of_what_was_read_from_elsewhere() {
+fn nothing_is_faulty_for_what_was_read_from_elsewhere() {
     let mut lies = 0;
-    for one_in in 2..10 {
+    for seed in 0..60 {
         let (bench, whole) = stopped(100);
         let mut bench = bench.after_kill();
-        bench.disk.unlink("topic-0/00000000000000000000.checks").expect("there");
-        bench.disk.faults.rates.misdirected_read = one_in;
+        if seed % 2 == 0 {
+            bench.disk.unlink("topic-0/00000000000000000000.checks").expect("there");
+        }
+        bench.disk.seed(seed);
+        bench.disk.faults.rates.misdirected_read = 20;
         let slot = bench.slot(0);
-        let _ = bench.locate(slot, 50, 1, true);
+        for from in [50, 10, 90] {
+            let _ = bench.locate(slot, from, 1, true);
+        }
         bench.disk.faults.rates.misdirected_read = 0;
         lies += bench.disk.faults.counts.get("misdirected read").copied().unwrap_or_default();
-        assert!(bench.read_all(slot) == whole && ranges(&bench, slot).is_empty(), "{one_in}");
+        assert!(bench.read_all(slot) == whole && ranges(&bench, slot).is_empty(), "{seed}");
     }
-    assert!(lies > 0);
+    assert!(lies > 10, "{lies}");
 }
 
 /// What was written in this life is believed, until it cannot be read.

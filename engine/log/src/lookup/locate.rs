@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 
 use super::{Chunk, Need, Step, Walk, header_at, readable_bytes};
 use crate::Offset;
+use crate::batch::BatchHeader;
 use crate::io::FileSlice;
 use crate::partition::PartitionLog;
 use crate::segment::Segment;
@@ -59,21 +60,20 @@ pub(crate) fn locate(log: &PartitionLog, request: &mut LocateRequest, chunk: Opt
     let readable = readable_bytes(log, *base).min(damaged.unwrap_or(u64::MAX));
     let sound = log.faults.last_end(*base, request.from);
     let first = match find_first(segment, request, sound, readable, chunk) {
-        Some(Ok(first)) => first,
-        Some(Err(need)) => return need_open_first(segment, need),
-        None => return Step::Done(if damaged.is_some() { Located::Corrupt } else { Located::Failed }),
+        Ok(first) => first,
+        // Nothing is left of the segment but what is damaged.
+        Err(Step::Done(_)) if damaged.is_some() => return Step::Done(Located::Corrupt),
+        Err(step) => return open_first(segment, step),
     };
     let mut request = request.clone();
     if segment.unchecked.is_some() {
         // Not more than is good to check for one answer.
         request.max_bytes = request.max_bytes.min(CHECKED_BYTES_MAX);
     }
-    let request = &request;
-    let end = match find_end(segment, &first, request, below, readable, chunk) {
-        Some(Ok(Some(end))) => end,
-        Some(Ok(None)) => return Step::Done(Located::Empty),
-        Some(Err(need)) => return need_open_first(segment, need),
-        None => return Step::Done(Located::Failed),
+    let end = match find_end(segment, &first, &request, below, readable, chunk) {
+        Ok(Some(end)) => end,
+        Ok(None) => return Step::Done(Located::Empty),
+        Err(step) => return open_first(segment, step),
     };
     if let Some(part) = segment.part_to_check(first.start.position, end.position) {
         return Step::Need(Need::Check(part));
@@ -85,8 +85,17 @@ pub(crate) fn locate(log: &PartitionLog, request: &mut LocateRequest, chunk: Opt
 }
 
 /// Before bytes can be read, the file must be open.
-fn need_open_first<T>(segment: &Segment, need: Need) -> Step<T> {
-    Step::Need(if segment.file().is_some() { need } else { Need::Open(segment.base) })
+fn open_first<T>(segment: &Segment, step: Step<T>) -> Step<T> {
+    if matches!(step, Step::Need(_)) && segment.file().is_none() { Step::Need(Need::Open(segment.base)) } else { step }
+}
+
+/// The header at `position`, if the chunk has it; else what to do about that.
+fn header(chunk: Option<&Chunk>, segment: &Segment, position: u64, readable: u64) -> Result<BatchHeader, Step<Located>> {
+    match header_at(chunk, segment.base, position, readable) {
+        Some(found) => found.map_err(Step::Need),
+        None if position >= readable => Err(Step::Done(Located::Failed)),
+        None => Err(Step::doubt(segment.base, position)),
+    }
 }
 
 /// The batch that holds `from`: from memory where it is exact, else by walking the headers from the nearest entry before it, or
@@ -97,12 +106,12 @@ fn find_first(
     sound: Option<Boundary>,
     readable: u64,
     chunk: Option<&Chunk>,
-) -> Option<Result<First, Need>> {
+) -> Result<First, Step<Located>> {
     let from = request.from;
     if let Some((start, end)) = segment.tail.as_ref().and_then(|tail| tail.batch_at(from)) {
-        return Some(Ok(First { start, end: Some(end) }));
+        return Ok(First { start, end: Some(end) });
     }
-    let index = segment.index.as_ref()?;
+    let Some(index) = segment.index.as_ref() else { return Err(Step::Need(Need::Index(segment.base))) };
     let entry = index.floor(from);
     // Also where no entry lies before it: what is damaged cannot be walked through.
     let mut walk = match entry {
@@ -115,41 +124,33 @@ fn find_first(
         && from <= index.absolute(entry.relative_last)
     {
         let start = Boundary { offset: index.absolute(entry.relative_base), position: walk.position };
-        return Some(Ok(First { start, end: None }));
+        return Ok(First { start, end: None });
     } else if entry.is_none() && from == segment.base && !segment.sparse {
-        return Some(Ok(First { start: Boundary { offset: from, position: 0 }, end: None }));
+        return Ok(First { start: Boundary { offset: from, position: 0 }, end: None });
     }
     // Where an earlier step has got to.
     if let Some((_, at, _)) = chunk.filter(|(base, at, _)| *base == segment.base && *at > walk.position) {
         let reached = request.walk.filter(|walk| walk.position == *at);
         walk = reached.unwrap_or(Walk { position: *at, offset: None });
     }
+    let begun_at = walk.position;
     loop {
-        let header = match header_at(chunk, segment.base, walk.position, readable)? {
-            Ok(header) => header,
-            Err(need) => {
-                request.walk = Some(walk);
-                return Some(Err(need));
-            }
-        };
-        if !walk.meets(&header, segment.sparse) {
-            return None;
+        request.walk = Some(walk);
+        let header = header(chunk, segment, walk.position, readable)?;
+        // What lies in a hole is answered with what follows it.
+        let is_passed = !segment.sparse && header.base_offset > from;
+        if is_passed || !walk.meets(&header, segment.sparse) {
+            return Err(Step::doubt(segment.base, begun_at));
         }
         let start = Boundary { offset: header.base_offset, position: walk.position };
         walk = walk.past(&header);
-        // What lies in a hole is answered with what follows it.
-        let follows = segment.sparse && header.base_offset > from;
-        if follows || (header.base_offset <= from && from < header.next_offset()) {
-            return Some(Ok(First { start, end: Some(Boundary { offset: header.next_offset(), position: walk.position }) }));
-        }
-        if header.base_offset > from {
-            // The bytes are not what the index says they are.
-            return None;
+        if from < header.next_offset() {
+            return Ok(First { start, end: Some(Boundary { offset: header.next_offset(), position: walk.position }) });
         }
     }
 }
 
-/// The furthest known boundary within the bounds; `Ok(None)` if not even the first batch fits and it need not.
+/// The furthest known boundary within the bounds; `None` if not even the first batch fits and it need not.
 fn find_end(
     segment: &Segment,
     first: &First,
@@ -157,10 +158,10 @@ fn find_end(
     below: Offset,
     readable: u64,
     chunk: Option<&Chunk>,
-) -> Option<Result<Option<Boundary>, Need>> {
+) -> Result<Option<Boundary>, Step<Located>> {
     let limit = (first.start.position + u64::from(request.max_bytes)).min(readable);
     let fits = |end: &Boundary| end.position <= limit && end.offset <= below && end.position > first.start.position;
-    let index = segment.index.as_ref()?;
+    let Some(index) = segment.index.as_ref() else { return Err(Step::Need(Need::Index(segment.base))) };
     let by_tail = segment.tail.as_ref().and_then(|tail| tail.floor(limit, below));
     let by_index = index
         .floor_position(limit, below)
@@ -168,20 +169,19 @@ fn find_end(
     let by_size = Some(Boundary { offset: segment.next_offset, position: segment.bytes });
     let known = [by_tail, by_index, by_size, first.end].into_iter().flatten().filter(fits);
     if let Some(end) = known.max_by_key(|end| end.position) {
-        return Some(Ok(Some(end)));
+        return Ok(Some(end));
     }
     let end = match first.end {
         Some(end) => end,
-        None => match header_at(chunk, segment.base, first.start.position, readable)? {
-            // Something else than what is known to lie there was read.
-            Ok(header) if header.base_offset != first.start.offset => return None,
-            Ok(header) => {
-                let position = first.start.position + header.total_bytes() as u64;
-                Boundary { offset: header.next_offset(), position }
+        None => {
+            let header = header(chunk, segment, first.start.position, readable)?;
+            if header.base_offset != first.start.offset || header.last_offset_delta < 0 {
+                return Err(Step::doubt(segment.base, first.start.position));
             }
-            Err(need) => return Some(Err(need)),
-        },
+            let position = first.start.position + header.total_bytes() as u64;
+            Boundary { offset: header.next_offset(), position }
+        }
     };
     let whole = end.offset <= below && (request.at_least_one || end.position <= limit);
-    Some(Ok(whole.then_some(end)))
+    Ok(whole.then_some(end))
 }

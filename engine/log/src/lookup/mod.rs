@@ -19,8 +19,9 @@ pub(crate) use timestamp::{TimestampRequest, find_timestamp};
 use crate::Offset;
 use crate::batch::{BATCH_OVERHEAD_BYTES, BatchHeader};
 use crate::partition::PartitionLog;
+use crate::partition::faults::FaultyRange;
 use crate::segment::check::Part;
-use crate::segment::scan::{Scan, Scanned};
+use crate::segment::scan::Scan;
 use crate::store::{Located, LookupId, Output, PartitionSlot, Stretch, TimestampLookup};
 
 /// Bytes read at once where headers are looked for.
@@ -35,15 +36,23 @@ pub(crate) enum Step<T> {
     Done(T),
     /// Something must be had first.
     Need(Need),
+    /// What was read is not what was written there: damage, or the disk gave something else.
+    Doubt(Stretch),
 }
 
 impl<T> Step<T> {
-    /// The answer, or what must be had first.
-    pub(crate) fn into_result(self) -> Result<T, Need> {
+    /// With another answer.
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Step<U> {
         match self {
-            Self::Done(answer) => Ok(answer),
-            Self::Need(need) => Err(need),
+            Self::Done(answer) => Step::Done(change(answer)),
+            Self::Need(need) => Step::Need(need),
+            Self::Doubt(stretch) => Step::Doubt(stretch),
         }
+    }
+
+    /// About what was read as the header that lies there.
+    pub(crate) const fn doubt(segment: Offset, position: u64) -> Self {
+        Self::Doubt(Stretch { segment, position, length: BATCH_OVERHEAD_BYTES })
     }
 }
 
@@ -100,8 +109,8 @@ pub(crate) struct Lookup {
     pub(crate) chunk: Option<Chunk>,
     /// An index that is being made from its segment, because its sidecar is not to be used.
     pub(crate) rebuild: Option<Scan>,
-    /// What it came to the last time, if that was damage.
-    pub(crate) suspected: Option<Scanned>,
+    /// The damage that was found when this was read the last time.
+    pub(crate) suspected: Vec<FaultyRange>,
     /// A part that is being checked before it is believed.
     pub(crate) check: Option<Part>,
     /// What could not be read last. It is checked before the lookup goes on, and not read in vain again.
@@ -112,7 +121,7 @@ pub(crate) struct Lookup {
 
 impl Lookup {
     pub(crate) const fn new(slot: PartitionSlot, request: Request) -> Self {
-        Self { slot, request, chunk: None, rebuild: None, suspected: None, check: None, doubt: None, outdated: false }
+        Self { slot, request, chunk: None, rebuild: None, suspected: Vec::new(), check: None, doubt: None, outdated: false }
     }
 
     /// The log's start may have moved past what is being read for it: nobody opens that file any more, and nothing is left to wait for.
@@ -122,10 +131,17 @@ impl Lookup {
         self.check = self.check.filter(|part| is_there(part.segment));
     }
 
+    /// Whether this damage is there: it is if it was found twice in a row. Once, and the disk may have given something else than lies there.
+    pub(crate) fn confirms(&mut self, faults: &[FaultyRange]) -> bool {
+        let is_confirmed = faults == self.suspected;
+        self.suspected = if is_confirmed { Vec::new() } else { Vec::from(faults) };
+        is_confirmed || faults.is_empty()
+    }
+
     fn begin_anew(&mut self) {
         self.chunk = None;
         self.rebuild = None;
-        self.suspected = None;
+        self.suspected.clear();
         self.check = None;
         self.doubt = None;
         if let Request::Timestamp(request) = &mut self.request {

@@ -3,7 +3,7 @@
 use super::{Chunk, Need, Step, Walk, chunk_at, header_at, readable_bytes};
 use crate::batch::{BatchHeader, RecordBatch, StoredRead, read_stored};
 use crate::partition::PartitionLog;
-use crate::store::{TimestampLookup, TimestampOffset};
+use crate::store::{Stretch, TimestampLookup, TimestampOffset};
 use crate::{Offset, Timestamp};
 use bytes::Bytes;
 
@@ -61,10 +61,10 @@ pub(crate) fn find_timestamp(log: &PartitionLog, request: &mut TimestampRequest,
             let header = match header_at(chunk, *base, position, readable) {
                 Some(Ok(header)) => header,
                 Some(Err(need)) => return Step::Need(need),
-                None => return Step::Done(TimestampLookup::Failed),
+                None => return Step::doubt(*base, position),
             };
             if !walk.meets(&header, segment.sparse) {
-                return Step::Done(TimestampLookup::Failed);
+                return Step::doubt(*base, position);
             }
             if header.base_offset >= request.below {
                 return Step::Done(TimestampLookup::None);
@@ -79,7 +79,7 @@ pub(crate) fn find_timestamp(log: &PartitionLog, request: &mut TimestampRequest,
                 match find_record(&header, &batch.slice(..length), request, log.log_start) {
                     Some(TimestampLookup::None) => {}
                     Some(found) => return Step::Done(found),
-                    None => return Step::Done(TimestampLookup::Failed),
+                    None => return Step::Doubt(Stretch { segment: *base, position, length }),
                 }
             }
             walk = walk.past(&header);

@@ -1,7 +1,7 @@
 //! What compaction had begun is finished or forgotten, before anything else is read of a partition.
 //!
 //! The manifest decides. A segment that it names and that is not in its place yet is put there, and the segments it covers go; a
-//! file that no manifest names was never finished, and goes. Doing it again changes nothing. What is wrong with a file that is to be
+//! file that no manifest names was never finished, and goes, to quarantine where the manifest is not to be relied on. Doing it again changes nothing. What is wrong with a file that is to be
 //! put in place leaves the segments it should have covered as they are.
 
 use alloc::{format, vec::Vec};
@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::RecoveryReport;
 use super::base::read_footer;
 use super::directory::Directory;
+use super::journals::QUARANTINE_DIRECTORY;
 use super::partition::{make_stable, path, rewrite};
 use super::reader::SegmentReader;
 use crate::compaction::{CleanedSegment, MANIFEST_FILE_NAME, MANIFEST_PARTIAL_NAME, Manifest, cleaned_file_name};
@@ -20,10 +21,18 @@ use crate::{Offset, TopicPartition};
 /// More than the manifest of any partition has.
 const MANIFEST_BYTES_MAX: usize = 64 << 20;
 
+/// What the names of files end with that were set aside in quarantine.
+const ASIDE_SUFFIX: &str = ".aside";
+
 /// Bring the directory in line with its manifest.
 pub(super) fn finish(disk: &mut dyn Disk, found: &mut Directory, report: &mut RecoveryReport) -> Result<(), IoError> {
     if found.has_manifest {
-        match read(disk, &found.name, found.identity)?.filter(|(manifest, _)| found.may_have(manifest)) {
+        match read(disk, &found.name, found.identity)? {
+            Some((manifest, _)) if !found.may_have(&manifest) => {
+                // D grows, and it would be believed then.
+                set_aside(disk, found, MANIFEST_FILE_NAME)?;
+                found.manifest_lost = true;
+            }
             Some((manifest, content)) => {
                 if found.is_behind(&manifest) {
                     // Its name was perhaps never synced, nor what it holds: what it says must last before anything goes for it.
@@ -40,21 +49,37 @@ pub(super) fn finish(disk: &mut dyn Disk, found: &mut Directory, report: &mut Re
     if found.manifest_lost {
         report.manifests_lost.push(found.identity);
     }
-    let mut changed = false;
+    let (mut changed, mut undone) = (false, false);
     let named: Vec<(Offset, CleanedSegment)> = found.manifest.segments.iter().map(|(base, segment)| (*base, *segment)).collect();
     for (base, segment) in named {
         if !holds(disk, found, base, &segment)? {
             undo(disk, found, base, &segment)?;
             report.cleanings_undone += 1;
+            undone = true;
             continue;
         }
         changed |= put_in_place(disk, found, base, &segment)?;
     }
     for name in core::mem::take(&mut found.leftovers) {
-        disk.unlink(&format!("{}/{name}", found.name))?;
+        if found.manifest_lost || undone {
+            // What it was to replace is perhaps gone already.
+            set_aside(disk, found, &name)?;
+        } else {
+            disk.unlink(&format!("{}/{name}", found.name))?;
+        }
         changed = true;
     }
     if changed { disk.sync_directory(&found.name) } else { Ok(()) }
+}
+
+/// Keep a file that nothing vouches for, for people to look at: it may be all there is of some records.
+fn set_aside(disk: &mut dyn Disk, found: &Directory, name: &str) -> Result<(), IoError> {
+    disk.create_directory(QUARANTINE_DIRECTORY)?;
+    disk.rename(&format!("{}/{name}", found.name), &format!("{QUARANTINE_DIRECTORY}/{}-{name}{ASIDE_SUFFIX}", found.name))?;
+    // It must be there before it is gone here.
+    disk.sync_directory(QUARANTINE_DIRECTORY)?;
+    disk.sync_directory("")?;
+    disk.sync_directory(&found.name)
 }
 
 fn read(disk: &mut dyn Disk, directory: &str, of: TopicPartition) -> Result<Option<(Manifest, Bytes)>, IoError> {

@@ -47,7 +47,6 @@ pub(crate) struct Scan {
 }
 
 /// What came of a scan.
-#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Scanned {
     pub(crate) index: SegmentIndex,
     pub(crate) faults: Vec<FaultyRange>,

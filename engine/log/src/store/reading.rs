@@ -6,9 +6,11 @@ use bytes::Bytes;
 use super::{Located, LookupId, Output, PartitionSlot, Pending, Store, TimestampLookup};
 use crate::io::{FileHandle, FileOperation, Io, OpenMode};
 use crate::lookup::{
-    Chunk, LocateRequest, Lookup, Need, Request, ScrubRequest, TimestampRequest, check_doubt, find_timestamp, locate, scrub,
+    Chunk, Doubt, LocateRequest, Lookup, Need, Request, ScrubRequest, Step, TimestampRequest, check_doubt, find_timestamp,
+    locate, scrub,
 };
 use crate::partition::PartitionLog;
+use crate::partition::faults::FaultyRange;
 use crate::segment::check::Part;
 use crate::segment::scan::{Scan, Scanned};
 use crate::segment::tail::Boundary;
@@ -146,33 +148,36 @@ impl Store {
                 return Turn::Need(need_file(log, Need::Read { base, position, length }));
             }
             let scanned = held_against_the_end(log, scan);
-            if !scanned.faults.is_empty() && lookup.suspected.as_ref() != Some(&scanned) {
-                // Perhaps the disk gave something else than lies there: it is damaged if it is so twice in a row.
-                lookup.suspected = Some(scanned);
+            if !lookup.confirms(&scanned.faults) {
                 lookup.rebuild = log.segments.get(&base).map(|segment| scan_of(segment, log));
                 return self.step(lookup, outputs);
             }
-            lookup.suspected = None;
             let bytes = take_scanned(log, slot, scanned, outputs);
             self.lookups.loaded(slot, base, bytes);
         }
         if let Some(part) = lookup.check.take() {
-            let read = lookup.chunk.as_ref().filter(|(of, at, _)| *of == part.segment && *at == part.from.position);
-            match read {
-                Some((_, _, data)) => {
-                    note_checked(log, slot, &part, data, outputs);
-                    lookup.chunk = None;
-                }
-                None => {
+            let read = lookup.chunk.take().filter(|(of, at, _)| *of == part.segment && *at == part.from.position);
+            let faults = read.map(|(_, _, data)| faults_of(log, &part, &data));
+            match faults {
+                Some(faults) if lookup.confirms(&faults) => note_checked(log, slot, &part, faults, outputs),
+                _ => {
                     lookup.check = Some(part);
                     return Turn::Need(need_file(log, Need::Check(part)));
                 }
             }
         }
         let doubt = lookup.doubt.as_mut().and_then(|doubt| check_doubt(log, doubt));
-        let need = match doubt.map_or_else(|| take_step(log, lookup), Err) {
-            Ok(turn) => return turn,
-            Err(need) => need,
+        let need = match doubt.map_or_else(|| take_step(log, lookup), Step::Need) {
+            Step::Done(turn) => return turn,
+            Step::Need(need) => need,
+            Step::Doubt(stretch) => {
+                // It is checked before it is read again; once.
+                if lookup.doubt.is_some_and(|doubt| doubt.is_about(stretch)) {
+                    return failed(&lookup.request);
+                }
+                (lookup.doubt, lookup.chunk) = (Some(Doubt::about(stretch)), None);
+                return self.step(lookup, outputs);
+            }
         };
         if let Need::Check(part) = need {
             lookup.check = Some(part);
@@ -272,13 +277,13 @@ impl Store {
 }
 
 /// What a lookup's own step comes to, or needs.
-fn take_step(log: &PartitionLog, lookup: &mut Lookup) -> Result<Turn, Need> {
+fn take_step(log: &PartitionLog, lookup: &mut Lookup) -> Step<Turn> {
     let chunk = lookup.chunk.as_ref();
     match &mut lookup.request {
-        Request::Locate(request) => locate(log, request, chunk).into_result().map(Turn::Located),
-        Request::Timestamp(request) => find_timestamp(log, request, chunk).into_result().map(Turn::Timestamp),
-        Request::Scrub(request) => scrub(log, request).into_result().map(|()| Turn::Checked),
-        Request::Doubt => Ok(Turn::Checked),
+        Request::Locate(request) => locate(log, request, chunk).map(Turn::Located),
+        Request::Timestamp(request) => find_timestamp(log, request, chunk).map(Turn::Timestamp),
+        Request::Scrub(request) => scrub(log, request).map(|()| Turn::Checked),
+        Request::Doubt => Step::Done(Turn::Checked),
     }
 }
 
@@ -293,11 +298,17 @@ fn need_file(log: &PartitionLog, need: Need) -> Need {
     }
 }
 
-/// A part of a segment was read: what of it is not as it was written is not served any more.
-pub(super) fn note_checked(log: &mut PartitionLog, slot: PartitionSlot, part: &Part, data: &[u8], outputs: &mut Vec<Output>) {
-    let Some(segment) = log.segments.get_mut(&part.segment).filter(|segment| segment.has_part(part)) else { return };
-    let Some(index) = &segment.index else { return };
-    let faults = part.check(index, data);
+/// What of a part of a segment is not as it was written. Nothing, if it has become part of another.
+fn faults_of(log: &PartitionLog, part: &Part, data: &[u8]) -> Vec<FaultyRange> {
+    let segment = log.segments.get(&part.segment).filter(|segment| segment.has_part(part));
+    let index = segment.and_then(|segment| segment.index.as_ref());
+    index.map_or_else(Vec::new, |index| part.check(index, data))
+}
+
+/// A part of a segment was checked: what of it is faulty is not served any more.
+fn note_checked(log: &mut PartitionLog, slot: PartitionSlot, part: &Part, faults: Vec<FaultyRange>, outputs: &mut Vec<Output>) {
+    let segment = log.segments.get_mut(&part.segment).filter(|segment| segment.has_part(part) && segment.index.is_some());
+    let Some(segment) = segment else { return };
     segment.note_checked(part);
     for range in faults {
         if log.faults.insert(range) && range.to > log.log_start {
