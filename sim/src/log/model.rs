@@ -50,6 +50,8 @@ pub(super) struct Model {
     pub(super) epoch: LeaderEpoch,
     /// Asked to end here; whether it does is not known yet.
     pub(super) cut: Option<Offset>,
+    /// Of batches before this one it may not be known any more who sent them: what could not be read, twice, when the log was cut.
+    pub(super) producers_from: Offset,
 }
 
 impl Model {
@@ -65,6 +67,7 @@ impl Model {
             log_start: Offset::ZERO,
             epoch: LeaderEpoch::NONE,
             cut: None,
+            producers_from: Offset::ZERO,
         }
     }
 

@@ -81,7 +81,7 @@ impl World {
     pub(super) fn check_duplicates(&mut self, index: usize) {
         let Some((store, slot)) = self.place(index) else { return };
         let epoch = LeaderEpoch(self.models[index].epoch.0 + 1);
-        let from = self.allowed.deleted_below(self.models[index].identity);
+        let from = self.allowed.deleted_below(self.models[index].identity).max(self.models[index].producers_from);
         let remembered = self.models[index].remembered(self.swarm.producers);
         for batch in remembered.into_iter().filter(|batch| batch.base >= from) {
             let records = u64::try_from(batch.next.0 - batch.base.0).unwrap_or_default();

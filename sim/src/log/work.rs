@@ -228,6 +228,9 @@ impl World {
                 self.models[index].truncate(end);
                 (self.models[index].durable, self.models[index].written) = (durable, written);
                 self.verdict.work.truncations += 1;
+                if self.has_failed_reads(index) {
+                    self.models[index].producers_from = end;
+                }
             }
             Err(TruncateError::Damaged) if self.allowed.is_damaged(identity) || self.has_failed_reads(index) => {}
             // It is given up where the log goes, or its store stops or has failed.

@@ -212,10 +212,15 @@ fn is_missed(disk: &ImageDisk, directory: &str) -> bool {
     state.and_then(|bytes| PartitionState::decode(&bytes)).is_some_and(|state| state.cleaned)
 }
 
-/// Whether recovery put no segment in the place of others: where it has to, only the manifest tells which of them count.
+/// Whether recovery put no segment in the place of others, nor its sidecar: where it has to, only the manifest tells which of them count.
 fn is_in_place(before: &ImageDisk, recovered: &ImageDisk, directory: &str) -> bool {
     let recovered = recovered.contents(directory);
-    let segments = before.contents(directory).into_iter().filter(|(path, _)| path.ends_with(".log"));
+    let before = before.contents(directory);
+    let waits = |path: &str| path.ends_with(".cleaned") && !before.contains_key(&path.replace(".checks.", ".log."));
+    if before.keys().any(|path| path.contains(".checks.") && waits(path)) {
+        return false;
+    }
+    let segments = before.into_iter().filter(|(path, _)| path.ends_with(".log"));
     let segments: BTreeMap<_, _> = segments.collect();
     let last = segments.keys().next_back().cloned();
     let mut same = segments.into_iter().map(|(path, before)| match (before, recovered.get(&path)) {
@@ -244,15 +249,25 @@ fn damage(original: &Original, wanted: u64, random: &mut Random, totals: &mut To
         let mut disk = original.disk.clone();
         put(&mut disk, path, after.as_deref()).map_err(|error| format!("{path}: {error}"))?;
         *totals.damaged.entry(kind).or_default() += 1;
+        let damaged = disk.clone();
         let judged = catch_unwind(AssertUnwindSafe(|| judge(original, kind, path, &after, &mut disk, totals)));
-        let place = || format!("{path}: {what}");
-        match judged {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(format!("{}: {error}", place()).into()),
-            Err(_) => return Err(format!("{}: recovery panicked", place()).into()),
-        }
+        let error = match judged {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "recovery panicked".to_owned(),
+        };
+        return Err(kept(&damaged, format_args!("{path}: {what}: {error}"), random.next()).into());
     }
     Ok(())
+}
+
+/// Keep what was damaged, and say what is wrong with it.
+fn kept(damaged: &ImageDisk, error: std::fmt::Arguments<'_>, number: u64) -> String {
+    let kept = workspace::target().join("mutated-files").join(number.to_string());
+    match damaged.write_out(&kept) {
+        Ok(()) => format!("{error}; the directory as it was before recovery is in {}", kept.display()),
+        Err(unkept) => format!("{error}; the directory could not be kept: {unkept}"),
+    }
 }
 
 fn directory(path: &str) -> &str {

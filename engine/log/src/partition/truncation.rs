@@ -119,6 +119,8 @@ pub(crate) struct Truncation {
     /// An operation is outstanding.
     asked: bool,
     failed: bool,
+    /// The segment is read for the second time: what was read at first could not be used.
+    read_again: bool,
     /// D is recorded where the log will end.
     recorded: bool,
     /// Open, and of no use any more.
@@ -143,6 +145,7 @@ impl Truncation {
             snapshots: Vec::new(),
             asked: false,
             failed: false,
+            read_again: false,
             recorded: false,
             leftover: None,
         }
@@ -280,6 +283,7 @@ impl Truncation {
             let is_target = place.base == target;
             let source = reading.source.get_or_insert_with(|| Source::new(path(), place, READ_BYTES));
             let next = if core::mem::take(&mut self.failed) { Next::Damaged } else { source.next() };
+            let is_end = matches!(next, Next::End);
             let ends = match next {
                 Next::Ask(operation) => {
                     self.asked = true;
@@ -291,11 +295,17 @@ impl Truncation {
                 Next::Batch(..) | Next::End if is_target => return self.found(target),
                 Next::Batch(..) | Next::End | Next::Damaged => true,
             };
-            if ends && is_target {
-                return Step::Damaged;
-            }
             if ends {
-                reading.left.pop_front();
+                // The disk may have failed, or given something else, for this once.
+                let again = !is_end && !core::mem::replace(&mut self.read_again, true);
+                if again {
+                    reading.producers_from = reading.producers_from.max(reading.end);
+                } else if is_target {
+                    return Step::Damaged;
+                } else {
+                    reading.left.pop_front();
+                    self.read_again = false;
+                }
                 let next = reading.left.front().map_or(target, |segment| segment.base);
                 reading.enter(log, next);
                 if let Some(file) = reading.source.take().and_then(|mut source| source.close()) {
