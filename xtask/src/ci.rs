@@ -38,13 +38,14 @@ pub(crate) fn run(_options: &Options) -> Outcome<Tally> {
         sim::run(&sim::Options::of(World::Compaction, Some(0), COMPACTION_SEEDS, 2))
     });
     section(&mut tally, "bug bank", || bug_bank::run(&bug_bank::Options::of_the_found(2)));
-    let on_a_bad_device = ["test", "--package", "flumen-reactor", "--test", "unreadable", "--", "--ignored"];
+    // Of the whole workspace, though they are one crate's: as they were built for its tests, which with one crate's features they are not.
+    let on_a_bad_device = ["test", "--workspace", "--test", "unreadable", "--", "--ignored"];
     section(&mut tally, "a device that cannot be read", || libtest("a device that cannot be read", &mut cargo(&on_a_bad_device)));
     section(&mut tally, "crash images", || images::run(&images::Options::of(4000, false)));
     section(&mut tally, "crash images, control", || images::run(&images::Options::of(0, true)));
     section(&mut tally, "mutated files", || images::mutated::run(&images::mutated::Options::of(20_000)));
     section(&mut tally, "fuzz", || fuzz::run(&fuzz::Options::smoke(20)));
-    let through_the_wire = ["test", "--package", "flumen-server", "--test", "wire", "--test", "librdkafka", "--no-fail-fast"];
+    let through_the_wire = ["test", "--workspace", "--test", "wire", "--test", "librdkafka", "--no-fail-fast"];
     section(&mut tally, "through the wire, two shards", || {
         libtest("through the wire", cargo(&through_the_wire).env("FLUMEN_TEST_SHARDS", "2"))
     });

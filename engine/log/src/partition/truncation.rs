@@ -66,6 +66,8 @@ struct Reading {
     /// What the segment's own index knows of chain values from here on: flipped bytes that no CRC covers must not get new ones.
     marks: VecDeque<Mark>,
     producers: ProducerStates,
+    /// As they were where the segment begins.
+    producers_before: ProducerStates,
     /// Those of batches before this offset are known.
     producers_from: Offset,
     /// Offsets may be missing in the segment.
@@ -77,6 +79,7 @@ impl Reading {
     fn enter(&mut self, log: &PartitionLog, base: Offset) {
         self.index = SegmentIndex::new(base, log.config.index_interval_bytes);
         (self.position, self.end) = (0, base);
+        self.producers_before = self.producers.clone();
         let segment = log.segments.get(&base);
         self.sparse = segment.is_some_and(|segment| segment.sparse);
         let known = segment.and_then(|segment| segment.index.as_ref());
@@ -242,6 +245,7 @@ impl Truncation {
             index: SegmentIndex::new(first, log.config.index_interval_bytes),
             marks: VecDeque::new(),
             producers,
+            producers_before: ProducerStates::default(),
             producers_from,
             sparse: false,
         };
@@ -299,10 +303,15 @@ impl Truncation {
                 // The disk may have failed, or given something else, for this once.
                 let again = !is_end && !core::mem::replace(&mut self.read_again, true);
                 if again {
-                    reading.producers_from = reading.producers_from.max(reading.end);
+                    // What was taken up of it was perhaps never there.
+                    reading.producers = core::mem::take(&mut reading.producers_before);
                 } else if is_target {
                     return Step::Damaged;
                 } else {
+                    if !is_end {
+                        // Nobody knows any more what the last of anybody was.
+                        reading.producers = ProducerStates::default();
+                    }
                     reading.left.pop_front();
                     self.read_again = false;
                 }
