@@ -229,10 +229,15 @@ fn on_real_files(home: &Path, shards: u16, file_bytes: u64, promises: &Promises)
 
 /// Keep the image, and say what is wrong with it.
 fn report(violation: &Violation, image: &ImageDisk, at: usize, seed: u64) -> String {
-    let kept = workspace::target().join("crash-images").join(seed.to_string());
+    format!("{violation}; entry {at}, chance {seed}, {}", keep(image, "crash-images", seed))
+}
+
+/// Keep an image in the build directory, under this name and number, and say where.
+fn keep(image: &ImageDisk, name: &str, number: u64) -> String {
+    let kept = workspace::target().join(name).join(number.to_string());
     match image.write_out(&kept) {
-        Ok(()) => format!("{violation}; entry {at}, chance {seed}, the image as it was before recovery is in {}", kept.display()),
-        Err(error) => format!("{violation}; entry {at}, chance {seed}; the image could not be kept: {error}"),
+        Ok(()) => format!("the image as it was before recovery is in {}", kept.display()),
+        Err(error) => format!("the image could not be kept: {error}"),
     }
 }
 

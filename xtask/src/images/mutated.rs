@@ -7,6 +7,7 @@
 //! the clock, the clock is believed. Damage to the log's own bytes is not looked at here.
 
 use super::disk::ImageDisk;
+use super::keep;
 use super::load::Pace;
 use super::oracle::Promises;
 use super::recording::Entry;
@@ -246,28 +247,21 @@ fn damage(original: &Original, wanted: u64, random: &mut Random, totals: &mut To
         let (_, other) = beside[random.index(beside.len())];
         let Some((what, after)) = mutate(before, other, random) else { continue };
         made += 1;
-        let mut disk = original.disk.clone();
-        put(&mut disk, path, after.as_deref()).map_err(|error| format!("{path}: {error}"))?;
+        let damaged = || {
+            let mut disk = original.disk.clone();
+            put(&mut disk, path, after.as_deref()).map(|()| disk).map_err(|error| format!("{path}: {error}"))
+        };
+        let mut disk = damaged()?;
         *totals.damaged.entry(kind).or_default() += 1;
-        let damaged = disk.clone();
         let judged = catch_unwind(AssertUnwindSafe(|| judge(original, kind, path, &after, &mut disk, totals)));
         let error = match judged {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "recovery panicked".to_owned(),
         };
-        return Err(kept(&damaged, format_args!("{path}: {what}: {error}"), random.next()).into());
+        return Err(format!("{path}: {what}: {error}; {}", keep(&damaged()?, "mutated-files", random.next())).into());
     }
     Ok(())
-}
-
-/// Keep what was damaged, and say what is wrong with it.
-fn kept(damaged: &ImageDisk, error: std::fmt::Arguments<'_>, number: u64) -> String {
-    let kept = workspace::target().join("mutated-files").join(number.to_string());
-    match damaged.write_out(&kept) {
-        Ok(()) => format!("{error}; the directory as it was before recovery is in {}", kept.display()),
-        Err(unkept) => format!("{error}; the directory could not be kept: {unkept}"),
-    }
 }
 
 fn directory(path: &str) -> &str {

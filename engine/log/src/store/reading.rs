@@ -310,6 +310,11 @@ fn note_checked(log: &mut PartitionLog, slot: PartitionSlot, part: &Part, faults
     let segment = log.segments.get_mut(&part.segment).filter(|segment| segment.has_part(part) && segment.index.is_some());
     let Some(segment) = segment else { return };
     segment.note_checked(part);
+    note_faults(log, slot, faults, outputs);
+}
+
+/// What is faulty is told, if it is new.
+fn note_faults(log: &mut PartitionLog, slot: PartitionSlot, faults: Vec<FaultyRange>, outputs: &mut Vec<Output>) {
     for range in faults {
         if log.faults.insert(range) && range.to > log.log_start {
             outputs.push(Output::RangeFaulty { slot, range });
@@ -341,11 +346,7 @@ fn take_scanned(log: &mut PartitionLog, slot: PartitionSlot, scanned: Scanned, o
         segment.index = Some(scanned.index);
         segment.unchecked = None;
     }
-    for range in scanned.faults {
-        if log.faults.insert(range) && range.to > log.log_start {
-            outputs.push(Output::RangeFaulty { slot, range });
-        }
-    }
+    note_faults(log, slot, scanned.faults, outputs);
     bytes
 }
 
