@@ -20,6 +20,8 @@ const OUTSTANDING_MAX: usize = 24;
 pub(super) const INDEX_INTERVAL_BYTES: u32 = 1024;
 /// Turns in a row without anything outstanding, after which a stop that does not come is a fault.
 const PATIENCE_TURNS: u32 = 1_000_000;
+/// Completions in one life, above which stores that go on and on are at fault; a hundred times what a life takes.
+const COMPLETIONS_MAX: u32 = 1_000_000;
 /// After one act in so many there is a rest, of so many completions at most.
 const RESTS_ONE_IN: u64 = 25;
 const REST_MAX: u64 = 300;
@@ -144,6 +146,7 @@ pub(super) struct Load {
     stopping: bool,
     finished: bool,
     idle_turns: u32,
+    completions: u32,
     now: Now,
     pub(super) faults: Vec<String>,
 }
@@ -178,6 +181,7 @@ impl Load {
             stopping: false,
             finished: false,
             idle_turns: 0,
+            completions: 0,
             now: Now { monotonic: Monotonic(0), wall: flumen_log::Timestamp(0) },
             faults: Vec::new(),
         }
@@ -423,6 +427,7 @@ impl Machine for Load {
     fn handle(&mut self, event: Event<()>, now: Now, effects: &mut Effects<()>) {
         self.now = now;
         let Event::Completed(mut completion) = event else { return };
+        self.completions += 1;
         self.recorder.completed(&completion);
         let Some(inner) = self.names.remove(&completion.id.sequence) else { return };
         completion.id = inner;
@@ -468,8 +473,8 @@ impl Machine for Load {
         self.idle_turns = if self.names.is_empty() { self.idle_turns + 1 } else { 0 };
         if self.stopping && self.stores.iter().all(|(store, _)| store.is_stopped()) {
             self.finished = true;
-        } else if self.idle_turns > PATIENCE_TURNS {
-            self.faults.push("the stores make no progress".to_owned());
+        } else if self.idle_turns > PATIENCE_TURNS || self.completions > COMPLETIONS_MAX {
+            self.faults.push("the stores get nowhere".to_owned());
             self.finished = true;
         }
     }

@@ -203,7 +203,9 @@ impl Truncation {
 
     /// Nothing else is under way in the log.
     pub(crate) fn begin(&mut self, log: &PartitionLog) {
-        self.snapshots = log.snapshots.offsets().filter(|at| *at <= self.offset).collect();
+        // What was deleted behind an older one is not told by what is left.
+        let first = log.segments.keys().next().copied().unwrap_or(Offset::ZERO);
+        self.snapshots = log.snapshots.offsets().filter(|at| (first..=self.offset).contains(at)).collect();
         self.snapshots.sort_unstable();
         self.look_for_producers(log);
     }

@@ -326,11 +326,23 @@ fn read_producers(
         let stamp = snapshot.stamp.filter(|stamp| stamp.offset >= first && stamp.offset <= end && agrees(stamp))?;
         Some((stamp.offset, snapshot.states))
     };
-    let mut best = of_trail.iter().rev().find_map(|bytes| usable(bytes));
+    // A step may tell of what a power failure took back, for it is written with the states of then and not with those of its D; and
+    // below the log's start no epoch is left to say so.
+    let holds = |(stamped, _): &(Offset, _)| *stamped > log_start;
+    let mut best = of_trail.iter().rev().find_map(|bytes| usable(bytes).filter(holds));
     let mut stable = None;
     let mut snapshots: Vec<Offset> = found.snapshots.clone();
     snapshots.sort_unstable();
-    for offset in snapshots.iter().rev().filter(|offset| **offset <= end) {
+    let kept = snapshots.partition_point(|offset| *offset <= end);
+    let gone = snapshots.split_off(kept);
+    if !gone.is_empty() && !mutants::is(Mutant::B44) {
+        for offset in gone {
+            disk.unlink(&format!("{}/{}", found.name, ProducerSnapshot::file_name(offset)))?;
+        }
+        // Were one back when the log has grown past it and starts behind it, nothing would tell that it is of records that were lost.
+        disk.sync_directory(&found.name)?;
+    }
+    for offset in snapshots.iter().rev() {
         if best.as_ref().is_some_and(|(known, _)| *known >= *offset) {
             break;
         }
@@ -344,10 +356,7 @@ fn read_producers(
             }
         }
     }
-    for offset in snapshots.iter().filter(|offset| **offset > end && !mutants::is(Mutant::B44)) {
-        disk.unlink(&format!("{}/{}", found.name, ProducerSnapshot::file_name(*offset)))?;
-    }
-    let kept = Snapshots::found(snapshots.iter().copied().filter(|offset| *offset <= end), stable);
+    let kept = Snapshots::found(snapshots.into_iter(), stable);
     let (from, mut producers) = best.unwrap_or((first, ProducerStates::new()));
     for segment in segments.values().filter(|segment| segment.next_offset > from && segment.bytes > 0) {
         let mut reader = SegmentReader::new(path(found, segment.base, "log"), segment.bytes);

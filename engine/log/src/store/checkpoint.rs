@@ -114,9 +114,10 @@ impl Store {
         };
         let mut syncs = Vec::new();
         if !frozen {
-            for segment in log.segments.values_mut().filter(|segment| segment.dirty && !mutants::is(Mutant::B28)) {
+            for segment in log.segments.values_mut().filter(|segment| segment.dirty) {
                 segment.dirty = false;
-                let Some(file) = segment.file().cloned() else { continue };
+                // The mutant takes them for synced: were they dirty for good, they would stay open for good.
+                let Some(file) = segment.file().filter(|_| !mutants::is(Mutant::B28)).cloned() else { continue };
                 syncs.push((FileOperation::Sync { file: file.handle, scope: SyncScope::Data }, Some(file)));
             }
             if core::mem::take(&mut log.names_dirty) && !mutants::is(Mutant::B29) {
