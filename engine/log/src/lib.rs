@@ -17,6 +17,8 @@ pub mod fuzz;
 #[cfg(test)]
 mod golden;
 pub mod identity;
+#[cfg(test)]
+mod impossible;
 pub mod io;
 pub mod journal;
 mod lookup;
