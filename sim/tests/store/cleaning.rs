@@ -2,7 +2,7 @@
 
 use flumen_log::batch::{BatchBuilder, ProducerInfo, StoredRead, ValidatedBatch, read_stored};
 use flumen_log::compression::Codec;
-use flumen_log::io::Disk;
+use flumen_log::io::{Disk, FileOperation};
 use flumen_log::store::{Located, LogConfig, Output, PartitionSlot};
 use flumen_log::{Offset, Timestamp};
 
@@ -201,6 +201,37 @@ fn a_segment_may_go_while_it_is_being_cleaned() {
         let left = offsets(&mut bench, slot);
         assert!(left.len() as i64 <= 300 - last + KEYS, "{steps}: {left:?}");
     }
+}
+
+/// What goes bad when the cleaner has read it is whole again in what the cleaner makes of it.
+#[test]
+fn damage_goes_with_the_file_it_was_found_in() {
+    let mut bench = Bench::new();
+    let compacted = LogConfig { min_cleanable_dirty_ppm: 0, segment_ms: i64::MAX, ..never_dirty_enough() };
+    let slot = bench.create(0, compacted);
+    fill(&mut bench, slot, 200, |_| START_MS);
+    // All that the cleaner does, up to where the new segment is to count.
+    let up_to_the_manifest = |bench: &mut Bench| {
+        bench.end_turn();
+        bench.complete_if(|operation| !matches!(operation, FileOperation::Rename { .. }));
+    };
+    for _ in 0..200 {
+        bench.tick(100);
+        up_to_the_manifest(&mut bench);
+    }
+    assert!(bench.names().iter().any(|name| name.ends_with(".cleaned")), "{:?}", bench.names());
+    let faulty = |bench: &Bench| bench.store.view(slot).expect("there").faulty_ranges().len();
+    bench.disk.write("topic-0/00000000000000000000.log", 0, &[0; 8192]).expect("there");
+    bench.locate_later(slot, 1);
+    for _ in 0..10 {
+        up_to_the_manifest(&mut bench);
+    }
+    assert_eq!(faulty(&bench), 1);
+    bench.settle();
+    assert_eq!(faulty(&bench), 0);
+    pass(&mut bench, 20_000);
+    let last = *segments(&bench).last().expect("several");
+    assert_eq!(offsets(&mut bench, slot).len() as i64, 200 - last + KEYS);
 }
 
 /// The segment that grows is not cleaned: it makes way for another when its first record has waited for the most.

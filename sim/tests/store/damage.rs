@@ -168,6 +168,22 @@ fn a_flipped_epoch_is_found_without_a_sidecar() {
     }
 }
 
+/// One that belongs far behind hides nothing of what lies between, for what follows it tells that it is in the wrong place.
+#[test]
+fn a_batch_in_the_place_of_another_costs_that_one_alone_without_a_sidecar() {
+    for other in [11, 30, 49] {
+        let (mut bench, whole) = stopped(100);
+        let ((from, to), (other, other_to)) = (batch_at(&whole, 9), batch_at(&whole, other));
+        bench.disk.unlink(&LOG.replace(".log", ".checks")).expect("there");
+        bench.disk.write(LOG, from as u64, &whole[other..other_to]).expect("there");
+        let mut bench = bench.after_kill();
+        let slot = bench.slot(0);
+        let (read, passed) = read_around(&mut bench, slot);
+        assert_eq!(passed, [9], "{:?}", bench.report);
+        assert!(read == [&whole[..from], &whole[to..]].concat());
+    }
+}
+
 /// Batches that lie there twice, where no sidecar tells where they belong: readers must not come upon what lies between.
 #[test]
 fn batches_in_the_place_of_others_are_not_read_together_with_what_follows() {
@@ -580,7 +596,9 @@ fn a_log_that_was_away_comes_back_with_what_the_journal_had_of_it() {
 /// Files that can be made again need not be readable.
 #[test]
 fn a_cache_that_cannot_be_read_is_like_one_that_is_not_there() {
-    for suffix in [".checks", ".snapshot", "leader-epoch-checkpoint", ".index", ".timeindex"] {
+    for suffix in
+        [".checks", ".snapshot", "leader-epoch-checkpoint", ".index", ".timeindex", "partition.metadata", "clean-stop.0"]
+    {
         let (mut bench, whole) = stopped(100);
         bench.disk.faults.unreadable = Some(suffix);
         let mut bench = bench.after_kill();

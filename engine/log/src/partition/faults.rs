@@ -100,6 +100,11 @@ impl Faults {
         self.ranges.len() < before
     }
 
+    /// These segments gave way to another, of which all was read.
+    pub(crate) fn forget_segments(&mut self, replaced: &[Offset]) {
+        self.ranges.retain(|range| !replaced.contains(&range.segment));
+    }
+
     /// The log ends at `end` now. A cut lies in nothing that is damaged.
     pub(crate) fn truncate_from_end(&mut self, end: Offset) {
         self.ranges.retain(|range| range.to <= end);

@@ -451,7 +451,7 @@ impl PartitionLog {
         self.durable = Durable::proven(offset);
         self.high_watermark = self.high_watermark.min(offset);
         self.epochs_changed |= self.epochs.truncate_from_end(offset);
-        self.producers = producers;
+        self.producers.truncate_to(offset, producers);
         self.faults.truncate_from_end(offset);
         self.start_wanted = self.start_wanted.map(|start| start.min(offset));
         self.footers_due.retain(|base| *base < from);

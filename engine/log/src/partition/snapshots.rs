@@ -18,13 +18,13 @@ const KEPT: usize = 2;
 /// What is known of one on disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
-    /// A start found it, and nothing says that it is whole.
-    Found,
+    /// A start found it, or it found no room: nothing says that it is whole.
+    Doubtful,
     /// It is being written.
     Coming,
     /// It is on stable storage, its name too.
     Stable,
-    /// There was no room for it.
+    /// There was no room for it, when what was deleted was to make some.
     NoRoom,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Snapshots {
 impl Snapshots {
     /// Those that recovery found, in order; one of them is known to be whole and stable.
     pub(crate) fn found(offsets: impl Iterator<Item = Offset>, stable: Option<Offset>) -> Self {
-        let stage = |offset| if stable == Some(offset) { Stage::Stable } else { Stage::Found };
+        let stage = |offset| if stable == Some(offset) { Stage::Stable } else { Stage::Doubtful };
         Self { known: offsets.map(|offset| Snapshot { offset, stage: stage(offset) }).collect(), due: Vec::new() }
     }
 
@@ -71,23 +71,42 @@ impl Snapshots {
         self.due.clear();
     }
 
-    /// One was written, and its name; or there was no room for it.
-    pub(crate) fn written(&mut self, offset: Offset, fits: bool) {
+    /// One was written, and its name.
+    pub(crate) fn written(&mut self, offset: Offset) {
+        self.note(offset, Stage::Stable);
+    }
+
+    /// There was no room for one. `deletes`: something is to be deleted as soon as it is there.
+    pub(crate) fn found_no_room(&mut self, offset: Offset, deletes: bool) {
+        self.note(offset, if deletes { Stage::NoRoom } else { Stage::Doubtful });
+    }
+
+    fn note(&mut self, offset: Offset, stage: Stage) {
         for snapshot in self.known.iter_mut().filter(|snapshot| snapshot.offset == offset) {
-            snapshot.stage = if fits { Stage::Stable } else { Stage::NoRoom };
+            snapshot.stage = stage;
         }
     }
 
     /// Whether one from `from` on is there, or on its way.
     pub(crate) fn is_coming(&self, from: Offset) -> bool {
-        self.known.back().is_some_and(|last| last.offset >= from && last.stage != Stage::Found)
+        self.known.back().is_some_and(|last| last.offset >= from && last.stage != Stage::Doubtful)
     }
 
     /// Whether what lies before `gone` may go, when all up to `durable` stays. Where there is no room for a snapshot it must: what is
-    /// deleted makes room.
-    pub(crate) fn covers(&self, gone: Offset, durable: Offset) -> bool {
-        let covers = |snapshot: &Snapshot| matches!(snapshot.stage, Stage::Stable | Stage::NoRoom) && snapshot.offset <= durable;
-        self.known.iter().rev().take_while(|snapshot| snapshot.offset >= gone).any(covers)
+    /// deleted makes room. That holds for this once, and the next time it is tried again.
+    pub(crate) fn covers(&mut self, gone: Offset, durable: Offset) -> bool {
+        let has = |snapshots: &Self, stage| {
+            let later = snapshots.known.iter().rev().take_while(|snapshot| snapshot.offset >= gone);
+            later.filter(|snapshot| snapshot.offset <= durable).any(|snapshot| snapshot.stage == stage)
+        };
+        if has(self, Stage::Stable) {
+            return true;
+        }
+        let excused = has(self, Stage::NoRoom);
+        for snapshot in self.known.iter_mut().filter(|snapshot| excused && snapshot.stage == Stage::NoRoom) {
+            snapshot.stage = Stage::Doubtful;
+        }
+        excused
     }
 
     /// One that a newer one has taken the place of; it is to be removed. Not while it is on its way to the disk: nobody would know
@@ -130,7 +149,7 @@ mod tests {
         snapshots.make(Offset(20), Bytes::new);
         assert_eq!((snapshots.take_due().len(), offsets(&snapshots)), (1, [10, 20].into()));
         assert!(!snapshots.covers(Offset(20), Offset(30)), "it is being written");
-        snapshots.written(Offset(20), true);
+        snapshots.written(Offset(20));
         assert!(snapshots.covers(Offset(20), Offset(30)) && !snapshots.covers(Offset(20), Offset(19)));
         snapshots.make(Offset(20), || unreachable!("a stable one is not written over"));
     }
@@ -142,16 +161,21 @@ mod tests {
             snapshots.make(Offset(offset), Bytes::new);
         }
         assert_eq!(snapshots.pop_superseded(Offset(99)), None, "none of them is stable");
-        snapshots.written(Offset(20), true);
+        snapshots.written(Offset(20));
         assert_eq!(snapshots.pop_superseded(Offset(99)), None, "the first is still on its way");
-        snapshots.written(Offset(10), true);
-        snapshots.written(Offset(30), true);
-        snapshots.written(Offset(40), false);
+        snapshots.written(Offset(10));
+        snapshots.written(Offset(30));
+        snapshots.found_no_room(Offset(40), true);
         assert_eq!(snapshots.pop_superseded(Offset(19)), None, "the log may end at 19");
         assert_eq!(snapshots.pop_superseded(Offset(20)), Some(Offset(10)));
         assert_eq!(snapshots.pop_superseded(Offset(20)), None);
         assert_eq!(snapshots.pop_superseded(Offset(40)), Some(Offset(20)));
         assert_eq!(snapshots.pop_superseded(Offset(40)), None, "two are kept");
         assert!(snapshots.covers(Offset(40), Offset(40)), "there was no room for it");
+        assert!(!snapshots.covers(Offset(40), Offset(40)) && !snapshots.is_coming(Offset(40)), "there may be by now");
+        snapshots.make(Offset(40), || Bytes::from_static(b"again"));
+        assert_eq!(snapshots.take_due().last(), Some(&(Offset(40), Bytes::from_static(b"again"))));
+        snapshots.found_no_room(Offset(40), false);
+        assert!(!snapshots.covers(Offset(40), Offset(40)), "nothing was to be deleted");
     }
 }

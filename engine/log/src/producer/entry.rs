@@ -1,6 +1,5 @@
 //! One producer of one partition.
 
-use super::AfterTruncation;
 use crate::batch::BatchHeader;
 use crate::batch::header::sequence_after;
 use crate::mutants::{self, Mutant};
@@ -167,12 +166,19 @@ impl ProducerEntry {
         self.current_transaction_start = transaction_start;
     }
 
-    pub(super) fn truncate_to(&mut self, end_offset: Offset) -> AfterTruncation {
-        let keep = self.batches().partition_point(|batch| batch.last_offset < end_offset);
-        if keep == 0 && self.count > 0 {
-            return AfterTruncation::Rebuild;
-        }
-        self.count = keep;
-        AfterTruncation::Exact
+    /// Forget the batches from `end_offset` on. Whether any is left.
+    pub(super) fn truncate_to(&mut self, end_offset: Offset) -> bool {
+        self.count = self.batches().partition_point(|batch| batch.last_offset < end_offset);
+        self.count > 0
+    }
+
+    /// Whether the other's last batch is the same one.
+    pub(super) fn ends_like(&self, other: &Self) -> bool {
+        self.epoch == other.epoch && self.batches().last() == other.batches().last()
+    }
+
+    /// Remember the batches that the other does.
+    pub(super) const fn remember(&mut self, other: &Self) {
+        (self.batches, self.count) = (other.batches, other.count);
     }
 }

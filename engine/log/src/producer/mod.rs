@@ -41,16 +41,6 @@ pub enum ProducerError {
     InvalidProducerEpoch(String),
 }
 
-/// Whether a shortened log left the states exact.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[must_use]
-pub enum AfterTruncation {
-    /// They are those of the log as it is now.
-    Exact,
-    /// A producer lost all batches remembered: load a snapshot of before the cut and replay the log from there.
-    Rebuild,
-}
-
 /// The producers of one partition.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ProducerStates {
@@ -145,17 +135,17 @@ impl ProducerStates {
         self.producers.len() < before
     }
 
-    /// The log now ends at `end_offset`.
-    pub fn truncate_to(&mut self, end_offset: Offset) -> AfterTruncation {
-        let mut outcome = AfterTruncation::Exact;
-        self.producers.retain(|_, entry| match entry.truncate_to(end_offset) {
-            AfterTruncation::Exact => true,
-            AfterTruncation::Rebuild => {
-                outcome = AfterTruncation::Rebuild;
-                false
+    /// The log ends at `end_offset` now; `found` is what its batches tell, and snapshots of before. Nobody knows the last batch of a
+    /// producer better than who took it, as long as it stays: of those that were deleted since, nothing else may tell.
+    pub fn truncate_to(&mut self, end_offset: Offset, found: Self) {
+        self.producers.retain(|_, entry| entry.truncate_to(end_offset));
+        for (id, found) in found.producers {
+            match self.producers.get_mut(&id) {
+                None => drop(self.producers.insert(id, found)),
+                Some(entry) if entry.batches().len() < found.batches().len() && found.ends_like(entry) => entry.remember(&found),
+                Some(_) => {}
             }
-        });
-        outcome
+        }
     }
 
     /// Make room for an eighth of the limit at once, so that a flood of new producers costs each little.

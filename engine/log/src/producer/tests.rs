@@ -152,15 +152,33 @@ fn a_marker_changes_the_epoch_and_no_sequence() {
 fn truncation_keeps_what_is_still_there() {
     let full = after(&[(0, 0, 1), (0, 1, 2), (0, 3, 1)]);
     let mut states = full.clone();
-    assert_eq!(states.truncate_to(Offset(4)), AfterTruncation::Exact);
+    let cut = |states: &mut ProducerStates, to| states.truncate_to(Offset(to), ProducerStates::new());
+    cut(&mut states, 4);
     assert_eq!(states, full);
-    assert_eq!(states.truncate_to(Offset(3)), AfterTruncation::Exact);
+    cut(&mut states, 3);
     assert!(appends(&states, 0, 3, 9));
     // Offset 2 is in the middle of the second batch, which is gone then.
-    assert_eq!(states.truncate_to(Offset(2)), AfterTruncation::Exact);
+    cut(&mut states, 2);
     assert!(appends(&states, 0, 1, 2));
-    assert_eq!(states.truncate_to(Offset(0)), AfterTruncation::Rebuild);
+    cut(&mut states, 0);
     assert!(states.is_empty());
+}
+
+#[test]
+fn what_the_log_tells_counts_where_nothing_is_left_to_remember() {
+    let shortened = |states: &ProducerStates, to, found: &ProducerStates| {
+        let mut states = states.clone();
+        states.truncate_to(Offset(to), found.clone());
+        states
+    };
+    let batches: Vec<(i16, i32, i32)> = (0..8).map(|sequence| (0, sequence, 1)).collect();
+    let (states, older, none) = (after(&batches), after(&batches[..2]), ProducerStates::new());
+    // Of the five remembered, from 3 on, none is left; then two, which the log tells more of; then it tells of other times.
+    assert_eq!(shortened(&states, 2, &older), older);
+    assert_eq!(shortened(&states, 5, &after(&batches[..5])), after(&batches[..5]));
+    assert_eq!(shortened(&states, 5, &older), shortened(&states, 5, &none));
+    assert!(appends(&shortened(&states, 5, &older), 0, 5, 1) && out_of_order(&shortened(&states, 5, &older), 0, 2, 1));
+    assert_eq!(shortened(&none, 5, &older), older, "it was not heard of for long");
 }
 
 #[test]

@@ -249,7 +249,8 @@ fn read_marks(disk: &mut dyn Disk) -> Result<Vec<(String, Option<CleanMark>)>, I
     let mut marks = Vec::new();
     for entry in journals::list_or_empty(disk, "")? {
         if !entry.is_directory && entry.name.starts_with(CLEAN_MARK_PREFIX) {
-            let bytes = disk.read(&entry.name, 0, 64)?;
+            // One that cannot be read is none: the stop counts as unclean.
+            let bytes = disk.read(&entry.name, 0, 64).unwrap_or_default();
             marks.push((entry.name, CleanMark::decode(&bytes)));
         }
     }

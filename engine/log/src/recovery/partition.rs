@@ -30,6 +30,7 @@ use crate::segment::tail::Boundary;
 use crate::segment::{Segment, Stage, file_name};
 use crate::state::trail::{self, Trail};
 use crate::state::{COPY_BYTES, DurablePoint, EPOCHS_KEPT, PartitionState, STATE_FILE_NAME};
+use crate::store::METADATA_FILE_NAME;
 use crate::store::{Durability, Durable, LogConfig};
 use crate::{LeaderEpoch, Now, Offset};
 
@@ -87,7 +88,8 @@ pub(super) fn recover(
     active.activate(index);
     if active.first_timestamp.is_none() && position > 0 {
         let mut reader = SegmentReader::new(path(found, segment_base, "log"), position);
-        active.first_timestamp = reader.header(disk, 0)?.map(|header| header.max_timestamp);
+        // Retention by age does without it.
+        active.first_timestamp = reader.header(disk, 0).unwrap_or_default().map(|header| header.max_timestamp);
     }
     sealed.push(active);
     let mut segments: BTreeMap<Offset, Segment> = sealed.into_iter().map(|segment| (segment.base, segment)).collect();
@@ -217,8 +219,12 @@ fn sync_doubtful(disk: &mut dyn Disk, found: &Directory, state: &PartitionState)
     // The process may have died while it made the partition or recorded a D: what is there was perhaps never synced.
     for name in &found.small_files {
         let path = format!("{}/{name}", found.name);
-        let content = disk.read(&path, 0, 2 * COPY_BYTES)?;
-        make_stable(disk, &path, &content)?;
+        match disk.read(&path, 0, 2 * COPY_BYTES) {
+            Ok(content) => make_stable(disk, &path, &content)?,
+            // The state was read, and says all that the metadata does.
+            Err(_) if *name == METADATA_FILE_NAME => {}
+            Err(error) => return Err(error),
+        }
     }
     disk.sync_directory(&found.name)?;
     if state.durability == Durability::Replicated {

@@ -33,6 +33,8 @@ pub(crate) struct Scan {
     lost: Option<Boundary>,
     /// Where the last batch begins that was noted.
     last: Boundary,
+    /// The last one was the first behind damage.
+    doubt: Option<Doubt>,
     wanted: usize,
     /// So many bytes must be had to go on from where it is.
     needed: usize,
@@ -43,6 +45,17 @@ pub(crate) struct Scan {
     /// Who wrote which offsets, as far as that is known for certain.
     epochs: LeaderEpochs,
     /// And as the batches say.
+    found_epochs: LeaderEpochs,
+}
+
+/// A batch behind missing offsets may be one that is not where it belongs. Then what follows it has offsets from before it, and counts
+/// instead: this is how it was without it.
+#[derive(Debug)]
+struct Doubt {
+    offset: Offset,
+    lost: Boundary,
+    last: Boundary,
+    index: SegmentIndex,
     found_epochs: LeaderEpochs,
 }
 
@@ -80,6 +93,7 @@ impl Scan {
             faults: Vec::new(),
             lost: None,
             last: at,
+            doubt: None,
             wanted: CHUNK_BYTES,
             needed: 0,
             creeps: false,
@@ -119,7 +133,10 @@ impl Scan {
         let mut rest = bytes;
         while self.at.position < self.end.position {
             match read_stored(rest) {
-                StoredRead::Batch(batch) if self.follows(&batch.header) => {
+                StoredRead::Batch(batch) if self.follows(&batch.header) || self.belongs_before(&batch.header) => {
+                    if !self.follows(&batch.header) {
+                        self.take_back();
+                    }
                     rest = &rest[batch.bytes.len()..];
                     self.take(&batch.header);
                 }
@@ -169,10 +186,28 @@ impl Scan {
             None => header.base_offset == self.at.offset,
             Some(lost) => header.base_offset >= lost.offset,
         };
+        begins && self.may_be_here(header)
+    }
+
+    /// Whether the batch belongs before the one that was just taken, and into what was lost.
+    fn belongs_before(&self, header: &BatchHeader) -> bool {
+        let fits = |doubt: &Doubt| doubt.lost.offset <= header.base_offset && header.next_offset() <= doubt.offset;
+        self.lost.is_none() && self.doubt.as_ref().is_some_and(fits) && self.may_be_here(header)
+    }
+
+    /// The batch that was just taken is part of the damage before it.
+    fn take_back(&mut self) {
+        if let Some(doubt) = self.doubt.take() {
+            (self.index, self.found_epochs, self.last) = (doubt.index, doubt.found_epochs, doubt.last);
+            self.lost = Some(doubt.lost);
+            self.faults.pop();
+        }
+    }
+
+    fn may_be_here(&self, header: &BatchHeader) -> bool {
         let epoch = self.epochs.epoch_for_offset(header.base_offset);
         let is_of_epoch = epoch.is_none_or(|epoch| epoch == header.partition_leader_epoch);
-        begins
-            && is_of_epoch
+        is_of_epoch
             && header.next_offset() <= self.end.offset
             && self.at.position + header.total_bytes() as u64 <= self.end.position
     }
@@ -187,7 +222,7 @@ impl Scan {
             return false;
         }
         match BatchHeader::parse(rest) {
-            Ok(header) => header.last_offset_delta >= 0 && self.follows(&header),
+            Ok(header) => header.last_offset_delta >= 0 && (self.follows(&header) || self.belongs_before(&header)),
             // Not even a header yet.
             Err(_) => rest.len() < BATCH_OVERHEAD_BYTES,
         }
@@ -197,6 +232,7 @@ impl Scan {
         let here = Boundary { offset: header.base_offset, position: self.at.position };
         let behind = Boundary { offset: header.next_offset(), position: self.at.position + header.total_bytes() as u64 };
         self.at = behind;
+        self.doubt = None;
         if let Some(lost) = self.lost.take() {
             // Where bytes are too many and no offset is missing, nobody may come upon them all the same: nor upon this batch, then.
             let is_between = lost.offset < here.offset;
@@ -204,6 +240,8 @@ impl Scan {
             if !is_between {
                 return;
             }
+            let (index, found_epochs) = (self.index.clone(), self.found_epochs.clone());
+            self.doubt = Some(Doubt { offset: here.offset, lost, last: self.last, index, found_epochs });
         }
         self.index.note(header, here.position);
         self.found_epochs.assign(header.partition_leader_epoch, here.offset);

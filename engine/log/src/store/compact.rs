@@ -291,6 +291,8 @@ impl Store {
         segment.used = true;
         log.segments.insert(base, segment);
         log.manifest = swap.manifest.clone();
+        // What went bad when it had been read: the places are those of a file that is gone.
+        log.faults.forget_segments(&swap.replaced);
         let waiting: Vec<_> = log.segments.values().flat_map(|segment| segment.waiters.iter().copied()).collect();
         self.lookups.restart(slot, &waiting);
         if !was_open {

@@ -195,7 +195,10 @@ impl Store {
             (Then::SnapshotWritten { slot, offset }, result) if result.is_ok() || refused_for_space => {
                 if let Some(log) = self.log_mut(slot) {
                     log.scripts -= 1;
-                    log.snapshots.written(offset, result.is_ok());
+                    match result {
+                        Ok(_) => log.snapshots.written(offset),
+                        Err(_) => log.snapshots.found_no_room(offset, log.start_wanted.is_some()),
+                    }
                 }
             }
             (Then::Renamed { slot, .. }, Err(_)) if refused_for_space && self.hold_rename_back(slot) => {}

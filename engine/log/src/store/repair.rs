@@ -25,6 +25,8 @@ pub enum RepairError {
     Offline,
     /// The log is being made to end earlier: what is damaged may go.
     Truncating,
+    /// Segments give way to one that was compacted: what is damaged may go.
+    Replacing,
 }
 
 impl Store {
@@ -37,6 +39,9 @@ impl Store {
         let log = self.log_mut(slot).filter(|log| log.is_ready() && !failed).ok_or(RepairError::Offline)?;
         if log.truncation.is_some() {
             return Err(RepairError::Truncating);
+        }
+        if log.swapping {
+            return Err(RepairError::Replacing);
         }
         if !log.faults.ranges().contains(range) {
             return Err(RepairError::UnknownRange);
