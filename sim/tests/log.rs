@@ -6,9 +6,9 @@ use flumen_sim::verdict::Work as _;
 
 const SEEDS: u64 = 1000;
 /// Seeds past those that once found something.
-const FOUND: [u64; 21] = [
+const FOUND: [u64; 22] = [
     1_108, 7_865, 9_671, 14_447, 14_617, 15_124, 17_231, 25_434, 27_773, 33_743, 52_695, 55_605, 81_156, 85_791, 97_696, 99_896,
-    110_381, 111_866, 135_402, 1_075_821, 1_083_209,
+    110_381, 111_866, 135_402, 1_075_821, 1_083_209, 2_068_382,
 ];
 
 /// D07: nothing durable is lost, nothing torn is served, whatever fails and whatever the moment of the crash.

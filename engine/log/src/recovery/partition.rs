@@ -364,6 +364,22 @@ fn read_producers(
     }
     let kept = Snapshots::found(snapshots.into_iter(), stable);
     let (from, mut producers) = best.unwrap_or((first, ProducerStates::new()));
+    record_batches(disk, context, found, segments, from, &mut producers);
+    if mutants::is(Mutant::B11) {
+        producers = ProducerStates::new();
+    }
+    Ok((producers, kept))
+}
+
+/// The batches from `from` on are known, too.
+fn record_batches(
+    disk: &mut dyn Disk,
+    context: &Context<'_>,
+    found: &Directory,
+    segments: &BTreeMap<Offset, Segment>,
+    from: Offset,
+    producers: &mut ProducerStates,
+) {
     for segment in segments.values().filter(|segment| segment.next_offset > from && segment.bytes > 0) {
         let mut reader = SegmentReader::new(path(found, segment.base, "log"), segment.bytes);
         let cached = match &segment.index {
@@ -389,10 +405,6 @@ fn read_producers(
             }
         }
     }
-    if mutants::is(Mutant::B11) {
-        producers = ProducerStates::new();
-    }
-    Ok((producers, kept))
 }
 
 fn assemble(

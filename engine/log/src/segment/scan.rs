@@ -189,13 +189,13 @@ impl Scan {
         begins && self.may_be_here(header)
     }
 
-    /// Whether the batch belongs before the one that was just taken, and into what was lost.
+    /// Whether the batch belongs before the last one that was taken, and into what was lost.
     fn belongs_before(&self, header: &BatchHeader) -> bool {
         let fits = |doubt: &Doubt| doubt.lost.offset <= header.base_offset && header.next_offset() <= doubt.offset;
-        self.lost.is_none() && self.doubt.as_ref().is_some_and(fits) && self.may_be_here(header)
+        self.doubt.as_ref().is_some_and(fits) && self.may_be_here(header)
     }
 
-    /// The batch that was just taken is part of the damage before it.
+    /// The batch that was taken last is part of the damage before it.
     fn take_back(&mut self) {
         if let Some(doubt) = self.doubt.take() {
             (self.index, self.found_epochs, self.last) = (doubt.index, doubt.found_epochs, doubt.last);
