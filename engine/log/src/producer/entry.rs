@@ -172,9 +172,10 @@ impl ProducerEntry {
         self.count > 0
     }
 
-    /// Whether the other's last batch is the same one.
+    /// Whether the other's last batch is the same one. A snapshot has another time for it: when its producer was heard of last.
     pub(super) fn ends_like(&self, other: &Self) -> bool {
-        self.epoch == other.epoch && self.batches().last() == other.batches().last()
+        let last = |entry: &Self| entry.batches().last().map(|batch| (batch.last_offset, batch.last_sequence));
+        self.epoch == other.epoch && last(self) == last(other)
     }
 
     /// Remember the batches that the other does.

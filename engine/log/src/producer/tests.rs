@@ -179,6 +179,11 @@ fn what_the_log_tells_counts_where_nothing_is_left_to_remember() {
     assert_eq!(shortened(&states, 5, &older), shortened(&states, 5, &none));
     assert!(appends(&shortened(&states, 5, &older), 0, 5, 1) && out_of_order(&shortened(&states, 5, &older), 0, 2, 1));
     assert_eq!(shortened(&none, 5, &older), older, "it was not heard of for long");
+    // A snapshot tells of the same batches with other times.
+    let stamp = SnapshotStamp { offset: Offset(5), leader_epoch: LeaderEpoch(0) };
+    let told = ProducerSnapshot::decode(&ProducerSnapshot::encode(&after(&batches[..5]), stamp)).unwrap().states;
+    let (_, entry) = shortened(&states, 5, &told).iter().next().map(|(id, entry)| (id, entry.clone())).unwrap();
+    assert_eq!(entry.batches().len(), 5);
 }
 
 #[test]
