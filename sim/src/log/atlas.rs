@@ -54,6 +54,8 @@ pub(super) struct Allowed {
 struct Suspect {
     /// The log reaches at least this far: the frame has nothing before.
     from: Offset,
+    /// A later frame says that this one was written: that it is missing has to be said.
+    marked: bool,
     /// A later frame has more of the log, so that what is missing is a gap, and has to be said of this log.
     followed: bool,
 }
@@ -102,6 +104,7 @@ impl Allowed {
     /// The least at which this log may end, though it was durable further.
     pub(super) fn least_end(&self, partition: TopicPartition, durable: Offset) -> Offset {
         match self.suspects.get(&partition) {
+            Some(suspect) if !suspect.marked => durable.min(suspect.from),
             Some(suspect) if self.frame_reported && (!suspect.followed || self.tails_reported.contains(&partition)) => {
                 durable.min(suspect.from)
             }
@@ -290,21 +293,18 @@ impl World {
         self.allowed.spoiled = spoiled.map(|spoiled| (path, spoiled));
     }
 
-    /// A frame that is known to have been written rots: a later one says so.
+    /// A frame rots. Where a later one says that it had been written, that is found; else it looks like one that never was.
     fn rot_frame(&mut self) {
-        let frames = self.frames();
-        let known = |frame: &Found| {
-            frames.iter().any(|other| other.shard == frame.shard && other.completed_through > frame.position.sequence)
-        };
-        let mut acknowledged: Vec<&Found> = frames.iter().filter(|frame| known(frame)).collect();
-        if acknowledged.is_empty() {
+        let mut frames = self.frames();
+        if frames.is_empty() {
             return;
         }
-        let frame = acknowledged.swap_remove(self.random.index(acknowledged.len()));
+        let frame = frames.swap_remove(self.random.index(frames.len()));
         let (path, position) = (frame.path.clone(), frame.at + self.random.below(frame.bytes));
-        // What lies above that was perhaps never acknowledged, and ends the journal once a frame below is bad.
         let of_shard = || frames.iter().filter(|other| other.shard == frame.shard);
+        // Nothing is said of a gap above this.
         let completed = of_shard().map(|other| other.completed_through).max().unwrap_or_default();
+        let marked = frame.position.sequence < completed;
         for (partition, from, _) in &frame.spans {
             let index = self.models.iter().position(|model| model.identity == *partition);
             let point = index.and_then(|index| self.state_of(index)).map(|state| state.point);
@@ -318,10 +318,10 @@ impl World {
             let journaled = journaled.and_then(|index| self.state_of(index));
             let journaled = journaled.is_some_and(|state| state.durability == Durability::Journaled);
             let followed = journaled && later.flat_map(|frame| &frame.spans).any(|(other, ..)| other == partition);
-            let suspect = Suspect { from: *from, followed };
+            let suspect = Suspect { from: *from, marked, followed };
             self.allowed.suspects.entry(*partition).or_insert(suspect);
         }
-        self.allowed.corrupt_frames = true;
+        self.allowed.corrupt_frames = marked;
         self.turn("rot in a frame", &path, position);
     }
 

@@ -487,6 +487,35 @@ fn a_gap_that_nothing_fills_is_a_suspect_tail() {
     );
 }
 
+/// Frames that were in flight together: where the first is bad, no later one says that it had been written. The others count all the same.
+#[test]
+fn a_bad_frame_costs_what_it_held_and_no_other() {
+    let mut bench = Bench::new();
+    let slots = [0, 1].map(|number| bench.create(number, config()));
+    for slot in slots {
+        bench.try_append(slot, batch_of(&[(1, 100)], Codec::None)).expect("it is taken");
+        bench.end_turn();
+    }
+    bench.settle();
+    let ends = |bench: &Bench| {
+        [0, 1].map(|number| {
+            let slot = bench.store.slot_of(partition(number)).expect("there");
+            bench.store.view(slot).expect("there").durable().get().0
+        })
+    };
+    assert_eq!(ends(&bench), [1, 1], "both were acknowledged");
+    let journal = bench.file("journal/00000-00000.journal");
+    let frames: Vec<usize> = (4096..journal.len()).step_by(4096).filter(|at| journal[*at..].starts_with(b"flumenJF")).collect();
+    flip(&mut bench, "journal/00000-00000.journal", frames[frames.len() - 2] as u64 + 80);
+    for log in [LOG.to_owned(), LOG.replace("topic-0", "topic-1")] {
+        bench.disk.truncate(&log, 0).expect("there");
+        bench.disk.sync(&log).expect("there");
+    }
+    let bench = bench.after_power_loss();
+    assert_eq!(ends(&bench), [0, 1]);
+    assert!(bench.report.corrupt_frames == 0 && bench.report.suspect_tails.is_empty(), "{:?}", bench.report);
+}
+
 #[test]
 fn one_bad_copy_of_the_state_is_nothing_and_two_are_rebuilt() {
     let bench = filled();

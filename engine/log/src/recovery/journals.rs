@@ -1,8 +1,8 @@
 //! Every journal on disk, of whatever number of shards, as entries in the order in which they happened.
 //!
-//! Only where the entries lie is kept, not their bytes. The journal of a run ends at the first frame that is missing or bad above
-//! the highest mark through which a later frame says all had completed; below that mark it is corruption, reported, and reading
-//! goes on behind it.
+//! Only where the entries lie is kept, not their bytes. Reading goes on behind a frame that is missing or bad. Below the highest mark
+//! through which a later frame says all had completed that is corruption, and reported. Above it the frame was never acknowledged
+//! or has rotted since, which nothing tells apart; whatever was in flight beside it and is whole counts, and costs nobody anything.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -38,6 +38,8 @@ pub(super) struct Located {
     checksum: u32,
     /// Its number in the frame.
     index: u32,
+    /// A frame before it is missing that was perhaps never written: then so was this one, as far as anybody was told.
+    pub(super) doubtful: bool,
 }
 
 impl Located {
@@ -103,7 +105,7 @@ pub(super) fn read(disk: &mut dyn Disk, shards: u16, clean: bool, report: &mut R
             run.frames.extend(read_frames(disk, &file.name.path(), file.length, BLOCK_BYTES as u64, &header.id, true)?);
         }
         for run in runs.into_values() {
-            for entry in through_the_end(run, report) {
+            for entry in entries_of(run, report) {
                 journals.entries.entry(entry.partition).or_default().push(entry);
             }
         }
@@ -189,6 +191,7 @@ fn read_frames(
             bytes: u32::try_from(entry.batches.len()).unwrap_or(u32::MAX),
             checksum: crc32c::crc32c(&entry.batches),
             index,
+            doubtful: false,
         });
         frames.push(FoundFrame { position, completed_through, entries: entries.collect() });
         at += frame.padded_bytes as u64;
@@ -203,28 +206,26 @@ fn read_frames(
     Ok(frames)
 }
 
-/// The entries of one run's journal, up to where it ends.
-fn through_the_end(run: Run, report: &mut RecoveryReport) -> Vec<Located> {
+/// The entries of one run's journal.
+fn entries_of(run: Run, report: &mut RecoveryReport) -> Vec<Located> {
     let Run { mut frames, dead_below } = run;
     frames.retain(|frame| frame.position.sequence >= dead_below || mutants::is(Mutant::B34));
     frames.sort_by_key(|frame| frame.position);
     let completed = frames.iter().map(|frame| frame.completed_through).max().unwrap_or_default();
-    let mut expected = dead_below;
+    let (mut expected, mut doubtful) = (dead_below, false);
     let mut entries = Vec::new();
     for frame in frames {
         let sequence = frame.position.sequence;
         if sequence > expected {
-            if expected >= completed || mutants::is(Mutant::B40) {
+            if mutants::is(Mutant::B40) {
                 break;
             }
-            report.corrupt_frames += sequence.min(completed) - expected;
-            if sequence > completed {
-                break;
-            }
+            report.corrupt_frames += sequence.min(completed).saturating_sub(expected);
+            doubtful |= sequence > completed;
         }
         expected = sequence + 1;
         report.frames += 1;
-        entries.extend(frame.entries);
+        entries.extend(frame.entries.into_iter().map(|entry| Located { doubtful, ..entry }));
     }
     entries
 }

@@ -122,7 +122,7 @@ impl<'a> TailWriter<'a> {
             } else if let Placed::Gap = self.place(disk, entry, &batches, below, report)? {
                 aside = Some((entry.base_offset, batches.to_vec()));
                 // A topic outside the journal promised nothing; elsewhere this is possible loss, and said to be.
-                if self.durability == Durability::Journaled {
+                if self.durability == Durability::Journaled && !entry.doubtful {
                     report.suspect_tails.push(self.found.identity);
                 }
             }
