@@ -295,7 +295,7 @@ impl World {
 
     /// A frame rots. Where a later one says that it had been written, that is found; else it looks like one that never was.
     fn rot_frame(&mut self) {
-        let mut frames = self.frames();
+        let mut frames = self.all_frames();
         if frames.is_empty() {
             return;
         }
@@ -362,8 +362,13 @@ impl World {
         }
     }
 
-    /// The frames of the newest journals that are whole and not dead.
+    /// The frames of the newest journals that are whole and not dead, up to the first that is missing.
     fn frames(&mut self) -> Vec<Found> {
+        up_to_a_gap(self.all_frames())
+    }
+
+    /// Those behind one that is missing, too, as recovery reads them.
+    fn all_frames(&mut self) -> Vec<Found> {
         let entries = Disk::list(&mut self.disk, JOURNAL_DIRECTORY).unwrap_or_default();
         let files: Vec<(JournalFileName, FileHeader, Bytes)> = entries
             .iter()
@@ -380,12 +385,12 @@ impl World {
             let dead_below = others.map(|(_, header, _)| header.dead_below).max().unwrap_or_default();
             found.extend(frames_of(*name, header, content, dead_below));
         }
-        read_by_recovery(found)
+        found
     }
 }
 
-/// Those of each shard up to where its journal ends: at the first that is missing.
-fn read_by_recovery(mut frames: Vec<Found>) -> Vec<Found> {
+/// Those of each shard up to the first that is missing: what they have of a log they have without a gap.
+fn up_to_a_gap(mut frames: Vec<Found>) -> Vec<Found> {
     frames.sort_by_key(|frame| (frame.shard, frame.position));
     let mut read: Vec<Found> = Vec::new();
     let mut ended = None;

@@ -15,14 +15,14 @@ pub(crate) const LOG: &str = "topic-0/00000000000000000000.log";
 /// Where a batch has it.
 const LAST_OFFSET_DELTA: u64 = 23;
 
-fn flip(bench: &mut Bench, path: &str, at: u64) {
+pub(crate) fn flip(bench: &mut Bench, path: &str, at: u64) {
     let byte = bench.disk.read(path, at, 1).expect("there")[0];
     bench.disk.write(path, at, &[byte ^ 0x40]).expect("there");
     bench.disk.sync(path).expect("there");
 }
 
 /// Two partitions, the first with D in the middle of its log.
-fn filled() -> Bench {
+pub(crate) fn filled() -> Bench {
     let mut bench = Bench::new();
     let first = bench.create(0, config());
     let second = bench.create(1, config());
@@ -410,7 +410,7 @@ fn the_scrubber_finds_what_nobody_reads() {
 }
 
 /// What is kept aside of logs.
-fn quarantined(bench: &Bench) -> Vec<Vec<u8>> {
+pub(crate) fn quarantined(bench: &Bench) -> Vec<Vec<u8>> {
     let names = bench.names().into_iter().filter(|name| name.starts_with("quarantine/topic-0-"));
     names.map(|name| bench.file(&name).to_vec()).collect()
 }
@@ -442,78 +442,6 @@ fn a_torn_tail_is_cut_and_kept_aside() {
     // Also when the power fails right then.
     let bench = bench.after_power_loss();
     assert_eq!(quarantined(&bench), [[1, 2, 3, 4, 5]]);
-}
-
-/// A frame that had been written and is bad: reported, and the segment has what it held.
-#[test]
-fn a_bad_frame_in_the_middle_of_the_journal_is_reported_and_made_good() {
-    let mut bench = filled();
-    let slot = bench.slot(0);
-    let whole = bench.read_all(slot);
-    // The frame of an append past D that is not the last.
-    let journal = bench.file("journal/00000-00000.journal");
-    let frames: Vec<usize> = (4096..journal.len()).step_by(4096).filter(|at| journal[*at..].starts_with(b"flumenJF")).collect();
-    let bad = frames[frames.len() - 15] as u64;
-    flip(&mut bench, "journal/00000-00000.journal", bad + 80);
-    let mut bench = bench.after_kill();
-    assert_eq!(bench.report.corrupt_frames, 1);
-    let slot = bench.slot(0);
-    assert!(bench.read_all(slot) == whole, "taken from the segment");
-    assert!(bench.report.suspect_tails.is_empty());
-}
-
-#[test]
-fn a_gap_that_nothing_fills_is_a_suspect_tail() {
-    let mut bench = filled();
-    let slot = bench.slot(0);
-    let whole = bench.read_all(slot);
-    let journal = bench.file("journal/00000-00000.journal");
-    let frames: Vec<usize> = (4096..journal.len()).step_by(4096).filter(|at| journal[*at..].starts_with(b"flumenJF")).collect();
-    // The appends to the first partition past D; the segment loses them too.
-    flip(&mut bench, "journal/00000-00000.journal", frames[frames.len() - 15] as u64 + 80);
-    let length = bench.file(LOG).len() as u64;
-    bench.disk.truncate(LOG, length * 21 / 30).expect("there");
-    bench.disk.sync(LOG).expect("there");
-    let mut bench = bench.after_kill();
-    assert_eq!(bench.report.suspect_tails, [partition(0)]);
-    let slot = bench.slot(0);
-    assert_eq!(bench.store.view(slot).expect("there").log_end(), Offset(25), "up to the gap it serves");
-    let behind = &whole[batch_at(&whole, 26).0..];
-    assert!(quarantined(&bench).contains(&behind.to_vec()), "what the journal has behind the gap");
-    assert!(
-        bench.report.tails.iter().any(|tail| (tail.end, tail.bytes) == (Offset(25), behind.len() as u64)),
-        "{:?}",
-        bench.report
-    );
-}
-
-/// Frames that were in flight together: where the first is bad, no later one says that it had been written. The others count all the same.
-#[test]
-fn a_bad_frame_costs_what_it_held_and_no_other() {
-    let mut bench = Bench::new();
-    let slots = [0, 1].map(|number| bench.create(number, config()));
-    for slot in slots {
-        bench.try_append(slot, batch_of(&[(1, 100)], Codec::None)).expect("it is taken");
-        bench.end_turn();
-    }
-    bench.settle();
-    let ends = |bench: &Bench| {
-        [0, 1].map(|number| {
-            let slot = bench.store.slot_of(partition(number)).expect("there");
-            bench.store.view(slot).expect("there").durable().get().0
-        })
-    };
-    assert_eq!(ends(&bench), [1, 1], "both were acknowledged");
-    let journal = bench.file("journal/00000-00000.journal");
-    let frames: Vec<usize> = (4096..journal.len()).step_by(4096).filter(|at| journal[*at..].starts_with(b"flumenJF")).collect();
-    flip(&mut bench, "journal/00000-00000.journal", frames[frames.len() - 2] as u64 + 80);
-    for log in [LOG.to_owned(), LOG.replace("topic-0", "topic-1")] {
-        bench.disk.truncate(&log, 0).expect("there");
-        bench.disk.sync(&log).expect("there");
-    }
-    let bench = bench.after_power_loss();
-    assert_eq!(ends(&bench), [0, 1]);
-    assert!(bench.report.corrupt_frames == 0 && bench.report.suspect_tails.is_empty(), "{:?}", bench.report);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod cleaning;
 mod clock;
 mod damage;
 mod durability;
+mod journal;
 mod producers;
 mod reading;
 mod removal;
