@@ -287,6 +287,12 @@ impl Bench {
         if counter(0) > counter(COPY_BYTES) { 0 } else { COPY_BYTES }
     }
 
+    /// The offsets that the first partition's files of a kind are called after.
+    pub(crate) fn bases(&self, suffix: &str) -> Vec<i64> {
+        let base = |name: String| name.strip_prefix("topic-0/")?.strip_suffix(suffix)?.parse().ok();
+        self.names().into_iter().filter_map(base).collect()
+    }
+
     pub(crate) fn names(&self) -> Vec<String> {
         self.disk.contents("").into_iter().map(|(name, _)| name).collect()
     }

@@ -67,8 +67,7 @@ fn all(end: i64) -> Vec<i64> {
 
 /// Where the segments of the first partition start.
 fn segments(bench: &Bench) -> Vec<i64> {
-    let base = |name: String| name.strip_prefix("topic-0/")?.strip_suffix(".log")?.parse().ok();
-    bench.names().into_iter().filter_map(base).collect()
+    bench.bases(".log")
 }
 
 /// `min.compaction.lag.ms`: only the segments whose records are all old enough are cleaned, however dirty the log is.

@@ -7,6 +7,14 @@ use flumen_log::io::Disk;
 use crate::bench::{Bench, batch_of, config, partition};
 use crate::damage::{LOG, batch_at, filled, flip, quarantined};
 
+/// A bit is another in a frame, counted from the last.
+fn spoil_frame(bench: &mut Bench, from_last: usize) {
+    const JOURNAL: &str = "journal/00000-00000.journal";
+    let journal = bench.file(JOURNAL);
+    let frames: Vec<usize> = (4096..journal.len()).step_by(4096).filter(|at| journal[*at..].starts_with(b"flumenJF")).collect();
+    flip(bench, JOURNAL, frames[frames.len() - from_last] as u64 + 80);
+}
+
 /// A frame that had been written and is bad: reported, and the segment has what it held.
 #[test]
 fn a_bad_frame_in_the_middle_of_the_journal_is_reported_and_made_good() {
@@ -14,10 +22,7 @@ fn a_bad_frame_in_the_middle_of_the_journal_is_reported_and_made_good() {
     let slot = bench.slot(0);
     let whole = bench.read_all(slot);
     // The frame of an append past D that is not the last.
-    let journal = bench.file("journal/00000-00000.journal");
-    let frames: Vec<usize> = (4096..journal.len()).step_by(4096).filter(|at| journal[*at..].starts_with(b"flumenJF")).collect();
-    let bad = frames[frames.len() - 15] as u64;
-    flip(&mut bench, "journal/00000-00000.journal", bad + 80);
+    spoil_frame(&mut bench, 15);
     let mut bench = bench.after_kill();
     assert_eq!(bench.report.corrupt_frames, 1);
     let slot = bench.slot(0);
@@ -30,10 +35,8 @@ fn a_gap_that_nothing_fills_is_a_suspect_tail() {
     let mut bench = filled();
     let slot = bench.slot(0);
     let whole = bench.read_all(slot);
-    let journal = bench.file("journal/00000-00000.journal");
-    let frames: Vec<usize> = (4096..journal.len()).step_by(4096).filter(|at| journal[*at..].starts_with(b"flumenJF")).collect();
     // The appends to the first partition past D; the segment loses them too.
-    flip(&mut bench, "journal/00000-00000.journal", frames[frames.len() - 15] as u64 + 80);
+    spoil_frame(&mut bench, 15);
     let length = bench.file(LOG).len() as u64;
     bench.disk.truncate(LOG, length * 21 / 30).expect("there");
     bench.disk.sync(LOG).expect("there");
@@ -67,9 +70,7 @@ fn a_bad_frame_costs_what_it_held_and_no_other() {
         })
     };
     assert_eq!(ends(&bench), [1, 1], "both were acknowledged");
-    let journal = bench.file("journal/00000-00000.journal");
-    let frames: Vec<usize> = (4096..journal.len()).step_by(4096).filter(|at| journal[*at..].starts_with(b"flumenJF")).collect();
-    flip(&mut bench, "journal/00000-00000.journal", frames[frames.len() - 2] as u64 + 80);
+    spoil_frame(&mut bench, 2);
     for log in [LOG.to_owned(), LOG.replace("topic-0", "topic-1")] {
         bench.disk.truncate(&log, 0).expect("there");
         bench.disk.sync(&log).expect("there");

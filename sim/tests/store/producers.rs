@@ -18,6 +18,17 @@ fn numbered(sequence: i32) -> ValidatedBatch {
     batch_from(PRODUCER, sequence)
 }
 
+/// A log that has what the producer sent; the chances of its disk.
+fn sent(seed: u64, config: LogConfig) -> (Bench, PartitionSlot) {
+    let mut bench = Bench::new();
+    bench.random = Random::new(seed);
+    let slot = bench.create(0, config);
+    for sequence in 0..SENT {
+        bench.append(slot, numbered(sequence));
+    }
+    (bench, slot)
+}
+
 /// Every batch is known where it was, and one that leaves a gap is refused.
 fn assert_known(bench: &mut Bench, slot: PartitionSlot, case: &str) {
     for sequence in 0..SENT {
@@ -29,11 +40,7 @@ fn assert_known(bench: &mut Bench, slot: PartitionSlot, case: &str) {
 
 #[test]
 fn of_a_log_that_was_deleted_to_its_end() {
-    let mut bench = Bench::new();
-    let slot = bench.create(0, config());
-    for sequence in 0..SENT {
-        bench.append(slot, numbered(sequence));
-    }
+    let (mut bench, slot) = sent(1, config());
     bench.delete_before(slot, Offset(i64::from(SENT)));
     for clean in [false, false, true, true, false] {
         bench = if clean { bench.after_stop() } else { bench.after_power_loss() };
@@ -45,12 +52,7 @@ fn of_a_log_that_was_deleted_to_its_end() {
 #[test]
 fn of_segments_that_are_gone() {
     for seed in 0..40 {
-        let mut bench = Bench::new();
-        bench.random = Random::new(seed);
-        let slot = bench.create(0, config());
-        for sequence in 0..SENT {
-            bench.append(slot, numbered(sequence));
-        }
+        let (mut bench, slot) = sent(seed, config());
         // So many that the segments with the producer's batches are long complete.
         bench.fill(slot, 200);
         let end = bench.store.view(slot).expect("there").log_end();
@@ -65,12 +67,7 @@ fn of_segments_that_are_gone() {
 #[test]
 fn of_a_log_that_retention_has_emptied() {
     for seed in 0..40 {
-        let mut bench = Bench::new();
-        bench.random = Random::new(seed);
-        let slot = bench.create(0, LogConfig { retention_ms: 1000, ..config() });
-        for sequence in 0..SENT {
-            bench.append(slot, numbered(sequence));
-        }
+        let (mut bench, slot) = sent(seed, LogConfig { retention_ms: 1000, ..config() });
         let end = bench.store.view(slot).expect("there").log_end();
         bench.store.set_high_watermark(slot, end);
         bench.tick_after(2000);
@@ -100,11 +97,7 @@ fn without_the_last(mut bench: Bench, slot: PartitionSlot, start: i64, batch: Va
 /// Of a batch that the power failure took, the trail knows: the batch is taken again, wherever the log starts by then.
 #[test]
 fn of_a_batch_that_was_lost_nothing_is_remembered() {
-    let mut bench = Bench::new();
-    let slot = bench.create(0, config());
-    for sequence in 0..SENT {
-        bench.append(slot, numbered(sequence));
-    }
+    let (bench, slot) = sent(1, config());
     let mut bench = without_the_last(bench, slot, 1, numbered(SENT));
     let slot = bench.slot(0);
     bench.begin_epoch(slot, 2);
@@ -130,12 +123,8 @@ fn a_cut_does_not_begin_with_a_snapshot_of_before_what_was_deleted() {
         bench.append(slot, numbered(sequence));
     }
     bench.fill(slot, 60);
-    let bases = |bench: &Bench, kind: &str| -> Vec<i64> {
-        let of_kind = |name: &String| Some(name.strip_prefix("topic-0/")?.strip_suffix(kind)?.parse().expect("a number"));
-        bench.names().iter().filter_map(of_kind).collect()
-    };
-    let segments = bases(&bench, ".log");
-    assert_eq!((segments.len(), bases(&bench, ".snapshot")), (3, segments[1..].to_vec()));
+    let segments = bench.bases(".log");
+    assert_eq!((segments.len(), bench.bases(".snapshot")), (3, segments[1..].to_vec()));
     let mut disk = bench.disk;
     disk.crash_process(&mut Random::new(1));
     disk.unlink(&format!("topic-0/{:020}.snapshot", segments[2])).expect("it is there");
@@ -144,7 +133,7 @@ fn a_cut_does_not_begin_with_a_snapshot_of_before_what_was_deleted() {
     bench.begin_epoch(slot, 2);
     bench.fill(slot, 4);
     bench.delete_before(slot, Offset(segments[2] + 1));
-    assert_eq!(bases(&bench, ".log"), segments[2..]);
+    assert_eq!(bench.bases(".log"), segments[2..]);
     let to = bench.store.view(slot).expect("there").log_end().0 - 2;
     assert_eq!(truncate(&mut bench, slot, to), Ok(Offset(to)));
     let next = bench.append(slot, numbered(SENT));

@@ -133,13 +133,12 @@ impl Scan {
         let mut rest = bytes;
         while self.at.position < self.end.position {
             match read_stored(rest) {
-                StoredRead::Batch(batch) if self.follows(&batch.header) || self.belongs_before(&batch.header) => {
-                    if !self.follows(&batch.header) {
-                        self.take_back();
-                    }
+                StoredRead::Batch(batch) if self.follows(&batch.header) => {
                     rest = &rest[batch.bytes.len()..];
                     self.take(&batch.header);
                 }
+                // Then it follows what is left.
+                StoredRead::Batch(batch) if self.belongs_before(&batch.header) => self.take_back(),
                 StoredRead::Incomplete { needed_bytes } if self.may_need(rest, needed_bytes) => {
                     if !short {
                         self.needed = needed_bytes;
