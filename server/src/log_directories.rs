@@ -147,9 +147,13 @@ impl LogDirectories {
         self.online.iter().map(|online| online.recovery.partitions().collect()).collect()
     }
 
-    /// Partitions' directories that do not say any more whose they are, by name.
+    /// Partitions' directories that do not say any more whose they are, or cannot be read, by name.
     pub(crate) fn unknown(&self) -> impl Iterator<Item = &str> {
-        self.online.iter().flat_map(|online| online.recovery.report.unknown_directories.iter().map(String::as_str))
+        self.online.iter().flat_map(|online| {
+            let report = &online.recovery.report;
+            let unreadable = report.unreadable_directories.iter().map(|(name, _)| name);
+            report.unknown_directories.iter().chain(unreadable).map(String::as_str)
+        })
     }
 }
 

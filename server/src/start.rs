@@ -211,6 +211,12 @@ fn announce_recovery(path: &str, report: &RecoveryReport) {
     for directory in &report.unknown_directories {
         eprintln!("flumen: {path}/{directory} holds segments but does not say whose: left alone");
     }
+    for (directory, error) in &report.unreadable_directories {
+        eprintln!(
+            "flumen: {path}/{directory} cannot be read ({error}): the partition is offline until a start that can read it; what the journal has of \
+             it is kept in quarantine/"
+        );
+    }
 }
 
 #[cfg(test)]

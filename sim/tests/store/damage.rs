@@ -528,6 +528,10 @@ fn no_segment_goes_before_both_copies_of_the_state_know() {
     }
 }
 
+fn unreadable(bench: &Bench) -> Vec<&str> {
+    bench.report.unreadable_directories.iter().map(|(name, _)| name.as_str()).collect()
+}
+
 /// A log that could not be told whose it was comes back with all it had, whatever happened meanwhile: its journal entries were kept,
 /// and a stop in order of the others says nothing of it.
 #[test]
@@ -537,7 +541,7 @@ fn a_log_that_was_away_comes_back_with_what_the_journal_had_of_it() {
     let (end, whole) = (bench.store.view(slot).expect("there").log_end(), bench.read_all(slot));
     bench.disk.faults.unreadable = Some("topic-0/partition.state");
     let mut bench = bench.after_power_loss();
-    assert_eq!(bench.report.unknown_directories, ["topic-0"]);
+    assert_eq!(unreadable(&bench), ["topic-0"]);
     assert!(bench.report.unclaimed_entries > 0);
     for _ in 0..2 {
         bench = bench.after_stop();
@@ -551,6 +555,34 @@ fn a_log_that_was_away_comes_back_with_what_the_journal_had_of_it() {
     assert!(bench.read_all(slot) == whole);
     let bench = bench.after_stop();
     assert_eq!((bench.report.unclaimed_entries, bench.report.replayed_batches), (0, 0));
+}
+
+/// What lies behind D and cannot be read is neither cut nor believed to be gone: the log is away, the directory is not.
+#[test]
+fn a_tail_or_a_manifest_that_cannot_be_read_costs_its_log_alone() {
+    for suffix in ["topic-0/00000000000000000000.log", "topic-0/compaction.manifest"] {
+        let mut bench = filled();
+        let slot = bench.slot(0);
+        let manifest = suffix.ends_with("manifest");
+        let (at, bytes) = if manifest { (0, self::manifest(10)) } else { (bench.file(LOG).len(), vec![7; 100]) };
+        bench.disk.write(suffix, at as u64, &bytes).expect("room");
+        bench.disk.sync(suffix).expect("there");
+        bench.disk.sync_directory("topic-0").expect("there");
+        let (end, whole) = (bench.store.view(slot).expect("there").log_end(), bench.read_all(slot));
+        bench.disk.faults.unreadable = Some(suffix);
+        let mut bench = bench.after_power_loss();
+        assert_eq!((unreadable(&bench), bench.report.partitions), (vec!["topic-0"], 1), "{suffix}");
+        assert!(bench.report.unclaimed_entries > 0 && bench.store.slot_of(partition(0)).is_none());
+        let other = bench.slot(1);
+        assert_eq!(bench.store.view(other).expect("there").log_end(), Offset(10));
+        bench.fill(other, 1);
+        bench.disk.faults.unreadable = None;
+        let mut bench = bench.after_power_loss();
+        let slot = bench.slot(0);
+        assert_eq!((unreadable(&bench), bench.report.damaged.len()), (vec![], 0), "{suffix}");
+        assert_eq!(bench.store.view(slot).expect("there").log_end(), end, "{suffix}");
+        assert!(bench.read_all(slot) == whole, "{suffix}");
+    }
 }
 
 /// Files that can be made again need not be readable.

@@ -173,6 +173,7 @@ fn looks_sound(report: &RecoveryReport) -> Result<(), Violation> {
         || !report.manifests_lost.is_empty()
         || report.cleanings_undone > 0
         || !report.unknown_directories.is_empty()
+        || !report.unreadable_directories.is_empty()
         || report.unclaimed_entries > 0;
     if suspicious { Err(Violation::Other(format!("a crash looks like corruption: {report:?}"))) } else { Ok(()) }
 }

@@ -46,6 +46,8 @@ pub(super) enum Found {
     Removed(String, Option<TopicPartition>),
     /// It looks like a partition's, holds segments, and does not say whose they are.
     Unknown(String),
+    /// Something of it cannot be read, and why.
+    Unreadable(String, IoError),
 }
 
 /// Look at every directory. Nothing is changed.
@@ -65,9 +67,10 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
     if !gone && parsed.is_none() {
         return Ok(None);
     }
-    let Ok(state_file) = read_small(disk, &format!("{name}/{STATE_FILE_NAME}")) else {
+    let state_file = match read_small(disk, &format!("{name}/{STATE_FILE_NAME}")) {
+        Ok(state_file) => state_file,
         // Whose it is, and where its D lies, is written where it cannot be read: nothing is done to it in this run.
-        return Ok(Some(Found::Unknown(String::from(name))));
+        Err(error) => return Ok(Some(Found::Unreadable(String::from(name), error))),
     };
     let state_file = state_file.unwrap_or_default();
     let state = PartitionState::decode(&state_file);
@@ -88,7 +91,10 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
         }
         None if logs.is_empty() => return Ok(None),
         None => {
-            let metadata = read_small(disk, &format!("{name}/{METADATA_FILE_NAME}"))?;
+            let metadata = match read_small(disk, &format!("{name}/{METADATA_FILE_NAME}")) {
+                Ok(metadata) => metadata,
+                Err(error) => return Ok(Some(Found::Unreadable(String::from(name), error))),
+            };
             let topic = metadata.and_then(|bytes| decode_topic_id(&bytes));
             topic.map(|topic| TopicPartition { topic, partition })
         }

@@ -22,6 +22,7 @@ use crate::state::{COPY_BYTES, STATE_FILE_NAME};
 use crate::store::{CLEAN_MARK_PREFIX, CleanMark, ClockRecord, owner_of};
 use crate::{LeaderEpoch, Now, Offset, ShardId, SteadyWall, Timestamp, TopicPartition};
 use directory::{Directory, Found};
+use journals::Journals;
 use partition::{Context, Renewed};
 
 /// What recovery is told from outside.
@@ -124,6 +125,8 @@ pub struct RecoveryReport {
     pub states_fallen_back: Vec<TopicPartition>,
     /// Directories with segments that do not say whose they are; left alone.
     pub unknown_directories: Vec<String>,
+    /// Directories of partitions of which something cannot be read that nothing stands in for: left alone, offline for this run.
+    pub unreadable_directories: Vec<(String, IoError)>,
 }
 
 /// Everything recovered.
@@ -155,6 +158,21 @@ impl From<IoError> for RecoveryError {
     }
 }
 
+/// Why one log cannot be recovered now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum LogError {
+    /// Something of it cannot be read, and may be there all the same: it is neither believed to be gone nor cut.
+    Unreadable(IoError),
+    /// What costs the whole log directory.
+    Directory(IoError),
+}
+
+impl From<IoError> for LogError {
+    fn from(error: IoError) -> Self {
+        Self::Directory(error)
+    }
+}
+
 impl core::fmt::Display for RecoveryError {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let Self::Io(error) = self;
@@ -178,21 +196,8 @@ pub fn recover(disk: &mut dyn Disk, shards: u16, settings: &RecoverySettings, no
     // Before anything is written: a start that ends here is no clean stop, and the next one may not believe what this one wrote.
     remove_marks(disk, &marks)?;
     let context = Context { settings, clean: report.clean, generation, now };
-    let mut logs = Vec::new();
-    let mut states = Vec::new();
-    let mut claimed = BTreeSet::new();
-    for directory in found.iter_mut().filter_map(partition_directory_mut) {
-        swap::finish(disk, directory, &mut report)?;
-    }
-    for directory in found.iter().filter_map(partition_directory) {
-        report.partitions += 1;
-        let entries = journals.entries.get(&directory.identity).map(Vec::as_slice).unwrap_or_default();
-        let (log, renewed) = partition::recover(disk, &context, directory, entries, &mut report)?;
-        claimed.insert(log.identity);
-        states.extend(renewed);
-        logs.push(log);
-    }
-    record_points(disk, &states)?;
+    let logs = recover_logs(disk, &context, &mut found, &journals, &mut report)?;
+    let claimed: BTreeSet<TopicPartition> = logs.iter().map(|log| log.identity).collect();
     let removed: BTreeSet<TopicPartition> = found.iter().filter_map(removed_identity).collect();
     let unclaimed: Vec<TopicPartition> = journals
         .entries
@@ -205,13 +210,7 @@ pub fn recover(disk: &mut dyn Disk, shards: u16, settings: &RecoverySettings, no
     let usable = journals.renew(disk, shards, settings.journal_file_bytes, &header)?;
     journals.drop_old_quarantine(disk, generation)?;
     bury(disk, &found)?;
-    let mut occupied = BTreeSet::new();
-    for entry in &found {
-        if let Found::Unknown(name) = entry {
-            occupied.insert(name.clone());
-            report.unknown_directories.push(name.clone());
-        }
-    }
+    let occupied = occupied(&found, &mut report);
     // The first reading is this one, for all that go by it, whenever they look for the first time: a clock that is set wrong
     // before that has leapt.
     let recorded = read_clocks(disk)?.unwrap_or(now.wall);
@@ -232,11 +231,56 @@ pub fn recover(disk: &mut dyn Disk, shards: u16, settings: &RecoverySettings, no
     Ok(Recovery { shards: parts, report })
 }
 
-fn partition_directory(found: &Found) -> Option<&Directory> {
-    if let Found::Partition(directory) = found { Some(directory) } else { None }
+/// The logs, with every new D recorded. One of which something cannot be read costs itself alone, for this run: it stands as after a
+/// crash in the middle of this, and what the journals have of it is kept with what nobody claims.
+fn recover_logs(
+    disk: &mut dyn Disk,
+    context: &Context<'_>,
+    found: &mut [Found],
+    journals: &Journals,
+    report: &mut RecoveryReport,
+) -> Result<Vec<PartitionLog>, IoError> {
+    let mut logs = Vec::new();
+    let mut states = Vec::new();
+    for entry in found {
+        let Found::Partition(directory) = entry else { continue };
+        let entries = journals.entries.get(&directory.identity).map(Vec::as_slice).unwrap_or_default();
+        let recovered =
+            swap::finish(disk, directory, report).and_then(|()| partition::recover(disk, context, directory, entries, report));
+        match recovered {
+            Ok((log, renewed)) => {
+                report.partitions += 1;
+                states.extend(renewed);
+                logs.push(log);
+            }
+            Err(LogError::Unreadable(error)) => *entry = Found::Unreadable(core::mem::take(&mut directory.name), error),
+            Err(LogError::Directory(error)) => return Err(error),
+        }
+    }
+    record_points(disk, &states)?;
+    Ok(logs)
 }
 
-fn partition_directory_mut(found: &mut Found) -> Option<&mut Directory> {
+/// The names that are taken by what is no partition of this run.
+fn occupied(found: &[Found], report: &mut RecoveryReport) -> BTreeSet<String> {
+    let mut occupied = BTreeSet::new();
+    for entry in found {
+        match entry {
+            Found::Unknown(name) => {
+                occupied.insert(name.clone());
+                report.unknown_directories.push(name.clone());
+            }
+            Found::Unreadable(name, error) => {
+                occupied.insert(name.clone());
+                report.unreadable_directories.push((name.clone(), *error));
+            }
+            Found::Partition(_) | Found::Removed(..) => {}
+        }
+    }
+    occupied
+}
+
+fn partition_directory(found: &Found) -> Option<&Directory> {
     if let Found::Partition(directory) = found { Some(directory) } else { None }
 }
 
@@ -309,7 +353,7 @@ fn bury(disk: &mut dyn Disk, found: &[Found]) -> Result<(), IoError> {
         if identity.is_some() {
             // The mark was perhaps never on disk, not even where it was synced: without it the rest must not go.
             let state = format!("{name}/{STATE_FILE_NAME}");
-            let content = disk.read(&state, 0, 2 * COPY_BYTES)?;
+            let Ok(content) = disk.read(&state, 0, 2 * COPY_BYTES) else { continue };
             partition::make_stable(disk, &state, &content)?;
         }
         for file in disk.list(name)?.into_iter().filter(|file| !file.is_directory && file.name != STATE_FILE_NAME) {

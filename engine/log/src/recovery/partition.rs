@@ -13,7 +13,7 @@ use super::journals::Located;
 use super::reader::SegmentReader;
 use super::swap;
 use super::tail::TailWriter;
-use super::{RecoveryReport, RecoverySettings};
+use super::{LogError, RecoveryReport, RecoverySettings};
 use crate::batch::BATCH_OVERHEAD_BYTES;
 use crate::compaction::{CleanedSegment, Manifest};
 use crate::epoch::LeaderEpochs;
@@ -50,7 +50,7 @@ pub(super) fn recover(
     found: &Directory,
     entries: &[Located],
     report: &mut RecoveryReport,
-) -> Result<(PartitionLog, Option<Renewed>), IoError> {
+) -> Result<(PartitionLog, Option<Renewed>), LogError> {
     let mut state = starting_state(disk, found, report);
     let context = &Context { clean: context.clean && ends_at_point(found, entries, &state.point), ..*context };
     if mutants::is(Mutant::B15) && !context.clean {
@@ -215,7 +215,7 @@ fn start_with_first_segment(found: &Directory, state: &mut PartitionState) {
 }
 
 /// After an unclean stop: make stable what is about to be believed.
-fn sync_doubtful(disk: &mut dyn Disk, found: &Directory, state: &PartitionState) -> Result<(), IoError> {
+fn sync_doubtful(disk: &mut dyn Disk, found: &Directory, state: &PartitionState) -> Result<(), LogError> {
     // The process may have died while it made the partition or recorded a D: what is there was perhaps never synced.
     for name in &found.small_files {
         let path = format!("{}/{name}", found.name);
@@ -223,7 +223,7 @@ fn sync_doubtful(disk: &mut dyn Disk, found: &Directory, state: &PartitionState)
             Ok(content) => make_stable(disk, &path, &content)?,
             // The state was read, and says all that the metadata does.
             Err(_) if *name == METADATA_FILE_NAME => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(LogError::Unreadable(error)),
         }
     }
     disk.sync_directory(&found.name)?;

@@ -3,8 +3,9 @@
 use alloc::string::String;
 use bytes::Bytes;
 
+use super::LogError;
 use crate::batch::{BATCH_OVERHEAD_BYTES, BatchHeader, StoredRead, read_stored};
-use crate::io::{Disk, IoError};
+use crate::io::Disk;
 use crate::segment::scan::{Scan, Scanned};
 
 /// Bytes read at once.
@@ -24,7 +25,7 @@ impl SegmentReader {
         Self { path, length, chunk_at: 0, chunk: Bytes::new() }
     }
 
-    fn bytes(&mut self, disk: &mut dyn Disk, position: u64, length: usize) -> Result<Bytes, IoError> {
+    fn bytes(&mut self, disk: &mut dyn Disk, position: u64, length: usize) -> Result<Bytes, LogError> {
         if position >= self.length {
             // The file may not even be there.
             return Ok(Bytes::new());
@@ -36,13 +37,13 @@ impl SegmentReader {
             return Ok(self.chunk.slice(skip..));
         }
         let left = usize::try_from(self.length.saturating_sub(position)).unwrap_or(usize::MAX);
-        self.chunk = disk.read(&self.path, position, length.max(CHUNK_BYTES).min(left))?;
+        self.chunk = disk.read(&self.path, position, length.max(CHUNK_BYTES).min(left)).map_err(LogError::Unreadable)?;
         self.chunk_at = position;
         Ok(self.chunk.clone())
     }
 
     /// The whole batch at `position`, its CRC checked. `None` where there is none.
-    pub(super) fn batch(&mut self, disk: &mut dyn Disk, position: u64) -> Result<Option<(BatchHeader, Bytes)>, IoError> {
+    pub(super) fn batch(&mut self, disk: &mut dyn Disk, position: u64) -> Result<Option<(BatchHeader, Bytes)>, LogError> {
         let mut wanted = BATCH_OVERHEAD_BYTES;
         loop {
             let bytes = self.bytes(disk, position, wanted)?;
@@ -72,7 +73,7 @@ impl SegmentReader {
     }
 
     /// The header of the batch at `position`, nothing checked. `None` where there is none.
-    pub(super) fn header(&mut self, disk: &mut dyn Disk, position: u64) -> Result<Option<BatchHeader>, IoError> {
+    pub(super) fn header(&mut self, disk: &mut dyn Disk, position: u64) -> Result<Option<BatchHeader>, LogError> {
         let bytes = self.bytes(disk, position, BATCH_OVERHEAD_BYTES)?;
         let header = BatchHeader::parse(&bytes).ok();
         Ok(header.filter(|header| position + header.total_bytes() as u64 <= self.length))

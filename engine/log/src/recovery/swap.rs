@@ -7,12 +7,12 @@
 use alloc::{format, vec::Vec};
 use bytes::Bytes;
 
-use super::RecoveryReport;
 use super::base::read_footer;
 use super::directory::Directory;
 use super::journals::QUARANTINE_DIRECTORY;
 use super::partition::{make_stable, path, rewrite};
 use super::reader::SegmentReader;
+use super::{LogError, RecoveryReport};
 use crate::compaction::{CleanedSegment, MANIFEST_FILE_NAME, MANIFEST_PARTIAL_NAME, Manifest, cleaned_file_name};
 use crate::io::{Disk, IoError};
 use crate::segment::{SUFFIXES, file_name, index};
@@ -25,7 +25,7 @@ const MANIFEST_BYTES_MAX: usize = 64 << 20;
 const ASIDE_SUFFIX: &str = ".aside";
 
 /// Bring the directory in line with its manifest.
-pub(super) fn finish(disk: &mut dyn Disk, found: &mut Directory, report: &mut RecoveryReport) -> Result<(), IoError> {
+pub(super) fn finish(disk: &mut dyn Disk, found: &mut Directory, report: &mut RecoveryReport) -> Result<(), LogError> {
     if found.has_manifest {
         match read(disk, &found.name, found.identity)? {
             Some((manifest, _)) if !found.may_have(&manifest) => {
@@ -69,7 +69,10 @@ pub(super) fn finish(disk: &mut dyn Disk, found: &mut Directory, report: &mut Re
         }
         changed = true;
     }
-    if changed { disk.sync_directory(&found.name) } else { Ok(()) }
+    if changed {
+        disk.sync_directory(&found.name)?;
+    }
+    Ok(())
 }
 
 /// Keep a file that nothing vouches for, for people to look at: it may be all there is of some records.
@@ -82,8 +85,8 @@ fn set_aside(disk: &mut dyn Disk, found: &Directory, name: &str) -> Result<(), I
     disk.sync_directory(&found.name)
 }
 
-fn read(disk: &mut dyn Disk, directory: &str, of: TopicPartition) -> Result<Option<(Manifest, Bytes)>, IoError> {
-    let bytes = disk.read(&format!("{directory}/{MANIFEST_FILE_NAME}"), 0, MANIFEST_BYTES_MAX)?;
+fn read(disk: &mut dyn Disk, directory: &str, of: TopicPartition) -> Result<Option<(Manifest, Bytes)>, LogError> {
+    let bytes = disk.read(&format!("{directory}/{MANIFEST_FILE_NAME}"), 0, MANIFEST_BYTES_MAX).map_err(LogError::Unreadable)?;
     Ok(Manifest::decode(&bytes, of).map(|manifest| (manifest, bytes)))
 }
 
@@ -108,7 +111,7 @@ pub(super) fn truncate_from_end(
 
 /// Whether the new segment may take the place of those it covers. What lies in that place already, while they are still there, may
 /// be an old segment that an earlier start left for a new one that was not whole.
-fn holds(disk: &mut dyn Disk, found: &Directory, base: Offset, segment: &CleanedSegment) -> Result<bool, IoError> {
+fn holds(disk: &mut dyn Disk, found: &Directory, base: Offset, segment: &CleanedSegment) -> Result<bool, LogError> {
     let new_name = cleaned_file_name(base, "log", segment.generation);
     if found.leftovers.contains(&new_name) {
         return is_whole(disk, found, &new_name, segment);
@@ -131,7 +134,7 @@ fn holds(disk: &mut dyn Disk, found: &Directory, base: Offset, segment: &Cleaned
 
 /// The old segments count. Of a key they may have records that were taken to be gone; and compaction may have written them, too: what
 /// the manifest said of that went with them, so holes in them are taken for its work.
-fn undo(disk: &mut dyn Disk, found: &mut Directory, base: Offset, segment: &CleanedSegment) -> Result<(), IoError> {
+fn undo(disk: &mut dyn Disk, found: &mut Directory, base: Offset, segment: &CleanedSegment) -> Result<(), LogError> {
     found.manifest.cleaned_to = found.manifest.cleaned_to.min(base);
     let waits = found.leftovers.contains(&cleaned_file_name(base, "log", segment.generation));
     let old: Vec<(Offset, u64)> = found.logs.iter().copied().filter(|(old, _)| *old >= base && *old < segment.end).collect();
@@ -156,12 +159,12 @@ fn undo(disk: &mut dyn Disk, found: &mut Directory, base: Offset, segment: &Clea
 }
 
 /// Whether a file holds what the manifest says of the new segment.
-fn is_whole(disk: &mut dyn Disk, found: &Directory, name: &str, segment: &CleanedSegment) -> Result<bool, IoError> {
+fn is_whole(disk: &mut dyn Disk, found: &Directory, name: &str, segment: &CleanedSegment) -> Result<bool, LogError> {
     Ok(chain_of(disk, found, name, segment.length)? == Some(segment.chain))
 }
 
 /// The chain value over all batches of a file, if they are whole.
-fn chain_of(disk: &mut dyn Disk, found: &Directory, name: &str, length: u64) -> Result<Option<u32>, IoError> {
+fn chain_of(disk: &mut dyn Disk, found: &Directory, name: &str, length: u64) -> Result<Option<u32>, LogError> {
     let mut reader = SegmentReader::new(format!("{}/{name}", found.name), length);
     let (mut position, mut chain) = (0, 0);
     while position < length {

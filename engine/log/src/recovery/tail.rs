@@ -8,7 +8,7 @@ use super::directory::Directory;
 use super::journals::{Located, QUARANTINE_DIRECTORY, list_or_empty};
 use super::partition::{Context, path, rewrite};
 use super::reader::SegmentReader;
-use super::{RecoveryReport, Tail};
+use super::{LogError, RecoveryReport, Tail};
 use crate::batch::{BatchHeader, StoredRead, read_stored};
 use crate::epoch::LeaderEpochs;
 use crate::io::{Disk, IoError};
@@ -108,7 +108,7 @@ impl<'a> TailWriter<'a> {
         disk: &mut dyn Disk,
         entries: &[Located],
         report: &mut RecoveryReport,
-    ) -> Result<(), IoError> {
+    ) -> Result<(), LogError> {
         let position = self.found.state.as_ref().map(|state| state.point.position).unwrap_or_default();
         // From the first entry on that does not follow the log: what is to be kept aside.
         let mut aside: Option<(Offset, Vec<u8>)> = None;
@@ -155,7 +155,7 @@ impl<'a> TailWriter<'a> {
         batches: &Bytes,
         below: Offset,
         report: &mut RecoveryReport,
-    ) -> Result<Placed, IoError> {
+    ) -> Result<Placed, LogError> {
         let mut at = 0;
         while let StoredRead::Batch(batch) = read_stored(&batches[at..]) {
             let header = batch.header;
@@ -185,7 +185,7 @@ impl<'a> TailWriter<'a> {
     }
 
     /// Keep what follows in the files, as far as it is whole, contiguous, and of no older epoch.
-    pub(super) fn keep_tail(&mut self, disk: &mut dyn Disk, report: &mut RecoveryReport) -> Result<(), IoError> {
+    pub(super) fn keep_tail(&mut self, disk: &mut dyn Disk, report: &mut RecoveryReport) -> Result<(), LogError> {
         while let Some((header, bytes)) = self.next_in_files(disk)? {
             report.kept_batches += 1;
             self.put(disk, &header, &bytes)?;
@@ -194,7 +194,7 @@ impl<'a> TailWriter<'a> {
     }
 
     /// The batch that follows in the files; goes on to the next segment where this one ends.
-    fn next_in_files(&mut self, disk: &mut dyn Disk) -> Result<Option<(BatchHeader, Bytes)>, IoError> {
+    fn next_in_files(&mut self, disk: &mut dyn Disk) -> Result<Option<(BatchHeader, Bytes)>, LogError> {
         loop {
             let follows = |header: &BatchHeader| header.base_offset == self.end && header.partition_leader_epoch >= self.epoch;
             if let Some(batch) = self.reader.batch(disk, self.position)?.filter(|(header, _)| follows(header)) {
@@ -274,7 +274,7 @@ impl<'a> TailWriter<'a> {
     }
 
     /// Cut what lies behind the end, after a copy of it went to quarantine.
-    pub(super) fn cut(&mut self, disk: &mut dyn Disk, report: &mut RecoveryReport) -> Result<(), IoError> {
+    pub(super) fn cut(&mut self, disk: &mut dyn Disk, report: &mut RecoveryReport) -> Result<(), LogError> {
         let found = self.found;
         for (base, length) in &found.logs {
             let log = path(found, *base, "log");
@@ -333,11 +333,12 @@ impl<'a> TailWriter<'a> {
         from: u64,
         to: u64,
         report: &mut RecoveryReport,
-    ) -> Result<(), IoError> {
+    ) -> Result<(), LogError> {
         let limit = usize::try_from(self.context.settings.quarantine_bytes).unwrap_or(usize::MAX);
         let length = usize::try_from(to - from).unwrap_or(usize::MAX).min(limit);
-        let bytes = disk.read(&path(self.found, base, "log"), from, length)?;
-        self.quarantine(disk, (base, from), &bytes, to - from, report)
+        // What cannot be copied is not cut.
+        let bytes = disk.read(&path(self.found, base, "log"), from, length).map_err(LogError::Unreadable)?;
+        Ok(self.quarantine(disk, (base, from), &bytes, to - from, report)?)
     }
 
     /// Copy bytes that are about to be cut, as long as there is room in quarantine: the first of so many. Zeros are not worth it.
