@@ -53,6 +53,29 @@ fn a_gap_that_nothing_fills_is_a_suspect_tail() {
     );
 }
 
+/// Whose the frames of a journal are, they say themselves.
+#[test]
+fn a_journal_of_which_no_header_is_left_is_read_all_the_same() {
+    let mut bench = filled();
+    let slot = bench.slot(0);
+    let whole = bench.read_all(slot);
+    // Files of an earlier life are behind the frames of this one.
+    let mut bench = bench.after_kill();
+    let slot = bench.slot(0);
+    bench.fill(slot, 3);
+    let end = bench.store.view(slot).expect("there").log_end();
+    let journals: Vec<String> = bench.disk.list("journal").expect("there").into_iter().map(|entry| entry.name).collect();
+    for name in journals {
+        flip(&mut bench, &format!("journal/{name}"), 30);
+    }
+    let mut bench = bench.after_power_loss();
+    let slot = bench.slot(0);
+    assert_eq!(bench.store.view(slot).expect("there").log_end(), end, "{:?}", bench.report);
+    assert!(bench.read_all(slot).starts_with(&whole));
+    assert!(bench.report.corrupt_frames == 0 && bench.report.suspect_tails.is_empty(), "{:?}", bench.report);
+    assert!(bench.report.frames > 0);
+}
+
 /// Frames that were in flight together: where the first is bad, no later one says that it had been written. The others count all the same.
 #[test]
 fn a_bad_frame_costs_what_it_held_and_no_other() {

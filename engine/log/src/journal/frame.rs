@@ -191,6 +191,12 @@ fn frame_length(length: usize) -> u32 {
 }
 
 impl Frame {
+    /// The journal that a frame which starts with this block is of.
+    #[must_use]
+    pub fn id_hint(block: &[u8]) -> Option<JournalId> {
+        block.starts_with(&FRAME_MAGIC).then(|| block.get(16..32)?.try_into().ok()).flatten()
+    }
+
     /// How many bytes to read to parse the frame whose first block this is; `None` if it is none of this journal's.
     #[must_use]
     pub fn length_hint(block: &[u8], id: &JournalId) -> Option<usize> {

@@ -4,7 +4,7 @@
 //! through which a later frame says all had completed that is corruption, and reported. Above it the frame was never acknowledged
 //! or has rotted since, which nothing tells apart; whatever was in flight beside it and is whole counts, and costs nobody anything.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::{format, string::String, vec::Vec};
 use bytes::Bytes;
@@ -73,8 +73,8 @@ pub(super) struct Journals {
 #[derive(Default)]
 struct Run {
     frames: Vec<FoundFrame>,
-    /// Frames of a lower sequence are not needed, and may be half written over.
-    dead_below: u64,
+    /// Frames of a lower sequence are not needed, and may be half written over. `None` where no header is left to say it.
+    dead_below: Option<u64>,
 }
 
 struct FoundFrame {
@@ -92,17 +92,17 @@ pub(super) fn read(disk: &mut dyn Disk, shards: u16, clean: bool, report: &mut R
             journals.files.push(FileFound { name, length: entry.length });
         }
     }
-    let (readable, generation) = with_headers(disk, &journals.files)?;
+    let (readable, generation) = readable_files(disk, &journals.files)?;
     journals.generation = journals.generation.max(generation);
     if !clean {
         let mut runs: BTreeMap<(ShardId, JournalId), Run> = BTreeMap::new();
-        for (file, header) in readable {
+        for Readable { file, id, dead_below } in readable {
             if mutants::is(Mutant::B36) && file.name.shard.0 >= shards {
                 continue;
             }
-            let run = runs.entry((file.name.shard, header.id)).or_default();
-            run.dead_below = run.dead_below.max(header.dead_below);
-            run.frames.extend(read_frames(disk, &file.name.path(), file.length, BLOCK_BYTES as u64, &header.id, true)?);
+            let run = runs.entry((file.name.shard, id)).or_default();
+            run.dead_below = run.dead_below.max(dead_below);
+            run.frames.extend(read_frames(disk, &file.name.path(), file.length, BLOCK_BYTES as u64, &id, true)?);
         }
         for run in runs.into_values() {
             for entry in entries_of(run, report) {
@@ -123,29 +123,54 @@ pub(super) fn list_or_empty(disk: &mut dyn Disk, path: &str) -> Result<Vec<crate
     }
 }
 
-/// What each file's header says, of those of the last start: files of earlier ones are given to the next only when all that
-/// they hold was replayed. A file whose own header is bad is read as its shard's others are.
-fn with_headers(disk: &mut dyn Disk, files: &[FileFound]) -> Result<(Vec<(FileFound, FileHeader)>, u64), IoError> {
+/// A file that can be read, and under which id.
+struct Readable {
+    file: FileFound,
+    id: JournalId,
+    /// What its own header says; one that is bad says nothing.
+    dead_below: Option<u64>,
+}
+
+/// The files of the last start, and its generation: files of earlier ones are given to the next only when all that they hold was
+/// replayed. A file whose own header is bad is read as the others are, and where all are bad by what its frames say of themselves.
+fn readable_files(disk: &mut dyn Disk, files: &[FileFound]) -> Result<(Vec<Readable>, u64), IoError> {
     let mut headers = Vec::new();
     for file in files {
         let block = disk.read(&file.name.path(), 0, BLOCK_BYTES)?;
-        headers.push((file.clone(), file.name.read_header(&block)));
+        headers.push((file, file.name.read_header(&block)));
     }
-    let newest = headers.iter().filter_map(|(_, header)| header.map(|header| header.generation)).max();
-    let is_newest = |header: &FileHeader| Some(header.generation) == newest;
-    let mut readable = Vec::new();
-    for (file, header) in &headers {
-        if let Some(header) = header {
-            if is_newest(header) {
-                readable.push((file.clone(), *header));
-            }
-            continue;
+    let mut newest = headers.iter().filter_map(|(_, header)| header.map(|header| (header.generation, header.id))).max();
+    if newest.is_none() {
+        for file in files {
+            newest = newest.max(latest_frame(disk, file)?);
         }
-        let of_shard = headers.iter().filter(|(other, _)| other.name.shard == file.name.shard);
-        let other = of_shard.filter_map(|(_, header)| *header).find(is_newest);
-        readable.extend(other.map(|header| (file.clone(), FileHeader { dead_below: 0, ..header })));
     }
-    Ok((readable, newest.unwrap_or_default()))
+    let Some((generation, id)) = newest else { return Ok((Vec::new(), 0)) };
+    let counts = |header: &Option<FileHeader>| header.is_none_or(|header| header.generation == generation);
+    let readable = headers.into_iter().filter(|(_, header)| counts(header)).map(|(file, header)| Readable {
+        file: file.clone(),
+        id: header.map_or(id, |header| header.id),
+        dead_below: header.map(|header| header.dead_below),
+    });
+    Ok((readable.collect(), generation))
+}
+
+/// Generation and id of the latest frame in a file.
+fn latest_frame(disk: &mut dyn Disk, file: &FileFound) -> Result<Option<(u64, JournalId)>, IoError> {
+    let path = file.name.path();
+    let mut ids = BTreeSet::new();
+    let mut at = BLOCK_BYTES as u64;
+    while at + BLOCK_BYTES as u64 <= file.length {
+        let chunk = disk.read(&path, at, CHUNK_BYTES)?;
+        ids.extend(chunk.chunks(BLOCK_BYTES).filter_map(Frame::id_hint));
+        at += CHUNK_BYTES as u64;
+    }
+    let mut latest = None;
+    for id in ids {
+        let frames = read_frames(disk, &path, file.length, BLOCK_BYTES as u64, &id, true)?;
+        latest = latest.max(frames.iter().map(|frame| (frame.position.generation, id)).max());
+    }
+    Ok(latest)
 }
 
 /// The frames of a file. In a ring's file (`one_round`) those behind the highest position are an older round's, and left out.
@@ -209,10 +234,11 @@ fn read_frames(
 /// The entries of one run's journal.
 fn entries_of(run: Run, report: &mut RecoveryReport) -> Vec<Located> {
     let Run { mut frames, dead_below } = run;
-    frames.retain(|frame| frame.position.sequence >= dead_below || mutants::is(Mutant::B34));
+    frames.retain(|frame| frame.position.sequence >= dead_below.unwrap_or(0) || mutants::is(Mutant::B34));
     frames.sort_by_key(|frame| frame.position);
     let completed = frames.iter().map(|frame| frame.completed_through).max().unwrap_or_default();
-    let (mut expected, mut doubtful) = (dead_below, false);
+    let first = frames.first().map_or(0, |frame| frame.position.sequence);
+    let (mut expected, mut doubtful) = (dead_below.unwrap_or(first), false);
     let mut entries = Vec::new();
     for frame in frames {
         let sequence = frame.position.sequence;
