@@ -42,6 +42,10 @@ pub(super) struct Allowed {
     /// their names some may be back, so that others are missed.
     deleted: BTreeMap<TopicPartition, Offset>,
     corrupt_frames: bool,
+    /// Headers of journal files are bad: what is dead is not told from what is not, and more is read than counts.
+    headers: bool,
+    /// They have been: what removed logs had there is offered from quarantine at every start since.
+    unclaimed: bool,
     /// What was reported: a bad frame, and which logs have a gap for it.
     frame_reported: bool,
     tails_reported: BTreeSet<TopicPartition>,
@@ -63,7 +67,7 @@ struct Suspect {
 impl Allowed {
     /// What may be found in every life from now on.
     pub(super) fn of_next_life(self) -> Self {
-        Self { damaged: self.damaged, deleted: self.deleted, ..Self::default() }
+        Self { damaged: self.damaged, deleted: self.deleted, unclaimed: self.unclaimed, ..Self::default() }
     }
 
     /// Whether something may be lost if it is reported.
@@ -87,8 +91,9 @@ impl Allowed {
         // An older state does not say yet that the log was outside the journal for a while: then there is a gap in that.
         let may_be_suspect = |partition: &TopicPartition| self.suspects.contains_key(partition) || self.older.contains(partition);
         let all_suspect = report.suspect_tails.iter().all(may_be_suspect);
-        let frames = report.corrupt_frames == 0 || self.corrupt_frames;
-        frames && all_damaged && all_suspect && report.states_rebuilt.is_empty() && report.unclaimed_entries == 0
+        let frames = self.headers || report.corrupt_frames == 0 || self.corrupt_frames;
+        let claimed = self.unclaimed || report.unclaimed_entries == 0;
+        frames && claimed && all_damaged && all_suspect && report.states_rebuilt.is_empty()
     }
 
     /// What this log has before this offset was deleted, though it may not know that any more.
@@ -149,12 +154,32 @@ impl World {
     /// One thing rots, if there is something of its kind.
     pub(super) fn rot_something(&mut self) {
         let index = self.random.index(self.models.len());
+        // Aside, so that what follows in seeds that once found something stays as it was.
+        let mut aside = self.random.clone();
         match self.random.below(5) {
             0 => self.rot_past_point(index),
             1 => self.rot_before_point(index),
-            2 => self.rot_frame(),
+            2 => return self.rot_frame(),
             3 => self.rot_cache(index),
-            _ => self.rot_state(index),
+            _ => return self.rot_state(index),
+        }
+        if aside.one_in(4) {
+            self.rot_headers(&mut aside);
+        }
+    }
+
+    /// The headers of journal files rot, of all perhaps. It costs nothing: the frames say whose they are.
+    fn rot_headers(&mut self, random: &mut Random) {
+        let all = random.one_in(2);
+        for entry in Disk::list(&mut self.disk, JOURNAL_DIRECTORY).unwrap_or_default() {
+            if entry.length > 0 && (all || random.one_in(2)) {
+                let path = format!("{JOURNAL_DIRECTORY}/{}", entry.name);
+                self.trace.note(format_args!("the header of {path} rots"));
+                *self.disk.faults.counts.entry("rot in a header").or_default() += 1;
+                self.disk.rot(&path, random.below(64.min(entry.length)), 3);
+                self.allowed.headers = true;
+                self.allowed.unclaimed = true;
+            }
         }
     }
 

@@ -1,13 +1,14 @@
 //! Partitions that go, and their names used again.
 
 use flumen_log::compression::Codec;
-use flumen_log::io::{FileOperation, IoError};
+use flumen_log::io::{Disk, FileOperation, IoError};
 use flumen_log::recovery::{RecoverySettings, recover};
 use flumen_log::store::Output;
 use flumen_log::{Monotonic, Now, Offset, Timestamp, TopicId, TopicPartition};
 use flumen_sim::random::Random;
 
 use crate::bench::{Bench, JOURNAL_FILE_BYTES, batch_of, config, partition};
+use crate::damage::flip;
 
 #[test]
 fn a_removed_partition_is_renamed_at_once_and_emptied_later() {
@@ -138,5 +139,66 @@ fn a_mark_whose_sync_failed_is_written_again_before_anything_goes() {
             let bench = Bench::over(disk);
             assert!(bench.report.damaged.is_empty(), "seed {seed}, {changes} changes: {:?}", bench.report);
         }
+    }
+}
+
+/// Only what the broker itself has removed is buried. What people call much the same is theirs.
+#[test]
+fn a_directory_that_was_set_aside_under_such_a_name_is_left_alone() {
+    let id = "05".repeat(16);
+    let renamed = format!("topic-0.{id}-delete");
+    for name in ["topic-0-delete", "keep.topic-0-delete", renamed.as_str()] {
+        let mut bench = Bench::new();
+        let slot = bench.create(0, config());
+        bench.fill(slot, 10);
+        let mut bench = bench.after_stop();
+        bench.disk.rename("topic-0", name).expect("there");
+        bench.disk.create_directory("other-delete").expect("room");
+        bench.disk.create_directory("other-delete/inside").expect("room");
+        let kept = bench.disk.contents(name);
+        assert!(kept.iter().any(|(name, bytes)| name.ends_with(".log") && !bytes.is_empty()));
+        let bench = bench.after_kill();
+        assert!(bench.disk.contents(name) == kept, "{name}");
+        let told: &[String] = if name == renamed { core::slice::from_ref(&renamed) } else { &[] };
+        assert_eq!(bench.report.unknown_directories, told, "its state does not say that it was removed");
+    }
+}
+
+/// Of a log that is lost with its directory and made anew nothing goes that was kept of it.
+#[test]
+fn entries_of_a_log_that_was_made_anew_stay_in_quarantine() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 10);
+    for (name, _) in bench.disk.contents("topic-0") {
+        bench.disk.unlink(&name).expect("there");
+    }
+    bench.disk.remove_directory("topic-0").expect("empty");
+    bench.disk.sync_directory("").expect("there");
+    let mut bench = bench.after_power_loss();
+    let kept = bench.report.unclaimed_entries;
+    assert!(kept > 0);
+    let slot = bench.create(0, config());
+    bench.fill(slot, 1);
+    for _ in 0..2 {
+        bench = bench.after_power_loss();
+        assert!(bench.report.unclaimed_entries >= kept - 1 && bench.report.unclaimed_entries > 0, "{:?}", bench.report);
+        let slot = bench.slot(0);
+        assert_eq!(bench.store.view(slot).expect("there").log_end(), Offset(1));
+    }
+}
+
+/// A partition has two copies of its state from the first moment on: either is enough to know whose the journal's entries are.
+#[test]
+fn a_young_partition_outlives_one_copy_of_its_state() {
+    for copy in [0, 4096] {
+        let mut bench = Bench::new();
+        let slot = bench.create(0, config());
+        bench.append(slot, batch_of(&[(1, 10)], Codec::None));
+        flip(&mut bench, "topic-0/partition.state", copy + 100);
+        let mut bench = bench.after_power_loss();
+        let slot = bench.slot(0);
+        assert_eq!(bench.store.view(slot).expect("there").log_end(), Offset(1), "without the copy at {copy}");
+        assert_eq!(bench.report.unclaimed_entries, 0);
     }
 }

@@ -9,7 +9,7 @@ use crate::io::{Disk, IoError};
 use crate::producer::ProducerSnapshot;
 use crate::segment::parse_file_name;
 use crate::state::{COPY_BYTES, PartitionState, STATE_FILE_NAME};
-use crate::store::{METADATA_FILE_NAME, REMOVED_SUFFIX};
+use crate::store::{METADATA_FILE_NAME, is_removed_name};
 use crate::{Offset, PartitionIndex, TopicPartition};
 
 /// A partition's directory.
@@ -62,7 +62,7 @@ pub(super) fn find(disk: &mut dyn Disk) -> Result<Vec<Found>, IoError> {
 }
 
 fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
-    let gone = name.ends_with(REMOVED_SUFFIX);
+    let gone = is_removed_name(name);
     let parsed = parse_name(name);
     if !gone && parsed.is_none() {
         return Ok(None);
@@ -75,13 +75,10 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
     let state_file = state_file.unwrap_or_default();
     let state = PartitionState::decode(&state_file);
     let identity = state.as_ref().map(|state| state.partition);
-    if gone && (state.as_ref().is_none_or(|state| state.removed) || parsed.is_none()) {
-        return Ok(Some(Found::Removed(String::from(name), identity)));
-    }
     if state.as_ref().is_some_and(|state| state.removed) {
         return Ok(Some(Found::Removed(String::from(name), identity)));
     }
-    let Some((topic_name, partition)) = parsed else { return Ok(None) };
+    let Some((topic_name, partition)) = parsed else { return without_state(disk, name).map(Some) };
     let Files { logs, snapshots, small_files, has_manifest, leftovers, others } = list_files(disk, name)?;
     let identity = match identity {
         Some(identity) => Some(identity),
@@ -117,6 +114,13 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
         manifest_lost,
     };
     Ok(Some(Found::Partition(Box::new(directory))))
+}
+
+/// A directory with the name of a removed partition's, of which no state says that it was removed. The state is the last to go: where
+/// anything is left without it, nobody has said that it may go.
+fn without_state(disk: &mut dyn Disk, name: &str) -> Result<Found, IoError> {
+    let is_empty = disk.list(name)?.iter().all(|entry| entry.name == STATE_FILE_NAME && !entry.is_directory);
+    Ok(if is_empty { Found::Removed(String::from(name), None) } else { Found::Unknown(String::from(name)) })
 }
 
 /// The files of a partition's directory, by kind.

@@ -40,6 +40,8 @@ pub(super) struct Located {
     index: u32,
     /// A frame before it is missing that was perhaps never written: then so was this one, as far as anybody was told.
     pub(super) doubtful: bool,
+    /// It was in quarantine: when it was found in its journal, its log could not take it.
+    pub(super) quarantined: bool,
 }
 
 impl Located {
@@ -217,6 +219,7 @@ fn read_frames(
             checksum: crc32c::crc32c(&entry.batches),
             index,
             doubtful: false,
+            quarantined: !one_round,
         });
         frames.push(FoundFrame { position, completed_through, entries: entries.collect() });
         at += frame.padded_bytes as u64;
@@ -237,8 +240,9 @@ fn entries_of(run: Run, report: &mut RecoveryReport) -> Vec<Located> {
     frames.retain(|frame| frame.position.sequence >= dead_below.unwrap_or(0) || mutants::is(Mutant::B34));
     frames.sort_by_key(|frame| frame.position);
     let completed = frames.iter().map(|frame| frame.completed_through).max().unwrap_or_default();
+    // Where no header is left to say it, nothing tells what was before the first frame but a later one.
     let first = frames.first().map_or(0, |frame| frame.position.sequence);
-    let (mut expected, mut doubtful) = (dead_below.unwrap_or(first), false);
+    let (mut expected, mut doubtful) = (dead_below.unwrap_or_else(|| first.min(completed)), false);
     let mut entries = Vec::new();
     for frame in frames {
         let sequence = frame.position.sequence;
@@ -274,17 +278,19 @@ fn read_quarantine(disk: &mut dyn Disk, journals: &mut Journals) -> Result<(), I
 }
 
 impl Journals {
-    /// Keep what nobody claimed, to be offered again at the next start, and drop what was kept before. Synced before it returns.
+    /// Keep what nobody claimed, to be offered again at the next start, and what is left of logs that do not go on with it. Synced before
+    /// it returns.
     pub(super) fn quarantine_unclaimed(
         &self,
         disk: &mut dyn Disk,
         unclaimed: &[TopicPartition],
+        left: &[Located],
         generation: u64,
     ) -> Result<u64, IoError> {
         let mut kept = 0;
         let mut at = 0;
         let path = format!("{QUARANTINE_DIRECTORY}/entries-{generation:020}{QUARANTINE_SUFFIX}");
-        for entry in unclaimed.iter().filter_map(|partition| self.entries.get(partition)).flatten() {
+        for entry in unclaimed.iter().filter_map(|partition| self.entries.get(partition)).flatten().chain(left) {
             let batches = entry.batches(disk)?;
             let mut frame = FrameBuilder::new(crate::io::AlignedBuffer::default());
             frame.put(entry.partition, entry.epoch, entry.segment_base, entry.base_offset, &[&batches]);

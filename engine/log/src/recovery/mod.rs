@@ -22,7 +22,7 @@ use crate::state::{COPY_BYTES, STATE_FILE_NAME};
 use crate::store::{CLEAN_MARK_PREFIX, CleanMark, ClockRecord, owner_of};
 use crate::{LeaderEpoch, Now, Offset, ShardId, SteadyWall, Timestamp, TopicPartition};
 use directory::{Directory, Found};
-use journals::Journals;
+use journals::{Journals, Located};
 use partition::{Context, Renewed};
 
 /// What recovery is told from outside.
@@ -196,7 +196,7 @@ pub fn recover(disk: &mut dyn Disk, shards: u16, settings: &RecoverySettings, no
     // Before anything is written: a start that ends here is no clean stop, and the next one may not believe what this one wrote.
     remove_marks(disk, &marks)?;
     let context = Context { settings, clean: report.clean, generation, now };
-    let logs = recover_logs(disk, &context, &mut found, &journals, &mut report)?;
+    let (logs, left) = recover_logs(disk, &context, &mut found, &journals, &mut report)?;
     let claimed: BTreeSet<TopicPartition> = logs.iter().map(|log| log.identity).collect();
     let removed: BTreeSet<TopicPartition> = found.iter().filter_map(removed_identity).collect();
     let unclaimed: Vec<TopicPartition> = journals
@@ -205,7 +205,7 @@ pub fn recover(disk: &mut dyn Disk, shards: u16, settings: &RecoverySettings, no
         .copied()
         .filter(|partition| !claimed.contains(partition) && !removed.contains(partition))
         .collect();
-    report.unclaimed_entries = journals.quarantine_unclaimed(disk, &unclaimed, generation)?;
+    report.unclaimed_entries = journals.quarantine_unclaimed(disk, &unclaimed, &left, generation)?;
     let header = FileHeader { id: settings.journal_id, generation, dead_below: 0 };
     let usable = journals.renew(disk, shards, settings.journal_file_bytes, &header)?;
     journals.drop_old_quarantine(disk, generation)?;
@@ -232,15 +232,17 @@ pub fn recover(disk: &mut dyn Disk, shards: u16, settings: &RecoverySettings, no
 }
 
 /// The logs, with every new D recorded. One of which something cannot be read costs itself alone, for this run: it stands as after a
-/// crash in the middle of this, and what the journals have of it is kept with what nobody claims.
+/// crash in the middle of this, and what the journals have of it is kept with what nobody claims. So is what was kept of a log and
+/// does not lie in the one that has its identity now: that was made anew after it had been lost.
 fn recover_logs(
     disk: &mut dyn Disk,
     context: &Context<'_>,
     found: &mut [Found],
     journals: &Journals,
     report: &mut RecoveryReport,
-) -> Result<Vec<PartitionLog>, IoError> {
+) -> Result<(Vec<PartitionLog>, Vec<Located>), IoError> {
     let mut logs = Vec::new();
+    let mut left = Vec::new();
     let mut states = Vec::new();
     for entry in found {
         let Found::Partition(directory) = entry else { continue };
@@ -250,6 +252,9 @@ fn recover_logs(
         match recovered {
             Ok((log, renewed)) => {
                 report.partitions += 1;
+                let position = directory.state.as_ref().map(|state| state.point.position);
+                let is_of_earlier = |entry: &&Located| entry.quarantined && Some(entry.position) < position;
+                left.extend(entries.iter().filter(|entry| entry.base_offset >= log.log_end).filter(is_of_earlier).cloned());
                 states.extend(renewed);
                 logs.push(log);
             }
@@ -258,7 +263,7 @@ fn recover_logs(
         }
     }
     record_points(disk, &states)?;
-    Ok(logs)
+    Ok((logs, left))
 }
 
 /// The names that are taken by what is no partition of this run.
@@ -350,13 +355,18 @@ fn record_points(disk: &mut dyn Disk, states: &[Renewed]) -> Result<(), IoError>
 fn bury(disk: &mut dyn Disk, found: &[Found]) -> Result<(), IoError> {
     for entry in found {
         let Found::Removed(name, identity) = entry else { continue };
+        let files = disk.list(name)?;
+        if files.iter().any(|file| file.is_directory) {
+            // Somebody has put something there.
+            continue;
+        }
         if identity.is_some() {
             // The mark was perhaps never on disk, not even where it was synced: without it the rest must not go.
             let state = format!("{name}/{STATE_FILE_NAME}");
             let Ok(content) = disk.read(&state, 0, 2 * COPY_BYTES) else { continue };
             partition::make_stable(disk, &state, &content)?;
         }
-        for file in disk.list(name)?.into_iter().filter(|file| !file.is_directory && file.name != STATE_FILE_NAME) {
+        for file in files.iter().filter(|file| file.name != STATE_FILE_NAME) {
             disk.unlink(&format!("{name}/{}", file.name))?;
         }
         // While anything else is there, the state must be: it alone says that the rest is not wanted.

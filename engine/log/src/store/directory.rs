@@ -27,7 +27,9 @@ use crate::{Monotonic, Now, Offset, TopicPartition};
 /// What Kafka's tools find a directory's topic id in.
 pub(crate) const METADATA_FILE_NAME: &str = "partition.metadata";
 /// What a removed partition's directory ends with.
-pub(crate) const REMOVED_SUFFIX: &str = "-delete";
+const REMOVED_SUFFIX: &str = "-delete";
+/// Digits of a topic id in such a name.
+const ID_DIGITS: usize = 32;
 
 const NAME_BYTES_MAX: usize = 255;
 /// Steps of a creation that make no file.
@@ -344,22 +346,34 @@ impl Store {
     }
 }
 
-/// The file of a new partition's state: the first copy, and zeros for the other.
+/// The file of a new partition's state. From the first moment on there are two copies: were one the only one, its loss would be
+/// the partition's.
 fn both_copies(state: &PartitionState) -> Vec<u8> {
+    let before = PartitionState { counter: state.counter.saturating_sub(1), ..state.clone() };
     let mut bytes = alloc::vec![0; 2 * COPY_BYTES];
-    let at = usize::try_from(state.copy_offset()).unwrap_or_default();
-    let copy = state.encode();
-    if let Some(place) = bytes.get_mut(at..at + copy.len()) {
-        place.copy_from_slice(&copy);
+    for state in [&before, state] {
+        let at = usize::try_from(state.copy_offset()).unwrap_or_default();
+        let copy = state.encode();
+        if let Some(place) = bytes.get_mut(at..at + copy.len()) {
+            place.copy_from_slice(&copy);
+        }
     }
     bytes
+}
+
+/// Whether the broker gave a directory this name because its partition was removed. People call what they set aside much the same.
+pub(crate) fn is_removed_name(name: &str) -> bool {
+    let parts = name.strip_suffix(REMOVED_SUFFIX).and_then(|name| name.rsplit_once('.'));
+    let Some((partition, id)) = parts.and_then(|(name, id)| Some((name.rsplit_once('-')?.1, id))) else { return false };
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    partition.parse::<i32>().is_ok() && id.len() == ID_DIGITS && id.bytes().all(is_digit)
 }
 
 /// Kafka's name for the directory of a removed partition: `<topic>-<partition>.<id>-delete`, the topic cut to what a name may
 /// have. The id is the topic's: a topic has one life.
 fn removed_name(log: &PartitionLog) -> String {
     let id = u128::from_be_bytes(log.identity.topic.0);
-    let suffix = format!("-{}.{id:032x}{REMOVED_SUFFIX}", log.identity.partition);
+    let suffix = format!("-{}.{id:0ID_DIGITS$x}{REMOVED_SUFFIX}", log.identity.partition);
     let topic_bytes = log.topic_name.len().min(NAME_BYTES_MAX.saturating_sub(suffix.len()));
     let topic = log.topic_name.get(..topic_bytes).unwrap_or_default();
     format!("{topic}{suffix}")

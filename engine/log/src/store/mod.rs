@@ -56,7 +56,7 @@ use crate::{Monotonic, ShardId, SteadyWall, Timestamp, TopicPartition};
 pub(crate) use clock::ClockRecord;
 use compact::Compactor;
 use directory::Grave;
-pub(crate) use directory::{METADATA_FILE_NAME, REMOVED_SUFFIX};
+pub(crate) use directory::{METADATA_FILE_NAME, is_removed_name};
 use operations::{Operations, Then};
 use script::Scripts;
 use stop::Stop;
