@@ -80,7 +80,9 @@ impl LogDirectories {
         let metadata_home = absolute(&config.metadata_dir);
         let holds_metadata = |path: &str| Path::new(path) == Path::new(&metadata_home);
         let fresh = || DirectoryId(uuid::Uuid::new_v4().as_u128());
-        let judgement = directories::judge(&configured, &config.lost_dirs, fresh);
+        let apart = MetadataHome::apart(&metadata_home, &configured)?;
+        let remembered = apart.as_ref().map(|home| home.list.known.clone()).unwrap_or_default();
+        let judgement = directories::judge(&configured, &remembered, &config.lost_dirs, fresh);
         let mut missing = judgement.missing;
         let mut offline = Vec::new();
         let mut locked = Vec::new();
@@ -102,6 +104,7 @@ impl LogDirectories {
         missing.retain(|id, _| !locked.iter().any(|(other, ..)| other == id));
         let mut known = missing.clone();
         known.extend(locked.iter().map(|(id, path, ..)| (*id, path.clone())));
+        let metadata_lock = apart.map(|home| home.remember(known.clone())).transpose()?;
         let mut online = Vec::new();
         for (id, path, directory, seen) in locked {
             let list = DirectoryList { own: id, known: known.clone() };
@@ -129,10 +132,6 @@ impl LogDirectories {
             let reasons: Vec<String> = offline.iter().map(|(path, why)| format!("{path}: {why}")).collect();
             return Err(format!("no log directory can be used: {}", reasons.join("; ")).into());
         }
-        let metadata_lock = match metadata_number {
-            Some(_) => None,
-            None => Some(open_patiently(Path::new(&metadata_home))?),
-        };
         let metadata = Path::new(&metadata_home).join(METADATA);
         Ok(Self { online, offline, missing, metadata, metadata_number, _metadata_lock: metadata_lock })
     }
@@ -154,6 +153,48 @@ impl LogDirectories {
             let unreadable = report.unreadable_directories.iter().map(|(name, _)| name);
             report.unknown_directories.iter().chain(unreadable).map(String::as_str)
         })
+    }
+}
+
+/// The place of the metadata, where that is no log directory. It has the list of all of them, too: they may all be away at once, and
+/// the metadata has partitions then that must not be made again.
+struct MetadataHome {
+    directory: DataDirectory,
+    list: DirectoryList,
+    written: bool,
+}
+
+impl MetadataHome {
+    /// Lock it and read what it knows, if it is none of the configured paths.
+    fn apart(path: &str, configured: &[(String, Seen)]) -> Result<Option<Self>, Refusal> {
+        if configured.iter().any(|(log_directory, _)| Path::new(log_directory) == Path::new(path)) {
+            return Ok(None);
+        }
+        let directory = open_patiently(Path::new(path))?;
+        let nothing = || DirectoryList { own: DirectoryId(uuid::Uuid::new_v4().as_u128()), known: BTreeMap::new() };
+        let (list, written) = match look(Path::new(path)) {
+            Seen::List(list) => (list, true),
+            Seen::Damaged if !configured.iter().any(|(_, seen)| matches!(seen, Seen::List(_))) => {
+                return Err(format!(
+                    "{path}/{LIST_FILE_NAME} is damaged, and none of the log directories has such a list: are their disks mounted? \
+                     If they are new, remove the file"
+                )
+                .into());
+            }
+            Seen::Unusable(why) => return Err(format!("the metadata directory {path} cannot be used: {why}").into()),
+            Seen::Missing | Seen::Bare | Seen::Damaged => (nothing(), false),
+        };
+        Ok(Some(Self { directory, list, written }))
+    }
+
+    /// These are all there are.
+    fn remember(mut self, known: BTreeMap<DirectoryId, String>) -> Result<DataDirectory, Refusal> {
+        if !self.written || self.list.known != known {
+            self.list.known = known;
+            let mut disk = BlockingDisk::new(&self.directory)?;
+            write_list(&mut disk, &self.list).map_err(Unready::List)?;
+        }
+        Ok(self.directory)
     }
 }
 

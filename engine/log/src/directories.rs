@@ -109,9 +109,15 @@ pub struct Judgement {
     pub missing: BTreeMap<DirectoryId, String>,
 }
 
-/// Judge the configured paths. `lost` are directories that the operator has given up; `fresh` makes the id of a new one.
-pub fn judge(configured: &[(String, Seen)], lost: &BTreeSet<DirectoryId>, mut fresh: impl FnMut() -> DirectoryId) -> Judgement {
-    let mut known = BTreeMap::new();
+/// Judge the configured paths. `remembered` is what the place of the metadata knows, where that is none of them: all may be away at
+/// once. `lost` are directories that the operator has given up; `fresh` makes the id of a new one.
+pub fn judge(
+    configured: &[(String, Seen)],
+    remembered: &BTreeMap<DirectoryId, String>,
+    lost: &BTreeSet<DirectoryId>,
+    mut fresh: impl FnMut() -> DirectoryId,
+) -> Judgement {
+    let mut known = remembered.clone();
     for (path, seen) in configured {
         if let Seen::List(list) = seen {
             known.extend(list.known.iter().map(|(id, path)| (*id, path.clone())));
@@ -163,7 +169,7 @@ mod tests {
     }
 
     fn judged(one: Seen, two: Seen, lost: &[DirectoryId]) -> Judgement {
-        judge(&[("/1".to_string(), one), ("/2".to_string(), two)], &lost.iter().copied().collect(), || NEW)
+        judge(&[("/1".to_string(), one), ("/2".to_string(), two)], &BTreeMap::new(), &lost.iter().copied().collect(), || NEW)
     }
 
     #[test]
@@ -184,10 +190,11 @@ mod tests {
         let judgement = judged(list(ONE), list(TWO), &[]);
         assert_eq!(judgement.verdicts, [Verdict::Use(ONE), Verdict::Use(TWO)]);
         assert!(judgement.missing.is_empty());
-        let first = judge(&[("/1".to_string(), Seen::Missing)], &BTreeSet::new(), || NEW);
+        let first = judge(&[("/1".to_string(), Seen::Missing)], &BTreeMap::new(), &BTreeSet::new(), || NEW);
         assert_eq!((first.verdicts, first.missing.len()), (vec![Verdict::Use(NEW)], 0));
         let third = judge(
             &[("/1".to_string(), list(ONE)), ("/2".to_string(), list(TWO)), ("/3".to_string(), Seen::Bare)],
+            &BTreeMap::new(),
             &BTreeSet::new(),
             || NEW,
         );
@@ -204,8 +211,19 @@ mod tests {
     }
 
     #[test]
+    fn all_may_be_away_at_once() {
+        let configured = [("/1".to_string(), Seen::Bare), ("/2".to_string(), Seen::Missing)];
+        let remembered = BTreeMap::from([(ONE, "/1".to_string()), (TWO, "/2".to_string())]);
+        let judgement = judge(&configured, &remembered, &BTreeSet::new(), || NEW);
+        assert!(matches!(&judgement.verdicts[..], [Verdict::Offline(_), Verdict::Offline(_)]), "{judgement:?}");
+        assert_eq!(judgement.missing, remembered);
+        let judgement = judge(&configured, &remembered, &BTreeSet::from([ONE]), || NEW);
+        assert!(matches!(&judgement.verdicts[..], [Verdict::Use(NEW), Verdict::Offline(_)]), "{judgement:?}");
+    }
+
+    #[test]
     fn a_directory_that_is_no_longer_configured_is_missed() {
-        let judgement = judge(&[("/1".to_string(), list(ONE))], &BTreeSet::new(), || NEW);
+        let judgement = judge(&[("/1".to_string(), list(ONE))], &BTreeMap::new(), &BTreeSet::new(), || NEW);
         assert_eq!(judgement.missing, BTreeMap::from([(TWO, "/2".to_string())]));
     }
 

@@ -165,6 +165,31 @@ fn without_the_directory_of_the_metadata_nothing_starts() {
     stopped.start();
 }
 
+/// All log directories may be away at once, where the metadata has a place of its own: it knows of them, and nothing is made anew.
+#[test]
+fn without_any_of_its_log_directories_nothing_starts() {
+    let metadata = tempfile::tempdir().unwrap();
+    let place = metadata.path().to_str().unwrap();
+    let Some(broker) = Broker::own_with(1, &[("metadata.log.dir", place)]) else { return };
+    let mut client = Client::to(&broker);
+    let topic = client.topic_with("one", 1, &[]);
+    fill(&mut client, &topic, 1);
+    let stopped = broker.stop().0;
+    let (there, away) = (stopped.data(), stopped.data().with_extension("away"));
+    std::fs::rename(&there, &away).unwrap();
+    assert!(stopped.refused().contains("is its disk mounted?"));
+    assert!(!there.exists(), "nothing is made in its place");
+    std::fs::create_dir(&there).unwrap();
+    assert!(stopped.refused().contains("is its disk mounted?"));
+    assert_eq!(std::fs::read_dir(&there).unwrap().count(), 0, "an empty mount point is left alone");
+    std::fs::write(metadata.path().join("log-directories"), "nonsense").unwrap();
+    assert!(stopped.refused().contains("are their disks mounted?"));
+    std::fs::remove_dir(&there).unwrap();
+    std::fs::rename(&away, &there).unwrap();
+    let broker = stopped.start();
+    holds(&mut Client::to(&broker), &topic, 0);
+}
+
 /// A directory that vanishes under a running broker fails at the first thing that needs it; the other goes on.
 #[test]
 fn a_directory_that_fails_is_offline_and_the_other_goes_on() {
