@@ -200,6 +200,36 @@ fn a_partition_goes_though_the_disk_is_full() {
     bench.fill(again, 1);
 }
 
+/// Of a partition that goes a refused write is not asked for again, nor is it done: the partition stays if its removal fails.
+#[test]
+fn what_is_not_written_any_more_of_a_partition_that_goes_does_not_count() {
+    let mut bench = Bench::new();
+    let slot = bench.create(0, config());
+    bench.fill(slot, 2);
+    let is_segment_write = |kind: &FileOperation| matches!(kind, FileOperation::Write { .. }) && !is_journal_write(kind);
+    let mut asked = Vec::new();
+    for number in 0..2 {
+        bench.try_append(slot, batch_of(&[(number, 500)], Codec::None)).expect("taken");
+        bench.store.end_turn(bench.now, &mut bench.io, &mut bench.outputs);
+        asked.extend(bench.io.drain());
+    }
+    let first = asked.iter().find(|operation| is_segment_write(&operation.kind)).map(|operation| operation.id);
+    for operation in asked {
+        if Some(operation.id) == first {
+            let completion = Completion { id: operation.id, result: Err(IoError::NO_SPACE), buffer: None };
+            bench.store.complete(completion, bench.now, &mut bench.io, &mut bench.outputs);
+        } else {
+            bench.disk.submit(operation, &mut bench.random);
+        }
+    }
+    assert_eq!(ends(&bench, slot).0, 2, "the first is refused, the second under way");
+    bench.store.remove(slot);
+    bench.complete_if(is_segment_write);
+    assert_eq!(ends(&bench, slot).0, 2);
+    bench.settle();
+    assert!(bench.store.slot_of(partition(0)).is_none());
+}
+
 #[test]
 fn no_more_is_taken_between_two_looks_than_the_last_one_left() {
     let mut bench = Bench::new();

@@ -33,6 +33,8 @@ pub(crate) struct Write {
     position: u64,
     pieces: Vec<Bytes>,
     left: usize,
+    /// Nobody asks for what is left of it any more: the log does not get past it.
+    abandoned: bool,
     start: Offset,
     end: Offset,
     end_position: u64,
@@ -106,7 +108,7 @@ impl PartitionLog {
                 let left = full.bytes;
                 let is_last = index + 1 == count;
                 let summary = segment.index.as_ref().filter(|_| is_last).map(SegmentIndex::summary);
-                let write = Write { id, segment_base: base, position, pieces, left, start, end, end_position, summary };
+                let write = Write { id, segment_base: base, position, pieces, left, abandoned: false, start, end, end_position, summary };
                 let place = self.writes.partition_point(|other| other.start < start);
                 self.writes.insert(place, write);
                 operations.push((write_operation(&file, position, full.pieces), id, Arc::clone(&file)));
@@ -158,6 +160,7 @@ impl PartitionLog {
     pub(crate) fn abandon_write(&mut self, write: u64) {
         if let Some(found) = self.writes.iter_mut().find(|candidate| candidate.id == write) {
             self.unwritten_bytes -= core::mem::take(&mut found.left);
+            found.abandoned = true;
         }
     }
 
@@ -174,7 +177,8 @@ impl PartitionLog {
             self.writes.make_contiguous().sort_by_key(|write| (write.left > 0, write.start));
         }
         let follows = |write: &Write, end: Offset| write.start == end || mutants::is(Mutant::B27);
-        while self.writes.front().is_some_and(|write| write.left == 0 && follows(write, self.log_end)) {
+        let counts = |write: &Write| write.left == 0 && !write.abandoned;
+        while self.writes.front().is_some_and(|write| counts(write) && follows(write, self.log_end)) {
             if let Some(write) = self.writes.pop_front() {
                 self.log_end = write.end;
                 self.log_end_at = (write.segment_base, write.end_position);
