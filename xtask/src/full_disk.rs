@@ -138,6 +138,25 @@ struct Site {
     _home: tempfile::TempDir,
 }
 
+/// A change that is under way.
+type LateChange = std::thread::JoinHandle<Result<(), String>>;
+
+/// A topic gets another configuration.
+fn change_config(address: &str, number: u32) -> Outcome<()> {
+    let mut connection = Connection::open(address)?;
+    let config = AlterableConfig {
+        name: Text::from_static("retention.ms"),
+        config_operation: 0,
+        value: Some(Text::from((604_800_000 + u64::from(number)).to_string())),
+    };
+    let resource = AlterConfigsResource { resource_type: 2, resource_name: Text::from_static("synced"), configs: vec![config] };
+    let request = IncrementalAlterConfigsRequest { resources: vec![resource], ..IncrementalAlterConfigsRequest::default() };
+    let Response::IncrementalAlterConfigs(response) = connection.ask(1, &Request::IncrementalAlterConfigs(request))? else {
+        return Err("no answer to IncrementalAlterConfigs".into());
+    };
+    expect("a change of configuration", response.responses.first().map(|response| response.error_code))
+}
+
 impl Site {
     fn make(file_system: FileSystem, release: bool, seed: u64) -> Outcome<Self> {
         let home = tempfile::Builder::new().prefix("full-disk-").tempdir_in(workspace::target())?;
@@ -195,10 +214,13 @@ impl Site {
                 format!("{error}: {} of {count} were, with {free_bytes} bytes free", shift.refused())
             })?;
         }
-        self.change_metadata(&address, fullness, number)?;
+        let late = self.change_metadata(&address, fullness, number)?;
         let deletes = matches!(fullness, Fullness::UsedUpAndDeleted);
         if !deletes {
             self.disk.free()?;
+        }
+        if let Some(late) = late {
+            late.join().map_err(|_| "a change of configuration panicked")??;
         }
         let refusals = shift.end(&mut self.ledger)?;
         // What was taken before the last block went may run out of time; whatever comes on a full disk is told that it is one.
@@ -225,24 +247,18 @@ impl Site {
         if running { Ok(()) } else { Err("the broker has ended".into()) }
     }
 
-    /// Metadata can be written on a full disk: a topic's configuration, and while the reserve holds topics come and go.
-    fn change_metadata(&self, address: &str, fullness: Fullness, number: u32) -> Outcome<()> {
-        let mut connection = Connection::open(address)?;
-        let config = AlterableConfig {
-            name: Text::from_static("retention.ms"),
-            config_operation: 0,
-            value: Some(Text::from((604_800_000 + u64::from(number)).to_string())),
-        };
-        let resource =
-            AlterConfigsResource { resource_type: 2, resource_name: Text::from_static("synced"), configs: vec![config] };
-        let request = IncrementalAlterConfigsRequest { resources: vec![resource], ..IncrementalAlterConfigsRequest::default() };
-        let Response::IncrementalAlterConfigs(response) = connection.ask(1, &Request::IncrementalAlterConfigs(request))? else {
-            return Err("no answer to IncrementalAlterConfigs".into());
-        };
-        expect("a change of configuration", response.responses.first().map(|response| response.error_code))?;
+    /// Metadata can be written on a full disk: a topic's configuration, and while the reserve holds topics come and go. Where the room
+    /// of what was given up for it is taken at once, the next change waits for some.
+    fn change_metadata(&self, address: &str, fullness: Fullness, number: u32) -> Outcome<Option<LateChange>> {
+        change_config(address, number)?;
         if matches!(fullness, Fullness::Nothing) {
-            return Ok(());
+            self.disk.fill(0)?;
+            let address = address.to_owned();
+            let late = std::thread::spawn(move || change_config(&address, number + 1000).map_err(|error| error.to_string()));
+            std::thread::sleep(FULL_FOR);
+            return Ok(Some(late));
         }
+        let mut connection = Connection::open(address)?;
         let name = Text::from(format!("passing-{number}"));
         let topic = CreatableTopic { name: name.clone(), num_partitions: 2, replication_factor: 1, ..CreatableTopic::default() };
         let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 30_000, validate_only: false };
@@ -255,7 +271,8 @@ impl Site {
         let Response::DeleteTopics(response) = connection.ask(6, &Request::DeleteTopics(request))? else {
             return Err("no answer to DeleteTopics".into());
         };
-        expect("the deletion of a topic", response.responses.first().map(|topic| topic.error_code))
+        expect("the deletion of a topic", response.responses.first().map(|topic| topic.error_code))?;
+        Ok(None)
     }
 
     /// What was looked at goes.

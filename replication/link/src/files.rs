@@ -2,13 +2,15 @@
 //!
 //! Invariants: what a call has written is on stable storage when it returns; a file whose write or sync failed takes no more;
 //! a replaced file is the old one or the new one after a crash, never a mixture. A reserve is kept beside the files and given up
-//! when the disk is full, so that metadata can be written when nothing else can; it is made again when there is room.
+//! when the disk is full, so that metadata can be written when nothing else can; it is made again when there is room. Where that
+//! is not enough, for somebody else took what became free, a write has changed nothing and waits for room ([`with_room`]).
 
 use crate::frame::{self, Kind};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The name of the log.
 pub(crate) const LOG: &str = "log";
@@ -19,6 +21,8 @@ pub(crate) const SNAPSHOT: &str = "snapshot";
 const RESERVE: &str = "reserve";
 /// How large it is.
 const RESERVE_BYTES: usize = 8 << 20;
+/// Between two looks for room.
+const ROOM_PATIENCE: Duration = Duration::from_millis(500);
 
 /// A file of frames that grows.
 #[derive(Debug)]
@@ -52,23 +56,32 @@ impl FrameFile {
         }
         let bytes = frame::encode(self.sequence, kind, payload).ok_or_else(too_long)?;
         keep_reserve(&self.directory);
-        let written = self.write(&bytes).and_then(|()| self.file.sync_data());
-        // After a failed sync nobody knows what is on the disk; trying again would only seem to help.
-        self.failed = written.is_err();
-        self.sequence += 1;
-        written
+        let written = self.write(&bytes).and_then(|()| self.file.sync_data().map_err(Refused::Failed));
+        match written {
+            Ok(()) => self.sequence += 1,
+            // Nothing of it is there: the next frame has its place.
+            Err(Refused::Full(_)) => {}
+            // After a failed sync nobody knows what is on the disk; trying again would only seem to help.
+            Err(Refused::Failed(_)) => self.failed = true,
+        }
+        Ok(written?)
     }
 
     /// Writes behind what is there. Where the disk is full the reserve goes, and what was written of the frame, and it is written
     /// once more: a write refused for want of space is no failed one. The place is named each time, for a write that was refused
     /// half way has moved the file's own.
-    fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        let whole_bytes = self.file.metadata()?.len();
-        match self.file.write_all_at(bytes, whole_bytes) {
-            Err(fault) if is_full(&fault) && give_up_reserve(&self.directory) => {
-                self.file.set_len(whole_bytes)?;
-                self.file.write_all_at(bytes, whole_bytes)
+    fn write(&self, bytes: &[u8]) -> Result<(), Refused> {
+        let whole_bytes = self.file.metadata().map_err(Refused::Failed)?.len();
+        let attempt = || match self.file.write_all_at(bytes, whole_bytes) {
+            Ok(()) => Ok(()),
+            Err(fault) if is_full(&fault) => {
+                self.file.set_len(whole_bytes).map_err(Refused::Failed)?;
+                Err(Refused::Full(fault))
             }
+            Err(fault) => Err(Refused::Failed(fault)),
+        };
+        match attempt() {
+            Err(Refused::Full(_)) if give_up_reserve(&self.directory) => attempt(),
             written => written,
         }
     }
@@ -90,6 +103,38 @@ impl FrameFile {
         std::fs::rename(&beside, directory.join(name))?;
         sync_directory(directory)?;
         Ok(Self { file, directory: directory.to_path_buf(), sequence, failed: false })
+    }
+}
+
+/// Why a frame was not written.
+enum Refused {
+    /// There is no room for it, and none of it is left.
+    Full(io::Error),
+    Failed(io::Error),
+}
+
+impl From<Refused> for io::Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full(fault) | Refused::Failed(fault) => fault,
+        }
+    }
+}
+
+/// Does it; and where it is refused for want of room, does it again until there is some. A quorum of which a write fails has ended,
+/// and the broker with it: a full disk is no reason for that.
+pub(crate) async fn with_room<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut has_waited = false;
+    loop {
+        match attempt() {
+            Err(fault) if is_full(&fault) => {
+                if !core::mem::replace(&mut has_waited, true) {
+                    tracing::warn!(%fault, "the metadata cannot be written: waiting for room on its disk");
+                }
+                tokio::time::sleep(ROOM_PATIENCE).await;
+            }
+            result => return result,
+        }
     }
 }
 

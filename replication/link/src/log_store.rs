@@ -137,25 +137,25 @@ impl Log {
         self.file = FrameFile::replace(&self.directory, files::LOG, &frames)?;
         Ok(())
     }
+}
 
-    fn append(&mut self, entries: Vec<MetadataEntry>) -> io::Result<()> {
+impl LogStore {
+    /// Appends a frame, once there is room for it.
+    async fn append_frame(&self, kind: Kind, payload: Vec<u8>) -> io::Result<()> {
+        files::with_room(|| self.lock().file.append(kind, &payload)).await
+    }
+
+    async fn append_entries(&self, entries: Vec<MetadataEntry>) -> io::Result<()> {
         if entries.is_empty() {
             return Ok(());
         }
-        self.file.append(Kind::Entries, &serde_json::to_vec(&entries)?)?;
-        self.kept.entries.extend(entries.into_iter().map(|entry| (entry.log_id.index, entry)));
+        self.append_frame(Kind::Entries, serde_json::to_vec(&entries)?).await?;
+        self.lock().kept.entries.extend(entries.into_iter().map(|entry| (entry.log_id.index, entry)));
         Ok(())
     }
 
-    fn truncate(&mut self, from: u64) -> io::Result<()> {
-        let cut = self.kept.entries.split_off(&from);
-        if cut.is_empty() { Ok(()) } else { self.rewrite() }
-    }
-
-    fn purge(&mut self, upto: MetadataLogId) -> io::Result<()> {
-        self.kept.purged = Some(upto);
-        self.kept.entries = self.kept.entries.split_off(&(upto.index + 1));
-        self.rewrite()
+    async fn rewrite(&self) -> io::Result<()> {
+        files::with_room(|| self.lock().rewrite()).await
     }
 }
 
@@ -185,10 +185,9 @@ impl RaftLogStorage<Metadata> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &MetadataVote) -> Result<(), MetadataStorageError> {
-        let mut log = self.lock();
         let payload = serde_json::to_vec(vote).map_err(|fault| StorageIOError::write_vote(&fault))?;
-        log.file.append(Kind::Vote, &payload).map_err(|fault| StorageIOError::write_vote(&fault))?;
-        log.kept.vote = Some(*vote);
+        self.append_frame(Kind::Vote, payload).await.map_err(|fault| StorageIOError::write_vote(&fault))?;
+        self.lock().kept.vote = Some(*vote);
         Ok(())
     }
 
@@ -197,10 +196,9 @@ impl RaftLogStorage<Metadata> for LogStore {
     }
 
     async fn save_committed(&mut self, committed: Option<MetadataLogId>) -> Result<(), MetadataStorageError> {
-        let mut log = self.lock();
         let payload = serde_json::to_vec(&committed).map_err(|fault| StorageIOError::write_logs(&fault))?;
-        log.file.append(Kind::Committed, &payload).map_err(|fault| StorageIOError::write_logs(&fault))?;
-        log.kept.committed = committed;
+        self.append_frame(Kind::Committed, payload).await.map_err(|fault| StorageIOError::write_logs(&fault))?;
+        self.lock().kept.committed = committed;
         Ok(())
     }
 
@@ -213,7 +211,7 @@ impl RaftLogStorage<Metadata> for LogStore {
         I: IntoIterator<Item = MetadataEntry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let outcome = self.lock().append(entries.into_iter().collect());
+        let outcome = self.append_entries(entries.into_iter().collect()).await;
         let failed = outcome.as_ref().err().map(StorageIOError::write_logs);
         callback.log_io_completed(outcome);
         match failed {
@@ -223,12 +221,17 @@ impl RaftLogStorage<Metadata> for LogStore {
     }
 
     async fn truncate(&mut self, from: MetadataLogId) -> Result<(), MetadataStorageError> {
-        let outcome = self.lock().truncate(from.index);
+        let cut = self.lock().kept.entries.split_off(&from.index);
+        let outcome = if cut.is_empty() { Ok(()) } else { self.rewrite().await };
         outcome.map_err(|fault| StorageIOError::write_logs(&fault).into())
     }
 
     async fn purge(&mut self, upto: MetadataLogId) -> Result<(), MetadataStorageError> {
-        let outcome = self.lock().purge(upto);
-        outcome.map_err(|fault| StorageIOError::write_logs(&fault).into())
+        {
+            let kept = &mut self.lock().kept;
+            kept.purged = Some(upto);
+            kept.entries = kept.entries.split_off(&(upto.index + 1));
+        }
+        self.rewrite().await.map_err(|fault| StorageIOError::write_logs(&fault).into())
     }
 }

@@ -129,8 +129,8 @@ impl RaftStateMachine<Metadata> for Machine {
         let bytes = snapshot.into_inner();
         let failed = |fault: io::Error| StorageIOError::write_snapshot(Some(meta.signature()), &fault);
         let image = snapshot_file::decode_image(&bytes).map_err(|reason| failed(io::Error::other(reason)))?;
+        snapshot_file::write(&self.directory, self.node, meta, bytes).await.map_err(failed)?;
         let mut applied = self.lock();
-        snapshot_file::write(&self.directory, self.node, meta, bytes).map_err(failed)?;
         applied.machine.restore(Arc::new(image));
         applied.last = meta.last_log_id;
         applied.membership = meta.last_membership.clone();
@@ -155,7 +155,7 @@ impl RaftSnapshotBuilder<Metadata> for Machine {
             SnapshotMeta { last_log_id: last, last_membership: membership, snapshot_id: place };
         let failed = |fault: io::Error| StorageIOError::write_snapshot(Some(meta.signature()), &fault);
         let bytes = snapshot_file::encode_image(&image).map_err(|fault| failed(fault.into()))?;
-        snapshot_file::write(&self.directory, self.node, &meta, bytes.clone()).map_err(failed)?;
+        snapshot_file::write(&self.directory, self.node, &meta, bytes.clone()).await.map_err(failed)?;
         Ok(Snapshot { meta, snapshot: Box::new(Cursor::new(bytes)) })
     }
 }

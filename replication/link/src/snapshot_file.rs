@@ -48,10 +48,10 @@ pub(crate) fn decode_image(bytes: &[u8]) -> Result<MetadataImage, String> {
 }
 
 /// Replaces the snapshot.
-pub(crate) fn write(directory: &Path, node: u64, meta: &MetadataSnapshotMeta, image: Vec<u8>) -> io::Result<()> {
+pub(crate) async fn write(directory: &Path, node: u64, meta: &MetadataSnapshotMeta, image: Vec<u8>) -> io::Result<()> {
     let frames =
         [(Kind::Opening, opening::encode(node)?), (Kind::SnapshotPlace, serde_json::to_vec(meta)?), (Kind::Image, image)];
-    FrameFile::replace(directory, files::SNAPSHOT, &frames)?;
+    files::with_room(|| FrameFile::replace(directory, files::SNAPSHOT, &frames)).await?;
     Ok(())
 }
 

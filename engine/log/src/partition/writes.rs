@@ -108,7 +108,8 @@ impl PartitionLog {
                 let left = full.bytes;
                 let is_last = index + 1 == count;
                 let summary = segment.index.as_ref().filter(|_| is_last).map(SegmentIndex::summary);
-                let write = Write { id, segment_base: base, position, pieces, left, abandoned: false, start, end, end_position, summary };
+                let write =
+                    Write { id, segment_base: base, position, pieces, left, abandoned: false, start, end, end_position, summary };
                 let place = self.writes.partition_point(|other| other.start < start);
                 self.writes.insert(place, write);
                 operations.push((write_operation(&file, position, full.pieces), id, Arc::clone(&file)));
