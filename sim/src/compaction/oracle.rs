@@ -69,6 +69,9 @@ impl World {
             let Some(sent) = self.model.last_of(id).cloned() else { continue };
             let Some((machine, _)) = &mut self.store else { return };
             let answer = machine.append(slot, sent.build(), LeaderEpoch(self.lives), Origin::Client, self.now);
+            if answer.as_ref().is_err_and(|error| self.may_refuse(error)) {
+                continue;
+            }
             if !matches!(&answer, Ok(appended) if appended.duplicate && appended.base_offset == sent.base) {
                 self.violation(format!("the batch at {} sent again gave {answer:?}", sent.base));
             }
@@ -87,6 +90,9 @@ impl World {
                 if self.located.contains_key(&lookup.0) {
                     break;
                 }
+                if self.errors.offline {
+                    return None;
+                }
                 if !self.complete_one() || self.random.one_in(8) {
                     self.turn();
                 }
@@ -97,6 +103,9 @@ impl World {
             return Some((bytes::Bytes::new(), from));
         }
         let Located::Slice { slice, next_offset, .. } = located else {
+            if self.errors.offline {
+                return None;
+            }
             self.violation(format!("{from} of {end} located as {located:?}"));
             return None;
         };
@@ -111,7 +120,7 @@ impl World {
 
     /// Read the whole log and hold it against the model.
     pub(super) fn check(&mut self) {
-        let Some(slot) = self.slot().filter(|_| self.verdict.violations.is_empty()) else { return };
+        let Some(slot) = self.slot().filter(|_| !self.is_over()) else { return };
         let Some(view) = self.store.as_ref().and_then(|(store, _)| store.view(slot)) else { return };
         let (mut from, end) = (view.log_start(), view.log_end());
         let mut found: BTreeMap<Offset, bool> = BTreeMap::new();
