@@ -7,21 +7,28 @@
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
-use flumen_log::io::{FileOperation, IoError, OpenMode};
+use flumen_log::Offset;
+use flumen_log::io::{Disk, FileOperation, IoError, OpenMode};
+use flumen_log::segment::{file_name, parse_file_name};
 use flumen_log::state::STATE_FILE_NAME;
 use flumen_log::store::AppendError;
 
-use super::world::World;
+use super::world::{DIRECTORY, World};
 use crate::disk::Rates;
 use crate::random::Random;
 
-/// Turns within which a directory goes offline for a write or a sync that failed.
-const OFFLINE_TURNS: u32 = 50;
+/// Turns within which a directory goes offline for a write or a sync that failed, once nothing is outstanding: what failed may have a
+/// file to close first, and that may stall.
+const OFFLINE_TURNS: u32 = 20;
 /// Time after which a store has seen that there is room again.
 const LOOK_MS: u64 = 1500;
 /// What is done on a disk that has just become full, at least.
 const FULL_STEPS: u32 = 150;
 const FULL_OPERATIONS: u64 = 200;
+
+/// What compaction wrote, and where that says up to which offset the log is clean.
+const MANIFEST: &str = "topic-0/compaction.manifest";
+const CLEANED_TO: core::ops::Range<usize> = 48..56;
 
 /// What an operation does, as far as it matters when it fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +62,8 @@ pub(super) struct Errors {
     must_fail: Option<(String, u32)>,
     /// Something was refused for want of room in this life.
     refused: bool,
+    /// Something was refused or failed in this run: caches may be missing.
+    pub(super) have_struck: bool,
     /// The directory is.
     pub(super) offline: bool,
 }
@@ -81,6 +90,7 @@ impl Errors {
             may_fail: None,
             must_fail: None,
             refused: false,
+            have_struck: false,
             offline: false,
         }
     }
@@ -98,6 +108,7 @@ impl Errors {
         errors.rates.no_space_at_sync = pick(&[0, 0, 0, 30, 120]);
         errors.spells = pick(&[0, 0, 40, 120]);
         errors.last_is_full = pick(&[0, 1]) > 0;
+        errors.rates.read_error = pick(&[0, 0, 0, 60, 400]);
         errors.chance = chance;
         errors
     }
@@ -115,14 +126,19 @@ impl Errors {
     /// An operation failed.
     fn note(&mut self, asked: &Asked, error: IoError) {
         let Asked { kind, path } = asked;
+        self.have_struck = true;
         let text = format!("{kind:?} of {path}: {error}");
-        if !error.is_no_space() {
+        if error == IoError::INPUT_OUTPUT {
             // The journal does without a file that could not be made, if it has another. The log's world watches its frames.
             let is_of_journal = path.is_empty() || path.starts_with("journal");
             if matches!(kind, Kind::Write | Kind::Sync) && !is_of_journal && self.must_fail.is_none() {
                 self.must_fail = Some((text.clone(), 0));
             }
             return self.may_fail = Some(text);
+        }
+        // Nothing else is drawn: it would be the store's fault.
+        if !error.is_no_space() {
+            return;
         }
         self.refused = true;
         // What is written there has its room from when the file was made: no real disk refuses it.
@@ -153,6 +169,8 @@ impl World {
         let (rates, drawn) = (&mut self.disk.faults.rates, &self.errors.rates);
         (rates.write_error, rates.sync_error) = (drawn.write_error, drawn.sync_error);
         (rates.no_space_at_write, rates.no_space_at_sync) = (drawn.no_space_at_write, drawn.no_space_at_sync);
+        rates.read_error = drawn.read_error;
+        self.disk.forget_reads();
     }
 
     /// Nothing fails from the next start on, but that the disk may be full for a while.
@@ -246,11 +264,39 @@ impl World {
 
     /// A turn has passed: a directory in which something failed must have gone offline.
     pub(super) fn check_offline(&mut self) {
-        let Some((what, turns)) = self.errors.must_fail.as_mut().filter(|_| !self.errors.offline) else { return };
+        let is_undecided = !self.errors.offline && self.disk.outstanding() == 0;
+        let Some((what, turns)) = self.errors.must_fail.as_mut().filter(|_| is_undecided) else { return };
         *turns += 1;
         if *turns > OFFLINE_TURNS {
             let text = format!("the directory goes on after {what}");
             self.violation(text);
+        }
+    }
+
+    /// Whether a read of a segment's file, whatever it was called then, or of one of its caches has failed in this life.
+    pub(super) fn was_unreadable(&self, segment: Offset) -> bool {
+        let name = format!("{DIRECTORY}/{}", file_name(segment, ""));
+        self.disk.failed_reads().iter().any(|(path, _)| path.starts_with(&name))
+    }
+
+    /// Nothing fails any more, and there is room: what was given up is clean by now.
+    pub(super) fn check_cleaned(&mut self) {
+        if self.errors.are_none() || self.is_over() {
+            return;
+        }
+        let manifest = self.disk.peek(MANIFEST).and_then(|bytes| bytes.get(CLEANED_TO)?.try_into().ok());
+        let cleaned_to = Offset(manifest.map_or(0, i64::from_be_bytes));
+        let entries = Disk::list(&mut self.disk, DIRECTORY).unwrap_or_default();
+        let segments = entries.iter().filter_map(|entry| Some((parse_file_name(&entry.name, "log")?, entry.length)));
+        let segments: BTreeMap<Offset, u64> = segments.collect();
+        let (mut bytes, mut dirty_bytes) = (0, 0);
+        for ((_, length), (next, _)) in segments.iter().zip(segments.iter().skip(1)) {
+            bytes += length;
+            dirty_bytes += if *next > cleaned_to { *length } else { 0 };
+        }
+        let dirty_ppm = (dirty_bytes * 1_000_000u64).checked_div(bytes).unwrap_or_default();
+        if dirty_ppm > u64::from(self.config.min_cleanable_dirty_ppm) {
+            self.violation(format!("{dirty_bytes} of {bytes} bytes stay dirty, above {cleaned_to}: {segments:?}"));
         }
     }
 

@@ -139,6 +139,7 @@ pub fn run_told(seed: u64, control: Control, listener: Option<Listener>) -> Verd
     world.start();
     world.live_without_room();
     world.settle();
+    world.check_cleaned();
     // Later passes find tombstones that have been kept long enough, those of keys that were not given a value since.
     for _ in 0..LATER_PASSES {
         world.rest();

@@ -47,7 +47,8 @@ impl World {
 
     /// A range is said to be damaged.
     pub(super) fn found_faulty(&mut self, range: &FaultyRange) {
-        if !self.rot.as_mut().is_some_and(|rot| rot.tell(range)) {
+        let is_rotten = self.rot.as_mut().is_some_and(|rot| rot.tell(range));
+        if !is_rotten && !self.was_unreadable(range.segment) {
             self.violation(format!("this was not damaged: {range:?}; {:?}", self.rot));
         }
     }
@@ -55,7 +56,7 @@ impl World {
     /// The cleaner says that it leaves a segment as it is.
     pub(super) fn cleaner_stopped(&mut self, segment: Offset) {
         self.verdict.work.stopped += 1;
-        if !self.rot.as_ref().is_some_and(|rot| rot.explains_end(segment)) {
+        if !self.rot.as_ref().is_some_and(|rot| rot.explains_end(segment)) && !self.was_unreadable(segment) {
             self.violation(format!("{segment} is not cleaned, and nothing is wrong with it"));
         }
     }
@@ -81,6 +82,7 @@ impl World {
     /// What a fetch from here gives: bytes, none where they are damaged, and where to go on.
     fn fetch(&mut self, from: Offset, end: Offset) -> Option<(bytes::Bytes, Offset)> {
         let slot = self.slot()?;
+        let failed_reads = self.disk.failed_reads().len();
         let max_bytes = u32::try_from(self.random.below(1500)).unwrap_or_default();
         let (store, io) = self.store.as_mut()?;
         let mut located = store.locate(slot, from, end, max_bytes, true, io);
@@ -105,6 +107,10 @@ impl World {
         let Located::Slice { slice, next_offset, .. } = located else {
             if self.errors.offline {
                 return None;
+            }
+            if matches!(located, Located::Failed) && self.disk.failed_reads().len() > failed_reads {
+                // Refused for this once.
+                return self.fetch(from, end);
             }
             self.violation(format!("{from} of {end} located as {located:?}"));
             return None;
@@ -162,6 +168,10 @@ impl World {
 
     /// An offset is kept from its readers: it must be one that may be, and it must have been said.
     fn check_kept_back(&mut self, offset: Offset) {
+        // What could not be read here is refused, until the next start; where that may be was judged when it was said.
+        if !self.disk.failed_reads().is_empty() {
+            return;
+        }
         let Some(rot) = &self.rot else { return self.violation(format!("{offset} is kept back, and nothing is damaged")) };
         if !rot.explains_corrupt(offset) {
             self.violation(format!("{offset} is kept back for {rot:?}"));

@@ -110,7 +110,8 @@ impl SimDisk {
     }
 
     /// Let what is refused and what fails follow chances of its own, so that all else goes as it would without.
-    pub const fn draw_errors_from(&mut self, chance: Random) {
+    pub const fn draw_errors_from(&mut self, mut chance: Random) {
+        self.chance_of_reads = Random::new(chance.next());
         self.chance_of_errors = Some(chance);
     }
 
