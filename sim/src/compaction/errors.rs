@@ -13,7 +13,7 @@ use flumen_log::segment::{file_name, parse_file_name};
 use flumen_log::state::STATE_FILE_NAME;
 use flumen_log::store::AppendError;
 
-use super::world::{DIRECTORY, World};
+use super::world::{DIRECTORY, PATIENCE, World};
 use crate::disk::Rates;
 use crate::random::Random;
 
@@ -221,9 +221,11 @@ impl World {
 
     /// Complete all that is outstanding, and what it calls for.
     fn settle_operations(&mut self) {
-        for _ in 0..100 {
+        for _ in 0..PATIENCE {
             self.turn();
-            while self.complete_one() {}
+            if !self.complete_one() && self.disk.outstanding() == 0 {
+                return;
+            }
         }
     }
 
