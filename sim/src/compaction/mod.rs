@@ -5,6 +5,7 @@
 //! appended, so nothing is lost and nothing comes back; only a tombstone may be missing, and only after its horizon, which never
 //! moves; batches are in order; a producer that sends its last batch again is told where it is. What rots: see [`rot`].
 
+mod errors;
 mod model;
 mod oracle;
 mod rot;
@@ -20,7 +21,9 @@ pub enum Control {
     /// Nothing: the run must hold.
     #[default]
     None,
-    /// Nothing, and nothing rots: the runs that seeds were before something did.
+    /// Nothing, and no operation fails: the runs that seeds were before some did.
+    NoErrors,
+    /// Nothing, and nothing rots, either: the runs that seeds were before something did.
     NoRot,
     /// The store lets tombstones go at once: the run must report it.
     TombstonesGoAtOnce,
@@ -55,6 +58,8 @@ pub struct Work {
     pub kept_back: u64,
     /// Times the cleaner stopped at a segment that was not as it was sealed.
     pub stopped: u64,
+    /// Times the log directory went offline for an operation that failed.
+    pub failed_directories: u64,
 }
 
 impl Work {
@@ -80,6 +85,7 @@ impl crate::verdict::Work for Work {
         self.operations += other.operations;
         self.kept_back += other.kept_back;
         self.stopped += other.stopped;
+        self.failed_directories += other.failed_directories;
     }
 
     fn events(&self) -> u64 {
@@ -118,6 +124,9 @@ pub fn run_told(seed: u64, control: Control, listener: Option<Listener>) -> Verd
     if control != Control::NoRot {
         world.begin_to_rot(Random::new(!seed));
     }
+    if control == Control::None {
+        world.begin_to_fail(Random::new(seed.rotate_left(32)));
+    }
     for _ in 0..lives {
         world.let_rot(false);
         world.start();
@@ -126,8 +135,11 @@ pub fn run_told(seed: u64, control: Control, listener: Option<Listener>) -> Verd
         world.crash();
     }
     world.let_rot(true);
+    world.fail_no_more();
     world.start();
+    world.live_without_room();
     world.settle();
+    world.check_cleaned();
     // Later passes find tombstones that have been kept long enough, those of keys that were not given a value since.
     for _ in 0..LATER_PASSES {
         world.rest();

@@ -47,7 +47,8 @@ impl World {
 
     /// A range is said to be damaged.
     pub(super) fn found_faulty(&mut self, range: &FaultyRange) {
-        if !self.rot.as_mut().is_some_and(|rot| rot.tell(range)) {
+        let is_rotten = self.rot.as_mut().is_some_and(|rot| rot.tell(range));
+        if !is_rotten && !self.was_unreadable(range.segment) {
             self.violation(format!("this was not damaged: {range:?}; {:?}", self.rot));
         }
     }
@@ -55,7 +56,7 @@ impl World {
     /// The cleaner says that it leaves a segment as it is.
     pub(super) fn cleaner_stopped(&mut self, segment: Offset) {
         self.verdict.work.stopped += 1;
-        if !self.rot.as_ref().is_some_and(|rot| rot.explains_end(segment)) {
+        if !self.rot.as_ref().is_some_and(|rot| rot.explains_end(segment)) && !self.was_unreadable(segment) {
             self.violation(format!("{segment} is not cleaned, and nothing is wrong with it"));
         }
     }
@@ -69,6 +70,9 @@ impl World {
             let Some(sent) = self.model.last_of(id).cloned() else { continue };
             let Some((machine, _)) = &mut self.store else { return };
             let answer = machine.append(slot, sent.build(), LeaderEpoch(self.lives), Origin::Client, self.now);
+            if answer.as_ref().is_err_and(|error| self.may_refuse(error)) {
+                continue;
+            }
             if !matches!(&answer, Ok(appended) if appended.duplicate && appended.base_offset == sent.base) {
                 self.violation(format!("the batch at {} sent again gave {answer:?}", sent.base));
             }
@@ -78,6 +82,7 @@ impl World {
     /// What a fetch from here gives: bytes, none where they are damaged, and where to go on.
     fn fetch(&mut self, from: Offset, end: Offset) -> Option<(bytes::Bytes, Offset)> {
         let slot = self.slot()?;
+        let failed_reads = self.disk.failed_reads().len();
         let max_bytes = u32::try_from(self.random.below(1500)).unwrap_or_default();
         let (store, io) = self.store.as_mut()?;
         let mut located = store.locate(slot, from, end, max_bytes, true, io);
@@ -86,6 +91,9 @@ impl World {
             for _ in 0..PATIENCE {
                 if self.located.contains_key(&lookup.0) {
                     break;
+                }
+                if self.errors.offline {
+                    return None;
                 }
                 if !self.complete_one() || self.random.one_in(8) {
                     self.turn();
@@ -97,6 +105,13 @@ impl World {
             return Some((bytes::Bytes::new(), from));
         }
         let Located::Slice { slice, next_offset, .. } = located else {
+            if self.errors.offline {
+                return None;
+            }
+            if matches!(located, Located::Failed) && self.disk.failed_reads().len() > failed_reads {
+                // Refused for this once.
+                return self.fetch(from, end);
+            }
             self.violation(format!("{from} of {end} located as {located:?}"));
             return None;
         };
@@ -111,7 +126,7 @@ impl World {
 
     /// Read the whole log and hold it against the model.
     pub(super) fn check(&mut self) {
-        let Some(slot) = self.slot().filter(|_| self.verdict.violations.is_empty()) else { return };
+        let Some(slot) = self.slot().filter(|_| !self.is_over()) else { return };
         let Some(view) = self.store.as_ref().and_then(|(store, _)| store.view(slot)) else { return };
         let (mut from, end) = (view.log_start(), view.log_end());
         let mut found: BTreeMap<Offset, bool> = BTreeMap::new();
@@ -153,6 +168,10 @@ impl World {
 
     /// An offset is kept from its readers: it must be one that may be, and it must have been said.
     fn check_kept_back(&mut self, offset: Offset) {
+        // What could not be read here is refused, until the next start; where that may be was judged when it was said.
+        if !self.disk.failed_reads().is_empty() {
+            return;
+        }
         let Some(rot) = &self.rot else { return self.violation(format!("{offset} is kept back, and nothing is damaged")) };
         if !rot.explains_corrupt(offset) {
             self.violation(format!("{offset} is kept back for {rot:?}"));

@@ -187,7 +187,10 @@ impl World {
         let offsets = |place: &Place| (place.header.base_offset, place.header.next_offset());
         let damaged: Vec<(Offset, Offset)> = places.iter().filter(is_damaged).map(offsets).collect();
         let batches = places.iter().map(offsets).collect();
-        let stretch = if is_alone {
+        let stretch = if is_alone && self.errors.have_struck {
+            // Where there was no room for a sidecar the index is made from what can still be read, and has its entries elsewhere.
+            (candidate.base, candidate.next)
+        } else if is_alone {
             let marks = marks_of(&places, self.config.index_interval_bytes, &candidate);
             stretch_around(&marks, &damaged)
         } else {

@@ -9,9 +9,10 @@ use flumen_log::compaction::CompactionSettings;
 use flumen_log::io::{Disk, FileOperation, Io, Owner};
 use flumen_log::recovery::{Recovery, RecoveryError, RecoverySettings, recover};
 use flumen_log::state::STATE_FILE_NAME;
-use flumen_log::store::{Durability, Located, LogConfig, Output, PartitionSlot, Store, StoreSettings};
+use flumen_log::store::{AppendError, Durability, Located, LogConfig, Output, PartitionSlot, Store, StoreSettings};
 use flumen_log::{LeaderEpoch, Monotonic, Now, PartitionIndex, ProducerId, ShardId, Timestamp, TopicId, TopicPartition};
 
+use super::errors::Errors;
 use super::model::Model;
 use super::rot::Rot;
 use super::{Control, Listener, Verdict};
@@ -52,6 +53,8 @@ pub(super) struct World {
     pub(super) rot: Option<Rot>,
     /// What rotted has undone a cleaning.
     pub(super) was_undone: bool,
+    /// What fails in this run.
+    pub(super) errors: Errors,
     /// Producers of whom damage has hidden what they sent last.
     pub(super) forgotten: BTreeSet<ProducerId>,
 }
@@ -103,6 +106,7 @@ impl World {
             chance: Random::new(0),
             rot: None,
             was_undone: false,
+            errors: Errors::none(),
             forgotten: BTreeSet::new(),
         }
     }
@@ -125,9 +129,9 @@ impl World {
         self.verdict.violations.push(text);
     }
 
-    /// Nothing more can be learnt.
-    fn is_over(&self) -> bool {
-        self.store.is_none() || !self.verdict.violations.is_empty()
+    /// Nothing more can be learnt of this process.
+    pub(super) fn is_over(&self) -> bool {
+        self.store.is_none() || self.errors.offline || !self.verdict.violations.is_empty()
     }
 
     pub(super) fn slot(&self) -> Option<PartitionSlot> {
@@ -160,6 +164,7 @@ impl World {
         };
         let Ok(recovery) = recovered else { return self.violation(String::from("recovery failed")) };
         self.judge_report(&recovery.report);
+        self.fail_in_life();
         self.open(recovery);
     }
 
@@ -188,7 +193,7 @@ impl World {
             ..StoreSettings::of_shard(ShardId(0), 1)
         };
         let mut store = Store::new(settings, recovery.shards.remove(0), Owner(0));
-        let mut io = Io::default();
+        let io = Io::default();
         match store.slot_of(PARTITION) {
             Some(slot) => {
                 store.configure(slot, self.config.clone());
@@ -197,15 +202,22 @@ impl World {
                 self.compare();
             }
             None => {
-                store.create(PARTITION, "topic", self.config.clone(), &mut io);
                 self.store = Some((store, io));
+                self.make_partition();
             }
+        }
+    }
+
+    pub(super) fn make_partition(&mut self) {
+        if let Some((store, io)) = &mut self.store {
+            store.create(PARTITION, "topic", self.config.clone(), io);
         }
     }
 
     /// A power failure, or the death of the process.
     pub(super) fn crash(&mut self) {
         self.store = None;
+        self.disk.faults.full = false;
         self.verdict.work.crashes += 1;
         if self.random.one_in(3) {
             self.trace.note(format_args!("the process dies"));
@@ -222,6 +234,7 @@ impl World {
 
     pub(super) fn live(&mut self, steps: u32) {
         for _ in 0..steps {
+            self.change_room();
             match self.random.below(12) {
                 0..=2 => self.append(),
                 3..=5 => self.turn(),
@@ -255,6 +268,7 @@ impl World {
             if quiet > QUIET_TURNS || self.verdict.work.operations >= end || self.is_over() {
                 return;
             }
+            self.change_room();
             quiet = if self.complete_one() || self.disk.outstanding() > 0 { 0 } else { quiet + 1 };
             self.turn();
             let manifests = self.verdict.work.manifests;
@@ -265,19 +279,35 @@ impl World {
     }
 
     fn append(&mut self) {
-        let Some(slot) = self.slot() else { return };
-        let sent = self.model.draw(&mut self.random, self.now.wall);
-        let Some((machine, _)) = &mut self.store else { return };
-        let epoch = LeaderEpoch(self.lives);
-        if let Ok(appended) = machine.append(slot, sent.build(), epoch, Origin::Client, self.now) {
-            if appended.duplicate {
-                return self.violation(format!("a new batch is called a duplicate of {}", appended.base_offset));
+        let _ = self.try_append();
+    }
+
+    /// An append that nothing may refuse.
+    pub(super) fn append_must(&mut self) {
+        if let Err(error) = self.try_append() {
+            // Of whom damage has hidden what they sent last, the next batch does not follow.
+            if matches!(error, AppendError::Sequence(_)) && !self.forgotten.is_empty() {
+                return;
             }
-            self.trace.note(format_args!("append {} records at {}", sent.records.len(), appended.base_offset));
-            self.forgotten.remove(&sent.producer.id);
-            self.verdict.work.appended += sent.records.len() as u64;
-            self.model.append(appended.base_offset, sent);
+            self.violation(format!("an append is refused though nothing fails any more: {error:?}"));
         }
+    }
+
+    fn try_append(&mut self) -> Result<(), AppendError> {
+        let Some(slot) = self.slot() else { return Ok(()) };
+        let sent = self.model.draw(&mut self.random, self.now.wall);
+        let Some((machine, _)) = &mut self.store else { return Ok(()) };
+        let epoch = LeaderEpoch(self.lives);
+        let appended = machine.append(slot, sent.build(), epoch, Origin::Client, self.now)?;
+        if appended.duplicate {
+            self.violation(format!("a new batch is called a duplicate of {}", appended.base_offset));
+            return Ok(());
+        }
+        self.trace.note(format_args!("append {} records at {}", sent.records.len(), appended.base_offset));
+        self.forgotten.remove(&sent.producer.id);
+        self.verdict.work.appended += sent.records.len() as u64;
+        self.model.append(appended.base_offset, sent);
+        Ok(())
     }
 
     /// Nothing happens for as long as tombstones must be kept.
@@ -285,7 +315,7 @@ impl World {
         self.pass(DELETE_RETENTION_MS.unsigned_abs());
     }
 
-    fn pass(&mut self, passed_ms: u64) {
+    pub(super) fn pass(&mut self, passed_ms: u64) {
         self.now.monotonic = self.now.monotonic.after_ms(passed_ms);
         self.now.wall = Timestamp(self.now.wall.0 + i64::try_from(passed_ms).unwrap_or_default());
     }
@@ -301,6 +331,7 @@ impl World {
         let mut outputs = Vec::new();
         store.tick(self.now, io, &mut outputs);
         self.take(outputs);
+        self.check_offline();
     }
 
     pub(super) fn complete_one(&mut self) -> bool {
@@ -309,6 +340,7 @@ impl World {
         }
         let Some(completion) = self.disk.step(&mut self.random) else { return false };
         self.trace.note(format_args!("  {}", Ended(&completion)));
+        self.note_ended(completion.id.sequence, completion.result.as_ref().err().copied());
         self.verdict.work.operations += 1;
         let Some((store, io)) = &mut self.store else { return false };
         let mut outputs = Vec::new();
@@ -320,7 +352,9 @@ impl World {
     /// Note what the store said, and hand its operations to the disk.
     pub(super) fn take(&mut self, outputs: Vec<Output>) {
         let Some((_, io)) = &mut self.store else { return };
-        for operation in io.drain() {
+        let operations: Vec<_> = io.drain().collect();
+        for operation in operations {
+            self.note_asked(operation.id.sequence, &operation.kind);
             self.trace.note(format_args!("  {}: {}", operation.id.sequence, Told(&operation.kind)));
             if let FileOperation::Rename { to, .. } = &operation.kind
                 && to.ends_with("compaction.manifest")
@@ -349,7 +383,7 @@ impl World {
             Output::Located { lookup, result } => {
                 self.located.insert(lookup.0, result);
             }
-            Output::DirectoryFailed { error } => self.violation(format!("the directory failed: {error}")),
+            Output::DirectoryFailed { error } => self.directory_failed(error),
             Output::Uncleanable { segment, .. } => self.cleaner_stopped(segment),
             Output::RangeFaulty { range, .. } => self.found_faulty(&range),
             _ => {}

@@ -66,6 +66,8 @@ pub struct SimDisk {
     chance: Random,
     /// Of reads that fail and lie: on its own, so that all else goes as it would without them.
     chance_of_reads: Random,
+    /// Of operations that are refused or fail, where they are not to disturb what else is drawn.
+    chance_of_errors: Option<Random>,
     /// Bytes that recovery read, by path.
     reads: BTreeMap<String, u64>,
     /// Reads through handles that failed or gave other bytes: of which path, and which bytes.
@@ -97,6 +99,7 @@ impl SimDisk {
             late: Vec::new(),
             chance: Random::new(0),
             chance_of_reads: Random::new(0),
+            chance_of_errors: None,
         }
     }
 
@@ -104,6 +107,18 @@ impl SimDisk {
     pub const fn seed(&mut self, seed: u64) {
         self.chance = Random::new(seed);
         self.chance_of_reads = Random::new(!seed);
+    }
+
+    /// Let what is refused and what fails follow chances of its own, so that all else goes as it would without.
+    pub const fn draw_errors_from(&mut self, mut chance: Random) {
+        self.chance_of_reads = Random::new(chance.next());
+        self.chance_of_errors = Some(chance);
+    }
+
+    /// By which path a file was opened.
+    #[must_use]
+    pub fn path_of(&self, file: FileHandle) -> Option<&str> {
+        self.open.get(&file.0).map(|open| open.path.as_str())
     }
 
     /// Take an operation. An inline write is done at once, as the hands do it.
@@ -222,7 +237,10 @@ impl SimDisk {
         let Outstanding { operation, file, directory, .. } = outstanding;
         let id = operation.id;
         let mut buffer = None;
-        if let Some(error) = self.refuses(&operation.kind, file.as_ref(), random) {
+        let mut own = self.chance_of_errors.take();
+        let refused = self.refuses(&operation.kind, file.as_ref(), own.as_mut().unwrap_or(random));
+        self.chance_of_errors = own;
+        if let Some(error) = refused {
             return Completion { id, result: Err(error), buffer };
         }
         let result = match operation.kind {

@@ -233,6 +233,36 @@ fn damage_goes_with_the_file_it_was_found_in() {
     assert_eq!(offsets(&mut bench, slot).len() as i64, 200 - last + KEYS);
 }
 
+/// A cleaning that found no room is tried again when there is some: not before the files of the first one are gone, for those of the
+/// second one have the same names, and would go with them.
+#[test]
+fn a_cleaning_waits_until_the_one_given_up_is_gone() {
+    let mut bench = Bench::new();
+    let compacted = LogConfig { min_cleanable_dirty_ppm: 0, segment_ms: i64::MAX, ..never_dirty_enough() };
+    let slot = bench.create(0, compacted);
+    fill(&mut bench, slot, 200, |_| START_MS);
+    let all_but = |bench: &mut Bench, is_late: fn(&FileOperation) -> bool| {
+        for _ in 0..400 {
+            bench.tick(100);
+            bench.complete_if(|operation| !is_late(operation));
+        }
+    };
+    bench.disk.faults.full = true;
+    all_but(&mut bench, |operation| matches!(operation, FileOperation::Unlink { .. }));
+    assert!(bench.disk.outstanding() > 0, "a cleaning was given up");
+    bench.disk.faults.full = false;
+    all_but(&mut bench, |operation| matches!(operation, FileOperation::Unlink { .. } | FileOperation::Rename { .. }));
+    bench.settle();
+    assert!(!bench.store.has_failed(), "{:?}", bench.store.failure());
+    pass(&mut bench, 40_000);
+    let last = *segments(&bench).last().expect("several");
+    let left = offsets(&mut bench, slot);
+    assert_eq!(left.len() as i64, 200 - last + KEYS, "it was cleaned: {left:?}");
+    let mut bench = bench.after_power_loss();
+    let slot = bench.slot(0);
+    assert_eq!(offsets(&mut bench, slot), left);
+}
+
 /// The segment that grows is not cleaned: it makes way for another when its first record has waited for the most.
 #[test]
 fn the_active_segment_makes_way_in_time() {

@@ -189,7 +189,8 @@ impl Store {
             self.compactor.next_look = now.monotonic;
         }
         let Some(log) = self.partitions.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
-        log.cleaning = false;
+        // Not cleaned again while files of an unfinished one are being removed: the next one's have the same names.
+        log.cleaning = unfinished.is_some();
         // Where the segment is not the log's any more its file went while it was being read: nothing is wrong with the log.
         if let Finished::Uncleanable(base) = finished
             && let Some(segment) = log.segments.get_mut(&base)
@@ -203,8 +204,15 @@ impl Store {
             let names = SUFFIXES.map(|suffix| cleaned_file_name(base, suffix, generation));
             let steps = names.map(|name| ScriptStep::Unlink(log.path(&name)));
             log.scripts += 1;
-            // Not behind others: the next cleaning makes a file of that name.
-            self.scripts.start_first(steps, Then::CacheWritten { slot }, io);
+            self.scripts.start_first(steps, Then::CleaningUndone { slot }, io);
+        }
+    }
+
+    /// Nothing is left of a cleaning that was given up.
+    pub(super) fn cleaning_undone(&mut self, slot: PartitionSlot) {
+        if let Some(log) = self.log_mut(slot) {
+            log.scripts -= 1;
+            log.cleaning = false;
         }
     }
 

@@ -191,6 +191,7 @@ impl Store {
             (Then::SegmentDropped { slot }, _) => self.script_of_log_ended(slot),
             // A cache is whole, or is known not to be.
             (Then::CacheWritten { slot }, result) if result.is_ok() || refused_for_space => self.script_of_log_ended(slot),
+            (Then::CleaningUndone { slot }, result) if result.is_ok() || refused_for_space => self.cleaning_undone(slot),
             (Then::FootersWritten { slot }, result) if result.is_ok() || refused_for_space => self.footers_written(slot, io),
             (Then::SnapshotWritten { slot, offset }, result) if result.is_ok() || refused_for_space => {
                 if let Some(log) = self.log_mut(slot) {
@@ -210,7 +211,11 @@ impl Store {
             }
             (Then::Renamed { slot, to }, Ok(_)) => self.renamed(slot, to, now, outputs),
             (
-                Then::CacheWritten { .. } | Then::FootersWritten { .. } | Then::SnapshotWritten { .. } | Then::ClockRecorded,
+                Then::CacheWritten { .. }
+                | Then::CleaningUndone { .. }
+                | Then::FootersWritten { .. }
+                | Then::SnapshotWritten { .. }
+                | Then::ClockRecorded,
                 Ok(_),
             ) => {}
             (Then::Truncated { slot }, Ok(_)) => self.truncated(slot, io, outputs),

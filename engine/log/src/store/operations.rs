@@ -81,6 +81,10 @@ pub(crate) enum Then {
     CacheWritten {
         slot: PartitionSlot,
     },
+    /// The files of a cleaning that was given up are gone.
+    CleaningUndone {
+        slot: PartitionSlot,
+    },
     /// The sidecars of a checkpoint.
     FootersWritten {
         slot: PartitionSlot,
