@@ -55,6 +55,7 @@ pub struct Now {
 pub struct SteadyWall {
     reached: Option<Now>,
     ahead_since: Option<Monotonic>,
+    latest: Timestamp,
 }
 
 impl SteadyWall {
@@ -66,7 +67,14 @@ impl SteadyWall {
     /// It was `wall` when it was last looked at, before this process; it is `monotonic` now.
     #[must_use]
     pub const fn resumed(wall: Timestamp, monotonic: Monotonic) -> Self {
-        Self { reached: Some(Now { monotonic, wall }), ahead_since: None }
+        Self { reached: Some(Now { monotonic, wall }), ahead_since: None, latest: wall }
+    }
+
+    /// The latest time that was ever believed: what is to stay for a while stays for that while from then on, though the clock went
+    /// back meanwhile and may be set right again.
+    #[must_use]
+    pub const fn latest(&self) -> Timestamp {
+        self.latest
     }
 
     /// What time it is, as far as that is to be believed.
@@ -86,6 +94,7 @@ impl SteadyWall {
         if !doubted || passed_ms > 0 {
             self.reached = Some(Now { wall, ..now });
         }
+        self.latest = self.latest.max(wall);
         wall
     }
 }
@@ -96,6 +105,15 @@ mod tests {
 
     fn at(seconds: u64, wall: i64) -> Now {
         Now { monotonic: Monotonic(0).after_ms(seconds * 1000), wall: Timestamp(wall * 1000) }
+    }
+
+    #[test]
+    fn the_latest_time_is_remembered_though_the_clock_goes_back() {
+        let mut steady = SteadyWall::default();
+        steady.observe(at(0, 1_000_000));
+        assert_eq!(steady.observe(at(1, 10)), Timestamp(10_000));
+        assert_eq!(steady.latest(), Timestamp(1_000_000_000));
+        assert_eq!(SteadyWall::resumed(Timestamp(7), Monotonic(0)).latest(), Timestamp(7));
     }
 
     #[test]

@@ -200,7 +200,8 @@ impl World {
         let unread = places.iter().filter(|place| stretch.0 <= place.header.base_offset && place.header.base_offset < stretch.1);
         let unread: BTreeSet<ProducerId> = unread.map(|place| place.header.producer_id).collect();
         self.forgotten.extend(if is_alone { unread } else { self.model.producers().into_iter().collect() });
-        let damaged = if is_alone { damaged } else { Vec::new() };
+        // Without a sidecar a batch may be found in its own copy that went astray: what is served is held against what was appended.
+        let damaged = if is_alone && !self.errors.have_struck { damaged } else { Vec::new() };
         let Candidate { path, base: segment, .. } = candidate;
         self.rot = Some(Rot { path, segment, spoiled, is_alone, stretch, batches, damaged, told: Vec::new() });
     }

@@ -247,6 +247,11 @@ fn a_cleaning_waits_until_the_one_given_up_is_gone() {
             bench.complete_if(|operation| !is_late(operation));
         }
     };
+    let begins = |operation: &FileOperation| matches!(operation, FileOperation::Open { path, .. } if path.ends_with(".cleaned"));
+    while bench.disk.outstanding() == 0 {
+        bench.tick(100);
+        bench.complete_if(|operation| !begins(operation));
+    }
     bench.disk.faults.full = true;
     all_but(&mut bench, |operation| matches!(operation, FileOperation::Unlink { .. }));
     assert!(bench.disk.outstanding() > 0, "a cleaning was given up");
@@ -275,4 +280,61 @@ fn the_active_segment_makes_way_in_time() {
     assert_eq!(segments(&bench), [0, 30]);
     pass(&mut bench, 20_000);
     assert_eq!(offsets(&mut bench, slot), (20..31).collect::<Vec<_>>());
+}
+
+/// The new segment takes its room before the old ones give theirs: it is not begun where it would take what is kept in reserve.
+#[test]
+fn a_cleaning_waits_for_room_above_the_floor() {
+    let mut bench = Bench::new();
+    let compacted = LogConfig { min_cleanable_dirty_ppm: 0, segment_ms: i64::MAX, ..never_dirty_enough() };
+    bench.disk.faults.free_bytes = Some((1 << 20) + 5000);
+    bench.tick_after(2000);
+    let slot = bench.create(0, compacted);
+    bench.disk.faults.free_bytes = None;
+    bench.tick_after(2000);
+    fill(&mut bench, slot, 200, |_| START_MS);
+    for free_bytes in [(1 << 20) + 1000, 1 << 20, 0] {
+        bench.disk.faults.free_bytes = Some(free_bytes);
+        for _ in 0..200 {
+            bench.tick_after(100);
+            assert!(bench.names().iter().all(|name| !name.ends_with(".cleaned")), "with {free_bytes} bytes free");
+        }
+    }
+    assert_eq!(offsets(&mut bench, slot), all(200));
+    bench.disk.faults.free_bytes = None;
+    pass(&mut bench, 20_000);
+    let last = *segments(&bench).last().expect("several");
+    assert_eq!(offsets(&mut bench, slot).len() as i64, 200 - last + KEYS);
+}
+
+/// A tombstone stays for its time, counted by the latest clock that was believed (KIP-534): one that is wrong for a while, and earlier,
+/// takes nothing of it.
+#[test]
+fn a_tombstone_outlives_a_clock_that_went_back_and_was_set_right() {
+    const DAY_MS: i64 = 86_400_000;
+    let mut bench = Bench::new();
+    let compacted =
+        LogConfig { min_cleanable_dirty_ppm: 0, segment_ms: i64::MAX, max_compaction_lag_ms: i64::MAX, ..never_dirty_enough() };
+    let hours = |bench: &mut Bench, hours: i64| (0..hours * 60).for_each(|_| bench.tick_after(60_000));
+    bench.now.wall = Timestamp(START_MS + 40 * DAY_MS);
+    hours(&mut bench, 2);
+    let slot = bench.create(0, compacted);
+    let mut builder = BatchBuilder::new();
+    builder.append(Timestamp(START_MS), Some(b"gone"), None, &[]);
+    bench.append(slot, builder.build_validated(Codec::None, None, ProducerInfo::NONE).expect("no codec").expect("one record"));
+    bench.now.wall = Timestamp(START_MS + 10 * DAY_MS);
+    fill(&mut bench, slot, 200, |_| START_MS);
+    pass(&mut bench, 40_000);
+    let cleaned = offsets(&mut bench, slot);
+    assert!(cleaned[0] == 0 && cleaned.len() < 100, "{cleaned:?}");
+    bench.now.wall = Timestamp(bench.now.wall.0 + 30 * DAY_MS);
+    hours(&mut bench, 2);
+    fill(&mut bench, slot, 400, |_| START_MS);
+    pass(&mut bench, 40_000);
+    let left = offsets(&mut bench, slot);
+    assert!(left[0] == 0 && left.len() < 200, "{left:?}");
+    hours(&mut bench, 24);
+    fill(&mut bench, slot, 600, |_| START_MS);
+    pass(&mut bench, 40_000);
+    assert_ne!(offsets(&mut bench, slot)[0], 0, "its time is over");
 }

@@ -1,11 +1,12 @@
 //! A disk that fills up: appends stop in time, what is refused all the same waits, and nobody has to help.
 
 use crate::bench::{Bench, OPEN_FILES_MAX, batch_of, config, is_journal_write, partition};
+use crate::damage::{compact, of_ten_keys};
 use flumen_log::Offset;
 use flumen_log::compression::Codec;
 use flumen_log::io::{Completion, Disk, FileOperation, IoError, OpenMode, Operation};
 use flumen_log::state::COPY_BYTES;
-use flumen_log::store::{AppendError, DeleteRecords, Output, PartitionSlot};
+use flumen_log::store::{AppendError, DeleteRecords, LogConfig, Output, PartitionSlot};
 
 /// Turn until nothing is outstanding; whatever takes room is refused.
 pub(crate) fn settle_without_space(bench: &mut Bench) -> usize {
@@ -161,6 +162,27 @@ fn nothing_fails_for_too_many_files() {
     assert_eq!(bench.store.view(slot).map(|view| view.log_start()), Some(Offset(60)));
     let made = bench.store.slot_of(partition(1)).and_then(|slot| bench.store.view(slot)).is_some_and(|view| view.is_ready());
     assert!(made);
+}
+
+/// That too many files are open says nothing of the log: it is cleaned later.
+#[test]
+fn a_cleaning_that_finds_too_many_files_open_is_done_later() {
+    let compacted = LogConfig { cleanup_compact: true, ..config() };
+    let mut bench = of_ten_keys(&compacted);
+    let slot = bench.slot(0);
+    let before = bench.read_all(slot).len();
+    bench.store.configure(slot, compacted.clone());
+    bench.store.set_high_watermark(slot, Offset(200));
+    let reads = |operation: &Operation| matches!(&operation.kind, FileOperation::Open { mode: OpenMode::Read, .. });
+    let mut refused = 0;
+    for _ in 0..400 {
+        bench.tick(100);
+        refused += settle_refusing(&mut bench, IoError::TOO_MANY_FILES, reads);
+    }
+    assert!(refused > 0);
+    assert!(!bench.outputs.iter().any(|output| matches!(output, Output::Uncleanable { .. })));
+    compact(&mut bench, slot, &compacted);
+    assert!(bench.read_all(slot).len() < before / 2);
 }
 
 #[test]

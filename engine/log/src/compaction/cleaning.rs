@@ -130,7 +130,9 @@ impl Cleaning {
     pub(crate) fn complete(&mut self, result: Result<Outcome, IoError>) {
         let Some(asked) = self.asked.take() else { return };
         let good = match (asked, result) {
-            (Asked::Target, Err(error)) if error.is_no_space() || error.is_no_file_left() => {
+            (Asked::Target, Err(error)) if error.is_no_space() => return self.finished = Some(Finished::GivenUp),
+            // It says nothing of the file.
+            (Asked::Target | Asked::Source, Err(error)) if error.is_no_file_left() => {
                 return self.finished = Some(Finished::GivenUp);
             }
             (Asked::Target, Err(error)) => return self.finished = Some(Finished::Failed(error)),

@@ -32,6 +32,14 @@ pub(crate) struct Plan {
     pub(crate) groups: Vec<Vec<SourceSegment>>,
 }
 
+impl Plan {
+    /// Room for the largest of the new segments, as if nothing were left out of it.
+    pub(crate) fn room_bytes(&self) -> u64 {
+        let bytes = |group: &Vec<SourceSegment>| group.iter().map(|segment| segment.bytes).sum();
+        self.groups.iter().map(bytes).max().unwrap_or(0)
+    }
+}
+
 /// What there is to say about a log.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Judgement {
@@ -101,7 +109,7 @@ fn has_waited_too_long(log: &PartitionLog, segment: &Segment, now: Timestamp) ->
     first.0 >= 0 && now.0.saturating_sub(first.0) > log.config.max_compaction_lag_ms
 }
 
-/// Neighbours that, as they are, fit one segment: its size, its index, its offsets.
+/// Neighbours that, as they are, fit one segment: its size and its offsets.
 fn group(log: &PartitionLog, segments: &[SourceSegment]) -> Vec<Vec<SourceSegment>> {
     let segment_bytes = u64::from(log.config.segment_bytes).min(i32::MAX as u64);
     let mut groups: Vec<Vec<SourceSegment>> = Vec::new();

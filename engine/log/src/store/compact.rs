@@ -116,7 +116,7 @@ impl Store {
         };
         self.compactor.pace.stepped(now.monotonic);
         let steady = self.steady_wall.observe(now);
-        match running.step(log, steady, steady.max(now.wall)) {
+        match running.step(log, steady, self.steady_wall.latest().max(now.wall)) {
             Step::Busy => {}
             Step::Ask(operation) => {
                 self.compactor.pace.moved(now.monotonic, moved_bytes(&operation));
@@ -149,6 +149,8 @@ impl Store {
         if rests || !self.compactor.settings.enabled {
             return;
         }
+        // What is kept in reserve is not for this: the new segment takes its room before the old ones give theirs.
+        let room_bytes = self.left_bytes();
         self.compactor.next_look = now.monotonic.after_ms(self.compactor.settings.backoff_ms);
         let wall = self.steady_wall.observe(now);
         let mut best = None;
@@ -159,7 +161,7 @@ impl Store {
                 log.wants.point = true;
                 self.checkpoints_due.insert(slot);
             }
-            if let Some(plan) = judgement.plan
+            if let Some(plan) = judgement.plan.filter(|plan| plan.room_bytes() <= room_bytes)
                 && best.as_ref().is_none_or(|(dirty_ppm, _, _)| judgement.dirty_ppm > *dirty_ppm)
             {
                 best = Some((judgement.dirty_ppm, slot, plan));

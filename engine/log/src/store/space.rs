@@ -95,6 +95,11 @@ impl Store {
         self.room.left_bytes >= self.settings.journal_file_bytes
     }
 
+    /// What may be taken yet.
+    pub(super) const fn left_bytes(&self) -> u64 {
+        self.room.left_bytes
+    }
+
     /// Ask what is free.
     pub(super) fn look_at_space(&mut self, io: &mut Io) {
         let shards = u64::from(self.settings.shards.max(1));
