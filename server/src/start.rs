@@ -208,6 +208,11 @@ fn announce_recovery(path: &str, report: &RecoveryReport) {
     if report.unclaimed_entries > 0 {
         eprintln!("flumen: {path}: {} journal entries have no log to go to; kept in quarantine/", report.unclaimed_entries);
     }
+    announce_left_alone(path, report);
+}
+
+/// Directories of which nothing is used in this run.
+fn announce_left_alone(path: &str, report: &RecoveryReport) {
     for directory in &report.unknown_directories {
         eprintln!("flumen: {path}/{directory} holds segments but does not say whose: left alone");
     }
