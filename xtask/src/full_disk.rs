@@ -138,7 +138,10 @@ struct Site {
     _home: tempfile::TempDir,
 }
 
-/// A change that is under way.
+/// So many changes of configuration are asked for, one after the other, where there is no room for them.
+const LATE_CHANGES: u32 = 300;
+
+/// Changes that are under way.
 type LateChange = std::thread::JoinHandle<Result<(), String>>;
 
 /// A topic gets another configuration.
@@ -254,7 +257,9 @@ impl Site {
         if matches!(fullness, Fullness::Nothing) {
             self.disk.fill(0)?;
             let address = address.to_owned();
-            let late = std::thread::spawn(move || change_config(&address, number + 1000).map_err(|error| error.to_string()));
+            // More than the last blocks that nobody could take hold.
+            let changes = move || (1..=LATE_CHANGES).try_for_each(|late| change_config(&address, number + 1000 * late));
+            let late = std::thread::spawn(move || changes().map_err(|error| error.to_string()));
             std::thread::sleep(FULL_FOR);
             return Ok(Some(late));
         }
