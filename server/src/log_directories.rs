@@ -104,8 +104,8 @@ impl LogDirectories {
         missing.retain(|id, _| !locked.iter().any(|(other, ..)| other == id));
         let mut known = missing.clone();
         known.extend(locked.iter().map(|(id, path, ..)| (*id, path.clone())));
-        let metadata_lock = apart.map(|home| home.remember(known.clone())).transpose()?;
         let mut online = Vec::new();
+        let mut remembered = known.clone();
         for (id, path, directory, seen) in locked {
             let list = DirectoryList { own: id, known: known.clone() };
             let mut recovered = ready(&directory, &list, &seen, shards, config);
@@ -118,11 +118,17 @@ impl LogDirectories {
             match recovered {
                 Ok(recovery) => online.push(Online { path, directory, recovery }),
                 Err(why) => {
+                    if !matches!(seen, Seen::List(_)) {
+                        // It may not say yet that it is this directory.
+                        remembered.remove(&id);
+                    }
                     missing.insert(id, path.clone());
                     offline.push((path, why.to_string()));
                 }
             }
         }
+        // Not before they say themselves who they are: one that does not would be taken for one that is away.
+        let metadata_lock = apart.map(|home| home.remember(remembered)).transpose()?;
         refuse_duplicates(&online)?;
         let metadata_number = (0..).zip(&online).find(|(_, online)| holds_metadata(&online.path)).map(|(number, _)| number);
         if let Some((path, why)) = offline.iter().find(|(path, _)| holds_metadata(path)) {

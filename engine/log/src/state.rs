@@ -196,8 +196,7 @@ impl PartitionState {
     pub fn has_lost_copy(file: &[u8]) -> bool {
         let (first, second) = Self::copies(file);
         let torn = |copy: &[u8]| Self::decode_copy(copy).is_none() && copy.iter().any(|byte| *byte != 0);
-        // From the second write on there are two.
-        let missing = first.xor(second).is_some_and(|only| only.counter > 1);
+        let missing = first.xor(second).is_some();
         missing || file.chunks(COPY_BYTES).take(2).any(torn)
     }
 

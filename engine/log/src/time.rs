@@ -70,7 +70,7 @@ impl SteadyWall {
         Self { reached: Some(Now { monotonic, wall }), ahead_since: None, latest: wall }
     }
 
-    /// The latest time that was ever believed: what is to stay for a while stays for that while from then on, though the clock went
+    /// The latest time that was believed in this process, or by the one before when it ended: what is to stay for a while stays for that while from then on, though the clock went
     /// back meanwhile and may be set right again.
     #[must_use]
     pub const fn latest(&self) -> Timestamp {

@@ -96,10 +96,15 @@ impl FrameFile {
             sequence += 1;
         }
         keep_reserve(directory);
-        let file = match make(&beside, &bytes) {
+        let made = match make(&beside, &bytes) {
             Err(fault) if is_full(&fault) && give_up_reserve(directory) => make(&beside, &bytes),
             made => made,
-        }?;
+        };
+        if made.is_err() {
+            // What there is of it would only take the room that others wait for.
+            let _ = std::fs::remove_file(&beside);
+        }
+        let file = made?;
         std::fs::rename(&beside, directory.join(name))?;
         sync_directory(directory)?;
         Ok(Self { file, directory: directory.to_path_buf(), sequence, failed: false })
@@ -116,7 +121,10 @@ enum Refused {
 impl From<Refused> for io::Error {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Full(fault) | Refused::Failed(fault) => fault,
+            Refused::Full(fault) => fault,
+            // Also where a sync found no room: that is not waited for.
+            Refused::Failed(fault) if is_full(&fault) => Self::other(fault),
+            Refused::Failed(fault) => fault,
         }
     }
 }

@@ -5,6 +5,8 @@ mod open_files;
 mod shard_settings;
 mod shards;
 
+use std::time::Duration;
+
 use flumen_broker::Homes;
 use flumen_controller::{Command, CommandResponse, Endpoint, MetadataImage, command::RegisterBroker, configs::KafkaConfigRules};
 use flumen_link::{Quorum, QuorumOptions, Started};
@@ -27,6 +29,9 @@ pub(crate) struct Plan {
     /// Each shard's share.
     pub(crate) open_files: OpenFiles,
 }
+
+/// How long the metadata is waited for at a stop. It is synced with each change; only a full disk keeps it.
+const QUORUM_STOPS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Run the threads until the process is told to stop.
 pub(crate) fn run_process(plan: Plan) -> Result<(), Refusal> {
@@ -74,7 +79,11 @@ async fn control(plan: Plan) -> Result<(), Refusal> {
         eprintln!("flumen: listening for Kafka on {address}");
     }
     let outcome = control.run(threads).await;
-    quorum.stop().await?;
+    match tokio::time::timeout(QUORUM_STOPS_WITHIN, quorum.stop()).await {
+        Ok(stopped) => stopped?,
+        // What it waits for room to write was answered to nobody.
+        Err(_) => eprintln!("flumen: the metadata still waits for room on its disk: not waited for any longer"),
+    }
     outcome
 }
 

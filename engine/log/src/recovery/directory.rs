@@ -75,10 +75,10 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
     let state_file = state_file.unwrap_or_default();
     let state = PartitionState::decode(&state_file);
     let identity = state.as_ref().map(|state| state.partition);
-    if state.as_ref().is_some_and(|state| state.removed) {
-        return Ok(Some(Found::Removed(String::from(name), identity)));
-    }
-    let Some((topic_name, partition)) = parsed else { return without_state(disk, name).map(Some) };
+    let says_removed = state.as_ref().is_some_and(|state| state.removed);
+    let Some((topic_name, partition)) = parsed.filter(|_| !says_removed) else {
+        return removed(disk, name, identity.filter(|_| says_removed)).map(Some);
+    };
     let Files { logs, snapshots, small_files, has_manifest, leftovers, others } = list_files(disk, name)?;
     let identity = match identity {
         Some(identity) => Some(identity),
@@ -116,11 +116,12 @@ fn look(disk: &mut dyn Disk, name: &str) -> Result<Option<Found>, IoError> {
     Ok(Some(Found::Partition(Box::new(directory))))
 }
 
-/// A directory with the name of a removed partition's, of which no state says that it was removed. The state is the last to go: where
-/// anything is left without it, nobody has said that it may go.
-fn without_state(disk: &mut dyn Disk, name: &str) -> Result<Found, IoError> {
-    let is_empty = disk.list(name)?.iter().all(|entry| entry.name == STATE_FILE_NAME && !entry.is_directory);
-    Ok(if is_empty { Found::Removed(String::from(name), None) } else { Found::Unknown(String::from(name)) })
+/// A directory of a removed partition: its state says so, and tells whose it was; or its name alone. The state is the last to go: where
+/// nothing says any more that the partition was removed, its segments do not go.
+fn removed(disk: &mut dyn Disk, name: &str, identity: Option<TopicPartition>) -> Result<Found, IoError> {
+    let is_foreign = disk.list(name)?.iter().any(|entry| entry.is_directory);
+    let may_go = !is_foreign && (identity.is_some() || list_files(disk, name)?.logs.is_empty());
+    Ok(if may_go { Found::Removed(String::from(name), identity) } else { Found::Unknown(String::from(name)) })
 }
 
 /// The files of a partition's directory, by kind.

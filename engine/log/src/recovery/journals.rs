@@ -19,6 +19,7 @@ use crate::{LeaderEpoch, Offset, ShardId, TopicPartition};
 pub(super) const QUARANTINE_DIRECTORY: &str = "quarantine";
 /// The id of frames in quarantine: they have left their journal for good.
 const QUARANTINE_ID: JournalId = *b"flumenQuarantine";
+const QUARANTINE_PREFIX: &str = "entries-";
 const QUARANTINE_SUFFIX: &str = ".frames";
 /// Bytes looked through at once.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -266,6 +267,10 @@ fn read_quarantine(disk: &mut dyn Disk, journals: &mut Journals) -> Result<(), I
             continue;
         }
         let path = format!("{QUARANTINE_DIRECTORY}/{}", entry.name);
+        // The file of this start gets another name: what it holds is read from this one.
+        let generation =
+            entry.name.strip_prefix(QUARANTINE_PREFIX).and_then(|name| name.strip_suffix(QUARANTINE_SUFFIX)?.parse().ok());
+        journals.generation = journals.generation.max(generation.unwrap_or_default());
         for frame in read_frames(disk, &path, entry.length, 0, &QUARANTINE_ID, false)? {
             journals.generation = journals.generation.max(frame.position.generation);
             for entry in frame.entries {
@@ -289,7 +294,7 @@ impl Journals {
     ) -> Result<u64, IoError> {
         let mut kept = 0;
         let mut at = 0;
-        let path = format!("{QUARANTINE_DIRECTORY}/entries-{generation:020}{QUARANTINE_SUFFIX}");
+        let path = format!("{QUARANTINE_DIRECTORY}/{QUARANTINE_PREFIX}{generation:020}{QUARANTINE_SUFFIX}");
         for entry in unclaimed.iter().filter_map(|partition| self.entries.get(partition)).flatten().chain(left) {
             let batches = entry.batches(disk)?;
             let mut frame = FrameBuilder::new(crate::io::AlignedBuffer::default());

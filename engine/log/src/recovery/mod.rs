@@ -252,9 +252,7 @@ fn recover_logs(
         match recovered {
             Ok((log, renewed)) => {
                 report.partitions += 1;
-                let position = directory.state.as_ref().map(|state| state.point.position);
-                let is_of_earlier = |entry: &&Located| entry.quarantined && Some(entry.position) < position;
-                left.extend(entries.iter().filter(|entry| entry.base_offset >= log.log_end).filter(is_of_earlier).cloned());
+                left.extend(entries.iter().filter(|entry| entry.quarantined && is_of_earlier(directory, &log, entry)).cloned());
                 states.extend(renewed);
                 logs.push(log);
             }
@@ -264,6 +262,13 @@ fn recover_logs(
     }
     record_points(disk, &states)?;
     Ok((logs, left))
+}
+
+/// Whether the entry is of a log that had this identity before: this one began behind it, and has something else at its offset.
+fn is_of_earlier(found: &Directory, log: &PartitionLog, entry: &Located) -> bool {
+    let began_behind = found.state.as_ref().is_some_and(|state| entry.position < state.point.position);
+    let has_it = entry.base_offset < log.log_end && log.epochs.epoch_for_offset(entry.base_offset) == Some(entry.epoch);
+    began_behind && entry.base_offset >= log.log_start && !has_it
 }
 
 /// The names that are taken by what is no partition of this run.
@@ -355,18 +360,13 @@ fn record_points(disk: &mut dyn Disk, states: &[Renewed]) -> Result<(), IoError>
 fn bury(disk: &mut dyn Disk, found: &[Found]) -> Result<(), IoError> {
     for entry in found {
         let Found::Removed(name, identity) = entry else { continue };
-        let files = disk.list(name)?;
-        if files.iter().any(|file| file.is_directory) {
-            // Somebody has put something there.
-            continue;
-        }
         if identity.is_some() {
             // The mark was perhaps never on disk, not even where it was synced: without it the rest must not go.
             let state = format!("{name}/{STATE_FILE_NAME}");
-            let Ok(content) = disk.read(&state, 0, 2 * COPY_BYTES) else { continue };
+            let content = disk.read(&state, 0, 2 * COPY_BYTES)?;
             partition::make_stable(disk, &state, &content)?;
         }
-        for file in files.iter().filter(|file| file.name != STATE_FILE_NAME) {
+        for file in disk.list(name)?.into_iter().filter(|file| file.name != STATE_FILE_NAME) {
             disk.unlink(&format!("{name}/{}", file.name))?;
         }
         // While anything else is there, the state must be: it alone says that the rest is not wanted.

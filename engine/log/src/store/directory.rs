@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::operations::Then;
 use super::script::Step;
 use super::{Durability, LogConfig, Output, PartitionSlot, Store};
-use crate::compaction::MANIFEST_FILE_NAME;
+use crate::compaction::{MANIFEST_FILE_NAME, MANIFEST_PARTIAL_NAME};
 use crate::epoch::LeaderEpochs;
 use crate::io::{Io, IoError, OpenMode, SyncScope};
 use crate::journal::JournalPosition;
@@ -276,6 +276,7 @@ impl Store {
         self.lookups.fail_of(slot, outputs);
         let Some(log) = self.log(slot) else { return };
         let mut files = Vec::from([METADATA_FILE_NAME, LeaderEpochs::FILE_NAME, MANIFEST_FILE_NAME].map(String::from));
+        files.push(String::from(MANIFEST_PARTIAL_NAME));
         files.extend(log.snapshots.offsets().map(ProducerSnapshot::file_name));
         for base in log.segments.keys() {
             files.extend(SUFFIXES.map(|suffix| crate::segment::file_name(*base, suffix)));
