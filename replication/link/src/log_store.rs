@@ -1,7 +1,7 @@
 //! The quorum's log: votes and entries, on disk and in memory.
 //!
-//! Invariants: entries are consecutive; every change is synced before its caller hears of it; memory never runs ahead of the
-//! disk.
+//! Invariants: entries are consecutive; every change is synced before its caller hears of it; no vote and no entry is in memory that
+//! is not on the disk. What is dropped goes from memory first.
 
 use crate::fault::{QuorumError, corrupt};
 use crate::files::{self, FrameFile};
