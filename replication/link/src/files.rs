@@ -96,15 +96,10 @@ impl FrameFile {
             sequence += 1;
         }
         keep_reserve(directory);
-        let made = match make(&beside, &bytes) {
+        let file = match make(&beside, &bytes) {
             Err(fault) if is_full(&fault) && give_up_reserve(directory) => make(&beside, &bytes),
             made => made,
-        };
-        if made.is_err() {
-            // What there is of it would only take the room that others wait for.
-            let _ = std::fs::remove_file(&beside);
-        }
-        let file = made?;
+        }?;
         std::fs::rename(&beside, directory.join(name))?;
         sync_directory(directory)?;
         Ok(Self { file, directory: directory.to_path_buf(), sequence, failed: false })
@@ -146,12 +141,14 @@ pub(crate) async fn with_room<T>(mut attempt: impl FnMut() -> io::Result<T>) -> 
     }
 }
 
-/// A file of these bytes, synced.
+/// A file of these bytes, synced; or none, for what there is of it would only take the room.
 fn make(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    Ok(file)
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if written.is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+    written.map(|()| file)
 }
 
 fn is_full(fault: &io::Error) -> bool {
@@ -162,9 +159,8 @@ fn is_full(fault: &io::Error) -> bool {
 fn keep_reserve(directory: &Path) {
     let path = directory.join(RESERVE);
     let whole = std::fs::metadata(&path).is_ok_and(|status| status.len() == RESERVE_BYTES as u64);
-    if !whole && make(&path, &vec![0; RESERVE_BYTES]).is_err() {
-        // What there is of it would only take the room.
-        let _ = std::fs::remove_file(&path);
+    if !whole {
+        let _ = make(&path, &vec![0; RESERVE_BYTES]);
     }
 }
 

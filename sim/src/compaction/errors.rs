@@ -70,19 +70,9 @@ pub(super) struct Errors {
 
 impl Errors {
     /// None.
-    pub(super) const fn none() -> Self {
+    pub(super) fn none() -> Self {
         Self {
-            rates: Rates {
-                short_write: 0,
-                read_error: 0,
-                write_error: 0,
-                sync_error: 0,
-                no_space_at_write: 0,
-                no_space_at_sync: 0,
-                stall: 0,
-                stale_read: 0,
-                misdirected_read: 0,
-            },
+            rates: Rates::default(),
             spells: 0,
             last_is_full: false,
             chance: Random::new(0),

@@ -25,6 +25,11 @@ fn never_dirty_enough() -> LogConfig {
     }
 }
 
+/// A log of which whatever is dirty is cleaned.
+fn always_dirty_enough() -> LogConfig {
+    LogConfig { min_cleanable_dirty_ppm: 0, segment_ms: i64::MAX, ..never_dirty_enough() }
+}
+
 /// A record of the key that the offset asks for.
 fn of_key(offset: i64, timestamp: i64) -> ValidatedBatch {
     let mut builder = BatchBuilder::new();
@@ -131,7 +136,7 @@ fn a_lost_manifest_costs_no_record() {
     const WAITING: &str = "00000000000000000000.log.9.cleaned";
     for gone in [false, true] {
         let mut bench = Bench::new();
-        let compacted = LogConfig { min_cleanable_dirty_ppm: 0, segment_ms: i64::MAX, ..never_dirty_enough() };
+        let compacted = always_dirty_enough();
         let slot = bench.create(0, compacted.clone());
         fill(&mut bench, slot, 300, |_| START_MS);
         pass(&mut bench, 20_000);
@@ -183,8 +188,7 @@ fn a_lost_manifest_costs_no_record() {
 fn a_segment_may_go_while_it_is_being_cleaned() {
     for steps in 0..40 {
         let mut bench = Bench::new();
-        let compacted = LogConfig { min_cleanable_dirty_ppm: 0, segment_ms: i64::MAX, ..never_dirty_enough() };
-        let slot = bench.create(0, LogConfig { cleanup_delete: true, ..compacted });
+        let slot = bench.create(0, LogConfig { cleanup_delete: true, ..always_dirty_enough() });
         fill(&mut bench, slot, 300, |_| START_MS);
         // The next look for something to clean is not far.
         pass(&mut bench, 14_000);
@@ -206,8 +210,7 @@ fn a_segment_may_go_while_it_is_being_cleaned() {
 #[test]
 fn damage_goes_with_the_file_it_was_found_in() {
     let mut bench = Bench::new();
-    let compacted = LogConfig { min_cleanable_dirty_ppm: 0, segment_ms: i64::MAX, ..never_dirty_enough() };
-    let slot = bench.create(0, compacted);
+    let slot = bench.create(0, always_dirty_enough());
     fill(&mut bench, slot, 200, |_| START_MS);
     // All that the cleaner does, up to where the new segment is to count.
     let up_to_the_manifest = |bench: &mut Bench| {
@@ -238,8 +241,7 @@ fn damage_goes_with_the_file_it_was_found_in() {
 #[test]
 fn a_cleaning_waits_until_the_one_given_up_is_gone() {
     let mut bench = Bench::new();
-    let compacted = LogConfig { min_cleanable_dirty_ppm: 0, segment_ms: i64::MAX, ..never_dirty_enough() };
-    let slot = bench.create(0, compacted);
+    let slot = bench.create(0, always_dirty_enough());
     fill(&mut bench, slot, 200, |_| START_MS);
     let all_but = |bench: &mut Bench, is_late: fn(&FileOperation) -> bool| {
         for _ in 0..400 {
@@ -286,10 +288,9 @@ fn the_active_segment_makes_way_in_time() {
 #[test]
 fn a_cleaning_waits_for_room_above_the_floor() {
     let mut bench = Bench::new();
-    let compacted = LogConfig { min_cleanable_dirty_ppm: 0, segment_ms: i64::MAX, ..never_dirty_enough() };
     bench.disk.faults.free_bytes = Some((1 << 20) + 5000);
     bench.tick_after(2000);
-    let slot = bench.create(0, compacted);
+    let slot = bench.create(0, always_dirty_enough());
     bench.disk.faults.free_bytes = None;
     bench.tick_after(2000);
     fill(&mut bench, slot, 200, |_| START_MS);
@@ -313,8 +314,7 @@ fn a_cleaning_waits_for_room_above_the_floor() {
 fn a_tombstone_outlives_a_clock_that_went_back_and_was_set_right() {
     const DAY_MS: i64 = 86_400_000;
     let mut bench = Bench::new();
-    let compacted =
-        LogConfig { min_cleanable_dirty_ppm: 0, segment_ms: i64::MAX, max_compaction_lag_ms: i64::MAX, ..never_dirty_enough() };
+    let compacted = LogConfig { max_compaction_lag_ms: i64::MAX, ..always_dirty_enough() };
     let hours = |bench: &mut Bench, hours: i64| (0..hours * 60).for_each(|_| bench.tick_after(60_000));
     bench.now.wall = Timestamp(START_MS + 40 * DAY_MS);
     hours(&mut bench, 2);

@@ -10,6 +10,11 @@ use flumen_sim::random::Random;
 use crate::bench::{Bench, JOURNAL_FILE_BYTES, batch_of, config, partition};
 use crate::damage::flip;
 
+/// What the directory of the first partition is called once that is removed.
+fn renamed() -> String {
+    format!("topic-0.{}-delete", "05".repeat(16))
+}
+
 #[test]
 fn a_removed_partition_is_renamed_at_once_and_emptied_later() {
     let mut bench = Bench::new();
@@ -18,7 +23,7 @@ fn a_removed_partition_is_renamed_at_once_and_emptied_later() {
     bench.store.remove(slot);
     bench.settle();
     assert!(bench.outputs.iter().any(|output| matches!(output, Output::Removed { partition: gone } if *gone == partition(0))));
-    let renamed = format!("topic-0.{}-delete/", "05".repeat(16));
+    let renamed = format!("{}/", renamed());
     assert!(bench.names().iter().all(|name| !name.starts_with("topic-0/")));
     assert!(bench.names().iter().any(|name| name.starts_with(&renamed) && name.ends_with(".log")));
     bench.tick_after(61_000);
@@ -145,8 +150,7 @@ fn a_mark_whose_sync_failed_is_written_again_before_anything_goes() {
 /// Only what the broker itself has removed is buried. What people call much the same is theirs.
 #[test]
 fn a_directory_that_was_set_aside_under_such_a_name_is_left_alone() {
-    let id = "05".repeat(16);
-    let renamed = format!("topic-0.{id}-delete");
+    let renamed = renamed();
     for name in ["topic-0-delete", "keep.topic-0-delete", renamed.as_str()] {
         let mut bench = Bench::new();
         let slot = bench.create(0, config());
@@ -198,7 +202,7 @@ fn entries_of_a_log_that_was_made_anew_stay_in_quarantine() {
 /// somebody's own.
 #[test]
 fn what_a_burial_leaves_goes_at_the_next_start() {
-    let renamed = format!("topic-0.{}-delete", "05".repeat(16));
+    let renamed = renamed();
     for foreign in [false, true] {
         let mut bench = Bench::new();
         let slot = bench.create(0, config());
